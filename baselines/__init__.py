@@ -1,0 +1,1 @@
+"""One module or folder per model; each is found through the entry points in pyproject.toml."""

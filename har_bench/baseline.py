@@ -1,0 +1,53 @@
+"""What a baseline is: a class that learns from a store and predicts on it.
+
+Cropping, batching, devices, timing and files belong to the runner (:mod:`har_bench.running`), not to the model.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pyarrow as pa
+
+from har_bench.errors import HarBenchError
+
+if TYPE_CHECKING:
+    from har_bench.protocol import Protocol
+    from har_bench.store import Store
+
+
+class Baseline(ABC):
+    """A model. Subclasses are dataclasses whose fields are the model's options, ``seed`` among them where it matters.
+
+    Attributes:
+        summary: one line for ``har-bench list``.
+        cite: paper or repository.
+        trains: whether :meth:`fit` must run before :meth:`predict` when no weights are loaded.
+    """
+
+    summary: ClassVar[str]
+    cite: ClassVar[str] = ""
+    trains: ClassVar[bool] = True
+
+    @abstractmethod
+    def fit(self, store: Store, protocol: Protocol) -> None:
+        """Learn from the store's training split of the protocol's dataset."""
+
+    @abstractmethod
+    def predict(self, store: Store, protocol: Protocol) -> Iterator[pa.Table]:
+        """Predictions for everything that ``protocol`` selects, as tables of whole sequences in our columns."""
+
+    def load(self, weights: Path) -> None:
+        """Read weights written by :meth:`save`, or published ones."""
+        raise HarBenchError(f"{type(self).__name__} has no weights to load ({weights}); leave --weights out")
+
+    def save(self, path: Path) -> None:
+        """Write weights that :meth:`load` reads."""
+        raise HarBenchError(f"{type(self).__name__} has no weights to save ({path})")
+
+    def describe(self) -> dict[str, Any]:
+        """What identifies this model in a result: options, parameter count and so on."""
+        return {}

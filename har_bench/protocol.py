@@ -1,0 +1,226 @@
+"""What a protocol is: what is measured on what, and the named recipes by which papers measured it.
+
+A protocol is a mergeable accumulator. The engine (:mod:`har_bench.scoring`) aligns predictions with ground truth and
+hands over :class:`Batch` pairs of whole sequences; the accumulator keeps additive sums per sequence, so any split of
+the work over batches, processes or machines, merged in any order, gives the same digits, and a bootstrap over
+sequences is a matter of weights.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from har_bench.errors import HarBenchError
+from har_bench.results import Row
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that a protocol computes.
+
+    Attributes:
+        name: as printed in tables, such as ``PCKh@0.5``.
+        unit: ``%`` (0 to 100), ``mm``, ``px``.
+        better: which direction is better.
+        about: one line with the definition.
+    """
+
+    name: str
+    unit: str
+    better: Literal["higher", "lower"]
+    about: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named published way to compute a protocol; subclasses add the degrees of freedom as fields.
+
+    Attributes:
+        name: as on the command line, such as ``hrnet``.
+        about: what distinguishes it, in one sentence.
+        oracle: the official tool whose digits it reproduces.
+        cite: short reference of the paper or repository.
+    """
+
+    name: str
+    about: str
+    oracle: str
+    cite: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of whole sequences, as NumPy columns.
+
+    Attributes:
+        sequences: one row per sequence of the batch: the store's ``sequences`` columns.
+        starts: (S + 1,) row offsets; the rows of sequence i are ``starts[i]:starts[i + 1]``.
+        columns: arrays whose first axis is the row; vectors have their own shape, such as (N, J, 3).
+    """
+
+    sequences: pa.Table
+    starts: npt.NDArray[np.int64]
+    columns: Mapping[str, npt.NDArray[Any]]
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        return self.columns[name]
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def names(self) -> list[str]:
+        """The sequences' names, in order."""
+        return self.sequences["sequence"].to_pylist()  # type: ignore[no-any-return]
+
+    def slices(self) -> Iterator[tuple[str, slice]]:
+        """Each sequence's name and rows."""
+        for name, start, stop in zip(self.names(), self.starts[:-1], self.starts[1:], strict=True):
+            yield name, slice(int(start), int(stop))
+
+
+@dataclass
+class SequenceSums:
+    """Additive statistics per sequence: the state of an accumulator.
+
+    ``sums[name]`` is a vector of K float64; merging is a union, and every reduction runs in the order of the names,
+    so neither the order of batches nor the number of workers changes a digit.
+    """
+
+    sums: dict[str, Floats] = field(default_factory=dict)
+
+    def add(self, sequence: str, values: npt.ArrayLike) -> None:
+        """Record one sequence's sums; a sequence comes in one piece, once."""
+        if sequence in self.sums:
+            raise HarBenchError(f"sequence {sequence!r} was scored twice; a batch must hold whole sequences")
+        self.sums[sequence] = np.asarray(values, np.float64).reshape(-1)
+
+    def merge(self, other: SequenceSums) -> None:
+        """Take over another accumulator's sequences."""
+        for sequence, values in other.sums.items():
+            self.add(sequence, values)
+
+    def names(self) -> list[str]:
+        """The sequences, sorted."""
+        return sorted(self.sums)
+
+    def matrix(self) -> Floats:
+        """(S, K) sums in the order of :meth:`names`."""
+        return np.stack([self.sums[name] for name in self.names()]) if self.sums else np.zeros((0, 0))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a protocol computed: numbers, breakdowns and counts."""
+
+    metrics: dict[str, float]
+    tables: dict[str, list[Row]]
+    counts: dict[str, int]
+
+
+Task = Literal["pose", "keypoint-detection", "clip-classification", "temporal", "spatio-temporal"]
+
+
+class Protocol(ABC):
+    """A mergeable accumulator with named recipes.
+
+    Subclasses set the class attributes, keep their state in ``self.state`` and implement :meth:`select`,
+    :meth:`update`, :meth:`metrics_of` and :meth:`compute`.
+
+    Attributes:
+        name: ``dataset/measure``, such as ``h36m/mpjpe``.
+        version: raise it when the same predictions would score differently.
+        dataset: the store it needs.
+        task: the shape of its predictions.
+        summary: one line for ``har-bench list``.
+        metrics: what it computes; the first is the primary one.
+        recipes: by name; the first is the default.
+        options: what :class:`__init__` accepts besides the recipe: name -> (default, one line of help).
+        truth_columns: the columns of ``poses`` that :meth:`update` reads.
+        prediction_columns: the columns that predictions must have.
+        skeletons: joint layouts accepted in predictions, by their number of joints; truth is given in the first one.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    dataset: ClassVar[str]
+    task: ClassVar[Task]
+    summary: ClassVar[str]
+    metrics: ClassVar[tuple[Metric, ...]]
+    recipes: ClassVar[Mapping[str, Recipe]]
+    options: ClassVar[Mapping[str, tuple[Any, str]]] = {}
+    truth_columns: ClassVar[tuple[str, ...]]
+    prediction_columns: ClassVar[tuple[str, ...]]
+    skeletons: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, recipe: str | None = None, **options: Any) -> None:
+        """Choose a recipe and its options.
+
+        Raises:
+            HarBenchError: an unknown recipe or option; the known ones are named.
+        """
+        chosen = recipe or next(iter(self.recipes))
+        if chosen not in self.recipes:
+            raise HarBenchError(f"{self.name} has no recipe {chosen!r}; it has {', '.join(self.recipes)}")
+        unknown = sorted(set(options) - set(self.options))
+        if unknown:
+            known = ", ".join(self.options) or "none"
+            raise HarBenchError(f"{self.name} has no option {', '.join(unknown)}; its options are {known}")
+        self.recipe = self.recipes[chosen]
+        self.given = {name: value for name, value in sorted(options.items()) if value != self.options[name][0]}
+        self.state = SequenceSums()
+
+    def option(self, name: str) -> Any:
+        """The value of an option: what was given, else its default."""
+        return self.given.get(name, self.options[name][0])
+
+    @property
+    def primary(self) -> Metric:
+        """The metric that ranks."""
+        return self.metrics[0]
+
+    @property
+    def canonical(self) -> str:
+        """The printable name of this exact way of scoring, such as ``h36m/mpjpe:videopose3d,every=64``."""
+        return ",".join([f"{self.name}:{self.recipe.name}", *(f"{key}={value}" for key, value in self.given.items())])
+
+    def fresh(self) -> Self:
+        """An empty accumulator of the same recipe and options, for another worker."""
+        return type(self)(self.recipe.name, **self.given)
+
+    def merge(self, other: Self) -> None:
+        """Take over the sequences another accumulator scored."""
+        self.state.merge(other.state)
+
+    @abstractmethod
+    def select(self, sequences: pa.Table) -> pa.Table:
+        """The rows of the store's ``sequences`` that this recipe scores (split, cameras, damaged ones left out)."""
+
+    def keep(self, sequences: pa.Table, rows: pa.Table) -> pa.ChunkedArray | None:
+        """Which ground-truth rows of the selected sequences are scored, as booleans; None means all of them.
+
+        Args:
+            sequences: the selected sequences.
+            rows: key columns and ``truth_columns`` of some of their poses.
+        """
+        del sequences, rows
+
+    @abstractmethod
+    def update(self, truth: Batch, predictions: Batch) -> None:
+        """Score whole sequences. For the pose task, row i of both batches is the same person in the same frame."""
+
+    @abstractmethod
+    def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
+        """The metrics when sequence i of ``state.names()`` counts ``weights[i]`` times (once each by default)."""
+
+    @abstractmethod
+    def compute(self) -> Scores:
+        """Metrics, breakdowns and counts of everything scored so far."""

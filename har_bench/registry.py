@@ -1,0 +1,55 @@
+"""One registry for converters, protocols and baselines: Python entry points, loaded when they are used.
+
+The built-in plug-ins are declared in pyproject.toml exactly as a stranger's package declares its own; a class that
+is in no package at all is named ``package.module:Name``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal
+
+from har_bench.errors import HarBenchError
+
+Kind = Literal["converters", "protocols", "baselines"]
+
+
+@cache
+def available(kind: Kind) -> dict[str, EntryPoint]:
+    """Every installed plug-in of a kind, by name, in alphabetical order; nothing is imported."""
+    found = sorted(entry_points(group=f"har_bench.{kind}"), key=lambda entry: entry.name)
+    return {entry.name: entry for entry in found}
+
+
+def load(kind: Kind, name: str) -> Any:
+    """The class behind a registered name, or behind ``package.module:Name``.
+
+    Raises:
+        HarBenchError: no such name (the closest ones are offered), or its module cannot be imported.
+    """
+    if ":" in name:
+        return _load_path(kind, name)
+    entries = available(kind)
+    if name not in entries:
+        close = difflib.get_close_matches(name, entries, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(entries) or 'none'}."
+        raise HarBenchError(f"no {kind[:-1]} is called {name!r}; {hint}")
+    try:
+        return entries[name].load()
+    except ImportError as error:
+        raise HarBenchError(
+            f"the {kind[:-1]} {name!r} cannot be imported ({error}); install the package or the extra that it needs"
+        ) from error
+
+
+def _load_path(kind: Kind, path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise HarBenchError(
+            f"the {kind[:-1]} {path!r} cannot be imported ({error}); write package.module:ClassName"
+        ) from error

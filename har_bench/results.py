@@ -1,0 +1,105 @@
+"""The result file: one scored set of predictions, with everything that identifies it.
+
+A result is JSON, typed by :class:`Result` and written by :func:`write`; ``docs/result-file.md`` describes each field.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from har_bench.errors import HarBenchError
+
+RESULT_SCHEMA = 1
+
+Row = dict[str, str | int | float | None]
+
+
+class Interval(msgspec.Struct, frozen=True, kw_only=True):
+    """A bootstrap confidence interval of one metric, over sequences."""
+
+    low: float
+    high: float
+    level: float = 0.95
+    resamples: int = 0
+
+
+class Result(msgspec.Struct, kw_only=True, omit_defaults=False):
+    """One scored set of predictions.
+
+    Attributes:
+        protocol: such as ``mpii/pckh``.
+        version: the protocol's version.
+        recipe: such as ``hrnet``.
+        options: the recipe's options that differ from their defaults.
+        dataset: such as ``mpii``.
+        primary: the name of the metric that ranks; its value is ``metrics[primary]``.
+        metrics: every number, by name; ratios in percent, lengths in mm or px.
+        units: the unit of every metric.
+        intervals: bootstrap confidence intervals by metric.
+        tables: breakdowns by name (``joint``, ``action`` …), each a list of rows.
+        counts: how much was scored (sequences, frames, poses, joints …).
+        fingerprints: blake3 of the ``store`` and of the ``predictions``.
+        versions: of har_bench, Python and the libraries that computed the numbers.
+        environment: platform, processor count and what else a reader may ask about.
+        model: who made the predictions: the baseline's name, the file's name or what ``--model`` said.
+        speed: measured while predicting (``har-bench run``), else empty.
+        schema: version of this file's own layout.
+    """
+
+    protocol: str
+    version: str
+    recipe: str
+    options: dict[str, Any]
+    dataset: str
+    primary: str
+    metrics: dict[str, float]
+    units: dict[str, str]
+    intervals: dict[str, Interval]
+    tables: dict[str, list[Row]]
+    counts: dict[str, int]
+    fingerprints: dict[str, str]
+    versions: dict[str, str]
+    environment: dict[str, str]
+    model: str = ""
+    speed: dict[str, float] = {}  # noqa: RUF012 - msgspec copies mutable defaults
+    schema: int = RESULT_SCHEMA
+
+    def __getitem__(self, metric: str) -> float:
+        """``result["MPJPE"]``."""
+        try:
+            return self.metrics[metric]
+        except KeyError:
+            raise HarBenchError(f"no metric {metric!r} in this result; there are {', '.join(self.metrics)}") from None
+
+    def to_json(self) -> bytes:
+        """The file's bytes: indented JSON, keys in the order of the class."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+
+
+def write(result: Result, path: Path) -> Path:
+    """Write a result file; folders are made, and the file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(result.to_json())
+    return partial.replace(path)
+
+
+def read(path: Path) -> Result:
+    """Read a result file of this or an earlier version.
+
+    Raises:
+        HarBenchError: the file is not a result, or it comes from a newer har_bench.
+    """
+    try:
+        raw = path.read_bytes()
+        result = msgspec.json.decode(raw, type=Result)
+    except OSError as error:
+        raise HarBenchError(f"{path} cannot be read: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise HarBenchError(f"{path} is not a har_bench result: {error}") from error
+    if result.schema > RESULT_SCHEMA:
+        raise HarBenchError(f"{path} was written by a newer har_bench (layout {result.schema}); update har_bench")
+    return result

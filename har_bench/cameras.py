@@ -58,11 +58,11 @@ class Camera:
 
     def to_camera(self, world: npt.ArrayLike) -> Array:
         """(..., 3) world points [mm] in the camera frame: x right, y down, z forward."""
-        return np.asarray(world, np.float64) @ self.R.T + self.t  # type: ignore[no-any-return]
+        return np.asarray(world, np.float64) @ self.R.T + self.t
 
     def to_world(self, points: npt.ArrayLike) -> Array:
         """(..., 3) camera-frame points [mm] in the world; the inverse of :meth:`to_camera`."""
-        return (np.asarray(points, np.float64) - self.t) @ self.R  # type: ignore[no-any-return]
+        return (np.asarray(points, np.float64) - self.t) @ self.R
 
     def project(self, points: npt.ArrayLike) -> Array:
         """(..., 3) camera-frame points [mm] as (..., 2) pixels."""

@@ -212,6 +212,7 @@ class Protocol(ABC):
             rows: key columns and ``truth_columns`` of some of their poses.
         """
         del sequences, rows
+        return None
 
     @abstractmethod
     def update(self, truth: Batch, predictions: Batch) -> None:

@@ -64,7 +64,7 @@ class Result(msgspec.Struct, kw_only=True, omit_defaults=False):
     versions: dict[str, str]
     environment: dict[str, str]
     model: str = ""
-    speed: dict[str, float] = {}  # noqa: RUF012 - msgspec copies mutable defaults
+    speed: dict[str, float] = {}
     schema: int = RESULT_SCHEMA
 
     def __getitem__(self, metric: str) -> float:

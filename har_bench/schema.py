@@ -37,7 +37,9 @@ def column(
     name: str, kind: pa.DataType, unit: str = "", *, shape: tuple[int, ...] = (), about: str = "", nullable: bool = True
 ) -> pa.Field:
     """One column: a scalar of ``kind``, or a vector of ``shape`` whose elements are ``kind``."""
-    metadata = {key: text for key, text in (("unit", unit), ("shape", ",".join(map(str, shape))), ("about", about)) if text}
+    metadata = {
+        key: text for key, text in (("unit", unit), ("shape", ",".join(map(str, shape))), ("about", about)) if text
+    }
     return pa.field(name, pa.list_(kind, math.prod(shape)) if shape else kind, nullable, metadata or None)
 
 
@@ -61,7 +63,9 @@ def poses_schema(
     ]
     if 2 in dims:
         fields.append(column("keypoints", points, "px", shape=(joints, 2), about="NaN where absent"))
-    fields.append(column("visibility", pa.uint8(), shape=(joints,), about="0 absent, 1 occluded or inferred, 2 visible"))
+    fields.append(
+        column("visibility", pa.uint8(), shape=(joints,), about="0 absent, 1 occluded or inferred, 2 visible")
+    )
     if 3 in dims:
         fields.append(
             column("keypoints_3d", points, "mm", shape=(joints, 3), about="camera frame: x right, y down, z forward")
@@ -129,7 +133,9 @@ def shape_of(field: pa.Field) -> tuple[int, ...]:
     return (field.type.list_size,) if pa.types.is_fixed_size_list(field.type) else ()
 
 
-def vector(values: npt.ArrayLike, kind: pa.DataType | None = None, *, mask: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+def vector(
+    values: npt.ArrayLike, kind: pa.DataType | None = None, *, mask: npt.NDArray[np.bool_] | None = None
+) -> pa.Array:
     """An (N, ...) array as a flat fixed-size-list column; rows where ``mask`` is true become null."""
     array = np.ascontiguousarray(values)
     flat = pa.array(array.reshape(-1), type=kind)
@@ -164,7 +170,9 @@ def table(columns: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
     """
     unknown = set(columns) - set(schema.names)
     if unknown:
-        raise HarBenchError(f"the schema has no column {', '.join(sorted(unknown))}; its columns are {', '.join(schema.names)}")
+        raise HarBenchError(
+            f"the schema has no column {', '.join(sorted(unknown))}; its columns are {', '.join(schema.names)}"
+        )
     rows = len(next(iter(columns.values())))
     return pa.Table.from_arrays([_as_column(columns.get(field.name), field, rows) for field in schema], schema=schema)
 

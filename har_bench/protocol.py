@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -118,6 +119,20 @@ class SequenceSums:
 
 
 @dataclass(frozen=True)
+class Foreign:
+    """Predictions read from a foreign file.
+
+    Attributes:
+        values: what :func:`har_bench.score` takes from Python: an array in the protocol's row order, or a mapping from
+            sequence to array, already in our units and pixel origin.
+        taken_for: what the file was taken for, as told to the user.
+    """
+
+    values: npt.NDArray[Any] | Mapping[str, npt.NDArray[Any]]
+    taken_for: str
+
+
+@dataclass(frozen=True)
 class Scores:
     """What a protocol computed: numbers, breakdowns and counts."""
 
@@ -146,7 +161,9 @@ class Protocol(ABC):
         options: what :class:`__init__` accepts besides the recipe: name -> (default, one line of help).
         truth_columns: the columns of ``poses`` that :meth:`update` reads.
         prediction_columns: the columns that predictions must have.
-        skeletons: joint layouts accepted in predictions, by their number of joints; truth is given in the first one.
+        row_order: a column of ``poses`` that numbers the scored rows in a published order, if the field has one: an
+            array of predictions without keys is taken to be in this order.
+        missing: what a coordinate of a missing or non-finite prediction counts as under ``--missing count-as-error``.
     """
 
     name: ClassVar[str]
@@ -159,7 +176,8 @@ class Protocol(ABC):
     options: ClassVar[Mapping[str, tuple[Any, str]]] = {}
     truth_columns: ClassVar[tuple[str, ...]]
     prediction_columns: ClassVar[tuple[str, ...]]
-    skeletons: ClassVar[tuple[str, ...]] = ()
+    row_order: ClassVar[str | None] = None
+    missing: ClassVar[float] = float("nan")
 
     def __init__(self, recipe: str | None = None, **options: Any) -> None:
         """Choose a recipe and its options.
@@ -186,6 +204,20 @@ class Protocol(ABC):
     def primary(self) -> Metric:
         """The metric that ranks."""
         return self.metrics[0]
+
+    @property
+    def skeletons(self) -> tuple[str, ...]:
+        """Joint layouts accepted in predictions, told apart by their number of joints; truth comes in the first."""
+        return ()
+
+    def read_foreign(self, path: Path) -> Foreign | None:
+        """Predictions in one of this field's own file formats; None when ``path`` is not one of them.
+
+        Raises:
+            HarBenchError: the file is one of them but damaged.
+        """
+        del path
+        return None
 
     @property
     def canonical(self) -> str:

@@ -1,0 +1,214 @@
+"""MPII's store: its columns, its splits, and the tables made from what one raw file holds."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from har_bench.converter import Reject, Tables
+from har_bench.schema import column, poses_schema, sequences_schema, table
+
+Origin = Literal["release", "detections", "hourglass"]
+
+OCCLUDED, VISIBLE, OCCLUDED_TEXT, VISIBLE_TEXT, EMPTY, NO_FIELD, ABSENT = 0, 1, 2, 3, 4, 5, 255
+"""The values of ``is_visible`` in the store: the raw flag of a joint, without loss."""
+
+SEQUENCES = sequences_schema(
+    [
+        column("origin", pa.string(), about="raw file: release, detections (Tompson's) or hourglass (json)"),
+        column("release", pa.string(), about="RELEASE.version"),
+        column("annolist_index", pa.int32(), about="1-based position in RELEASE.annolist"),
+        column("category", pa.string(), about="RELEASE.act.cat_name"),
+        column("act_id", pa.int32(), about="RELEASE.act.act_id; null where unlabelled (-1)"),
+        column("frame_sec", pa.float64(), "s", about="time in the video"),
+        column("vididx", pa.int32(), about="1-based position in RELEASE.video_list"),
+        column("video", pa.string(), about="YouTube id"),
+    ]
+)
+
+POSES = poses_schema(
+    16,
+    points=pa.float64(),
+    extras=[
+        column(
+            "is_visible",
+            pa.uint8(),
+            shape=(16,),
+            about="raw flag: 0, 1 = number 0, 1; 2, 3 = text '0', '1'; 4 = []; 5 = no such field; 255 = joint absent",
+        ),
+        column("head_box", pa.float64(), "px", shape=(4,), about="x1, y1, x2, y2"),
+        column("head_size", pa.float64(), "px", about="0.6 of the head box's diagonal; 25 scale where no box is known"),
+        column("scale", pa.float64(), about="person's height / 200 px"),
+        column("objpos", pa.float64(), "px", shape=(2,), about="rough centre of the person"),
+        column("single_person", pa.bool_(), about="listed in RELEASE.single_person: far enough from the others"),
+        column("part_occ", pa.int8(), shape=(10,), about="part_occ1 to part_occ10: 1 occluded, 0 not, -1 = []"),
+        column("head_r", pa.float64(), shape=(3, 3), about="rotation of the head, row-major"),
+        column("torso_r", pa.float64(), shape=(3, 3), about="rotation of the torso, row-major"),
+        column("splits", pa.list_(pa.string()), about="of this person"),
+        column("tompson_row", pa.int32(), about="0-based row in Tompson's validation order"),
+    ],
+)
+
+
+@dataclass
+class RejectLog:
+    """Broken records of one raw file, in the order in which they were met.
+
+    Attributes:
+        source: the file, as a path under the raw root.
+        entries: what was met.
+    """
+
+    source: str
+    entries: list[Reject] = field(default_factory=list)
+
+    def dropped(self, locator: str, reason: str) -> None:
+        """A record that is not in the store."""
+        self.entries.append(Reject(self.source, locator, reason, "dropped"))
+
+    def repaired(self, locator: str, reason: str) -> None:
+        """A record that is in the store, mended."""
+        self.entries.append(Reject(self.source, locator, reason, "repaired"))
+
+
+@dataclass
+class Annotations:
+    """What one raw file holds, in its own order.
+
+    Attributes:
+        origin: which of MPII's raw files it is.
+        images: columns with one value per image: ``name``, ``train`` (None where unknown), ``annolist_index`` and
+            whatever else of :data:`SEQUENCES` the file knows.
+        people: columns with one value per person: ``image`` (row of ``images``), ``person`` (1-based), ``keypoints``
+            (N, 16, 2), ``is_visible`` (N, 16) and whatever else of :data:`POSES` the file knows.
+        log: its broken records.
+    """
+
+    origin: Origin
+    images: dict[str, list[Any]]
+    people: dict[str, Any]
+    log: RejectLog
+
+
+class Tompson(NamedTuple):
+    """Tompson's validation split of the training images, in its own order.
+
+    Attributes:
+        images: (2958,) image names.
+        annolist: (2958,) 1-based positions in RELEASE.annolist.
+        persons: (2958,) 1-based positions in annorect.
+        row: (image, person) -> row.
+    """
+
+    images: tuple[str, ...]
+    annolist: tuple[int, ...]
+    persons: tuple[int, ...]
+    row: dict[tuple[str, int], int]
+
+
+@cache
+def tompson() -> Tompson:
+    """The list that comes with har_bench (``data/mpii_tompson_valid.csv``)."""
+    text = files(__package__).joinpath("data/mpii_tompson_valid.csv").read_text("utf-8")
+    rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+    images = tuple(row["image"] for row in rows)
+    persons = tuple(int(row["person"]) for row in rows)
+    return Tompson(
+        images,
+        tuple(int(row["annolist_index"]) for row in rows),
+        persons,
+        {key: index for index, key in enumerate(zip(images, persons, strict=True))},
+    )
+
+
+def tables(annotations: Annotations) -> Tables:
+    """The store's tables of one raw file: sequences by name, poses by (sequence, person)."""
+    images, people = annotations.images, annotations.people
+    keys = _keys(annotations)
+    owner = np.asarray(people["image"], np.int64)
+    persons = np.asarray(people["person"], np.int64)
+    annotated = (people["is_visible"] != ABSENT).any(axis=1)
+    listed, valid = _tompson_rows(images, owner, persons)
+    train = [bool(flag) for flag in images["train"]]
+    in_train = annotated & np.array(train, bool)[owner] & ~valid[owner]
+    official = [[] if flag is None else [f"official/{'train' if flag else 'test'}"] for flag in images["train"]]
+
+    image_splits = [list(names) for names in official]
+    trained = set(owner[in_train].tolist())
+    for image, names in enumerate(image_splits):
+        names += ["tompson/valid"] * bool(valid[image]) + ["tompson/train"] * (image in trained)
+    person_splits = [
+        official[image] + ["tompson/valid"] * (row >= 0) + ["tompson/train"] * bool(training)
+        for image, row, training in zip(owner.tolist(), listed.tolist(), in_train, strict=True)
+    ]
+
+    sequences = {
+        **{name: values for name, values in images.items() if name not in ("name", "train")},
+        "sequence": keys,
+        "origin": [annotations.origin] * len(keys),
+        "media": [f"images/{name}" for name in images["name"]],
+        "n_frames": [1] * len(keys),
+        "splits": image_splits,
+    }
+    poses = {
+        **{name: values for name, values in people.items() if name != "image"},
+        "sequence": [keys[image] for image in owner],
+        "frame": np.zeros(len(owner), np.int32),
+        "person": persons,
+        "visibility": _visibility(people["is_visible"]),
+        "splits": person_splits,
+        "tompson_row": pa.array(listed, mask=listed < 0),
+    }
+    return Tables(
+        sequences=table(sequences, SEQUENCES).sort_by("sequence"),
+        poses=table(poses, POSES).sort_by([("sequence", "ascending"), ("person", "ascending")]),
+        rejects=annotations.log.entries,
+    )
+
+
+def _keys(annotations: Annotations) -> list[str]:
+    """One key per image: its name, and its place as well where the name came before."""
+    keys, seen = [], set()
+    for name, index in zip(annotations.images["name"], annotations.images["annolist_index"], strict=True):
+        key = name
+        if name in seen:
+            key = f"{name}@{index}"
+            reason = f"image {name} is listed more than once; this occurrence is sequence {key}"
+            annotations.log.repaired(f"annolist({index}).image.name", reason)
+        seen.add(name)
+        keys.append(key)
+    return keys
+
+
+def _tompson_rows(
+    images: dict[str, list[Any]], owner: npt.NDArray[np.int64], persons: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
+    """Each person's row in Tompson's list (-1: none), and whether each image is in it.
+
+    An image is found by its name; of equal names the first training image counts.
+    """
+    split = tompson()
+    first: dict[str, int] = {}
+    for image, (name, train) in enumerate(zip(images["name"], images["train"], strict=True)):
+        if train:
+            first.setdefault(name, image)
+    valid = np.zeros(len(images["name"]), bool)
+    valid[[first[name] for name in split.images if name in first]] = True
+    rows = [
+        split.row.get((images["name"][image], person), -1) if valid[image] else -1
+        for image, person in zip(owner.tolist(), persons.tolist(), strict=True)
+    ]
+    return np.array(rows, np.int32), valid
+
+
+def _visibility(flags: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """(N, 16) raw flags -> 0 absent, 1 occluded, 2 visible; an unlabelled joint counts as visible."""
+    occluded = np.isin(flags, (OCCLUDED, OCCLUDED_TEXT))
+    return np.where(flags == ABSENT, 0, np.where(occluded, 1, 2)).astype(np.uint8)

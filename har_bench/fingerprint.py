@@ -1,0 +1,52 @@
+"""Fingerprints (blake3) of files and of tables; a table's does not depend on the file format that holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from blake3 import blake3
+
+
+def of_file(path: Path) -> str:
+    """The blake3 of a file's bytes, in hexadecimal."""
+    return blake3(max_threads=1).update_mmap(path).hexdigest() if path.stat().st_size else blake3().hexdigest()
+
+
+def of_table(table: pa.Table) -> str:
+    """The blake3 of a table's content: column names, types, nulls and values, in the order of the rows."""
+    hasher = blake3()
+    for field in table.schema:
+        hasher.update(f"{field.name}:{field.type};".encode())
+        chunks = table[field.name].combine_chunks()
+        _feed(hasher, chunks.chunk(0) if isinstance(chunks, pa.ChunkedArray) and chunks.num_chunks else chunks)
+    return hasher.hexdigest()
+
+
+def combined(digests: Iterable[str]) -> str:
+    """One fingerprint of several, in their order."""
+    return blake3("\n".join(digests).encode()).hexdigest()
+
+
+def _feed(hasher: blake3, array: pa.Array) -> None:
+    """Hash one array; the values behind nulls, which files do not keep, are left out."""
+    hasher.update(len(array).to_bytes(8, "little"))
+    if len(array) == 0 or isinstance(array, pa.ChunkedArray):
+        return
+    if array.null_count:
+        hasher.update(np.packbits(array.is_null().to_numpy(zero_copy_only=False)).tobytes())
+        array = array.drop_null()
+    kind = array.type
+    if pa.types.is_fixed_size_list(kind):
+        _feed(hasher, array.flatten())
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        _feed(hasher, pc.list_value_length(array))
+        _feed(hasher, array.flatten())
+    elif pa.types.is_string(kind) or pa.types.is_binary(kind):
+        _feed(hasher, pc.binary_length(array))
+        hasher.update(b"".join(array.cast(pa.binary()).to_pylist()))
+    else:
+        hasher.update(np.ascontiguousarray(array.to_numpy(zero_copy_only=False)).view(np.uint8).data)

@@ -1,0 +1,280 @@
+"""A pickle reader that cannot run code: containers, numbers, text and NumPy arrays, and nothing else.
+
+A pickle is a program. Three things make this reader safe for files from strangers: a first pass over its
+instructions refuses those that reach outside the file; names are looked up in :data:`ALLOWED` and nowhere else; and
+what stands behind each name is ours. NumPy's own reconstruction functions trust their arguments (a forged shape or
+dtype reads foreign memory), so arrays are rebuilt here from their checked bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import pickletools
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from har_bench.errors import HarBenchError
+
+LIMIT = 8 << 30
+"""How many bytes a file may unfold into, unless the caller says otherwise."""
+
+_CODE = re.compile(r"[|<>=]?(b1|[iu][1248]|f[248]|c8|c16|[SU]\d{1,6}|O8?|\?)")
+_FOREIGN = {"PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER"}
+_PUT = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
+_GET = {"GET", "BINGET", "LONG_BINGET"}
+_NESTING = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET", "REDUCE"}
+_DEEPEST = 500
+
+
+class _DType:
+    """Stands for ``numpy.dtype``: a plain element type; structured, datetime and user types are refused."""
+
+    __slots__ = ("code",)
+    __hash__ = None  # type: ignore[assignment] # no stand-in may hide in a key, where it would stay
+
+    def __init__(self, code: Any, *_: Any) -> None:
+        if not isinstance(code, str) or not _CODE.fullmatch(code):
+            raise HarBenchError(f"holds an array of type {str(code)[:40]!r}, which is not a plain number or text")
+        self.code = code
+
+    def __setstate__(self, state: Any) -> None:
+        """Take the byte order from NumPy's state; everything else in it belongs to types that are refused."""
+        _, order, *structured = state[:5]
+        if order not in ("<", ">", "=", "|") or any(part is not None for part in structured):
+            raise HarBenchError("holds a structured array type, which is not a plain number or text")
+        self.code = order + self.code.lstrip("|<>=")
+
+    def numpy(self) -> np.dtype[Any]:
+        return np.dtype(self.code)
+
+
+class _Array:
+    """Stands for an array until the whole pickle is read: NumPy's state arrives after the object."""
+
+    __slots__ = ("dtype", "items", "order", "shape")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, *_: Any) -> None:
+        self.shape: tuple[int, ...] = (0,)
+        self.items: Any = b""
+
+    def __setstate__(self, state: Any) -> None:
+        """``(version, shape, dtype, is_fortran, bytes or list)``, as ``numpy.ndarray.__reduce__`` writes it."""
+        _, shape, dtype, fortran, items = state
+        self.fill(items, dtype, shape, "F" if fortran else "C")
+
+    def fill(self, items: Any, dtype: Any, shape: Any, order: Any) -> None:
+        if isinstance(items, str):  # Python 2 wrote the bytes as text
+            items = items.encode("latin1")
+        if not isinstance(dtype, _DType) or not isinstance(shape, tuple) or order not in ("C", "F"):
+            raise HarBenchError("holds an array whose state is malformed")
+        self.dtype = dtype.numpy()
+        expected = list if self.dtype.hasobject else bytes | bytearray
+        if not all(type(length) is int and length >= 0 for length in shape) or not isinstance(items, expected):
+            raise HarBenchError("holds an array whose shape or content is malformed")
+        if math.prod(shape) * (1 if self.dtype.hasobject else self.dtype.itemsize) != len(items):
+            raise HarBenchError(f"holds an array of shape {str(shape)[:60]} whose content has another size")
+        self.shape, self.items, self.order = shape, items, order
+
+    def numpy(self) -> npt.NDArray[Any]:
+        """The array, writable; an object array's elements are still those of the pickle."""
+        if isinstance(self.items, list):
+            flat = np.empty(len(self.items), object)
+            for index, item in enumerate(self.items):
+                flat[index] = item
+        else:
+            flat = np.frombuffer(self.items, self.dtype).copy() if self.items else np.empty(0, self.dtype)
+        self.items = b""
+        return flat.reshape(self.shape, order=self.order)
+
+
+def _frombuffer(items: Any, dtype: Any, shape: Any, order: Any) -> _Array:
+    array = _Array()
+    array.fill(items, dtype, shape, order)
+    return array
+
+
+def _scalar(dtype: Any, items: Any = b"") -> Any:
+    return _frombuffer(items, dtype, (), "C").numpy()[()]
+
+
+def _encode(text: str, encoding: str = "utf-8") -> bytes:
+    if encoding not in ("latin1", "latin-1", "utf-8", "ascii"):
+        raise HarBenchError(f"asks for the codec {str(encoding)[:40]!r}, which no pickle needs")
+    return text.encode(encoding)
+
+
+def _empty() -> bytes:
+    """The only call of ``bytes`` in honest pickles; with a number it would allocate that many zeros."""
+    return b""
+
+
+def _builtin(name: str, stand_in: Callable[..., Any]) -> dict[tuple[str, str], Callable[..., Any]]:
+    """The same name in Python 2 and in Python 3."""
+    return {(module, name): stand_in for module in ("__builtin__", "builtins")}
+
+
+def _numpy(name: str, stand_in: Callable[..., Any], *modules: str) -> dict[tuple[str, str], Callable[..., Any]]:
+    """The same function under the module names of NumPy 1 and NumPy 2."""
+    return {(f"numpy.{core}.{module}", name): stand_in for core in ("core", "_core") for module in modules}
+
+
+ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
+    **_numpy("_reconstruct", _Array, "multiarray"),
+    **_numpy("scalar", _scalar, "multiarray"),
+    **_numpy("_frombuffer", _frombuffer, "numeric"),
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _DType,
+    ("collections", "OrderedDict"): OrderedDict,
+    ("_codecs", "encode"): _encode,
+    **_builtin("bytes", _empty),
+    **_builtin("complex", complex),
+    **_builtin("frozenset", frozenset),
+    **_builtin("set", set),
+    **_builtin("slice", slice),
+}
+"""Every name that a pickle may use, and what stands behind it here. A new kind of file adds its names to this list."""
+
+
+class _Budget:
+    """What calls may still cost: a short instruction may name a long argument again and again."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def charge(self, *values: Any) -> None:
+        for value in values:
+            if hasattr(value, "__len__"):
+                self.left -= len(value) * (1 if isinstance(value, bytes | bytearray | str) else 8)
+        if self.left < 0:
+            raise HarBenchError("unfolds into more than the limit allows")
+
+
+class _Call(msgspec.Struct, frozen=True):
+    """An allowed name as the pickle sees it: callable, but neither a class nor open to assignment."""
+
+    function: Callable[..., Any]
+    budget: _Budget
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __call__(self, *arguments: Any) -> Any:
+        self.budget.charge(*arguments)
+        return self.function(*arguments)
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, stream: BinaryIO, budget: _Budget) -> None:
+        super().__init__(stream, encoding="latin1")
+        self.budget = budget
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return _Call(ALLOWED[module, name], self.budget)
+        except KeyError:
+            raise HarBenchError(f"asks for {f'{module}.{name}'[:80]}, which is not data") from None
+
+
+def load(source: bytes | BinaryIO, *, limit: int = LIMIT, name: str = "the pickle") -> Any:
+    """What a pickle holds: nested dicts, lists, tuples, sets, numbers, text, bytes and NumPy arrays.
+
+    Args:
+        source: the pickle's bytes, or a seekable stream at its beginning; the stream is read twice.
+        limit: how many bytes it may unfold into.
+        name: what messages call it.
+
+    Raises:
+        HarBenchError: the pickle is broken, too large, or asks for anything but data; the name it asks for is given.
+    """
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    budget = _Budget(limit)
+    try:
+        start = stream.tell()
+        _inspect(stream, limit)
+        stream.seek(start)
+        return _finished(_Unpickler(stream, budget).load(), budget, {})
+    except HarBenchError as error:
+        raise HarBenchError(f"{name} {error}; it is refused, convert it to plain arrays first") from error
+    except (RecursionError, MemoryError) as error:
+        raise HarBenchError(f"{name} is nested too deeply or too large to be read") from error
+    except Exception as error:  # whatever a forged instruction makes pickle or NumPy raise
+        raise HarBenchError(f"{name} is not a readable pickle ({type(error).__name__}: {error})") from error
+
+
+def _inspect(stream: BinaryIO, limit: int) -> None:
+    """Go through the instructions without following them; only the nesting of hashable values is kept account of.
+
+    A memo index that no honest pickle has would make the unpickler allocate a table of that length, an extension code
+    would bypass ``find_class``, and hashing a tuple that is nested too deeply overflows the interpreter's stack.
+    """
+    depths: list[int | None] = []  # of every value on the unpickler's stack; None is a mark
+    memo: dict[int, int | None] = {}
+    for opcode, argument, position in pickletools.genops(stream):
+        if opcode.name in _FOREIGN:
+            raise HarBenchError(f"refers to something outside itself ({opcode.name})")
+        if position is not None and position > limit:
+            raise HarBenchError(f"has more than the {limit} bytes that are allowed")
+        if opcode.name in _PUT:
+            index = len(memo) if argument is None else int(argument)
+            if index > len(memo) + 1:  # Python 2 counts from 1
+                raise HarBenchError(f"has a forged memo index {index}")
+            memo[index] = depths[-1]
+        elif opcode.name in _GET:
+            depths.append(memo[int(argument or 0)])
+        else:
+            inner = max((depth for depth in _taken(depths, opcode) if depth is not None), default=0)
+            depth = inner + 1 if opcode.name in _NESTING else 0
+            if depth > _DEEPEST:
+                raise HarBenchError("is nested too deeply")
+            depths += [None if after is pickletools.markobject else depth for after in opcode.stack_after]
+
+
+def _taken(depths: list[int | None], opcode: pickletools.OpcodeInfo) -> list[int | None]:
+    """Take an instruction's operands off the stack."""
+    count = len(opcode.stack_before)
+    if pickletools.markobject in opcode.stack_before:
+        mark = len(depths) - 1 - depths[::-1].index(None)
+        count = len(depths) - mark + opcode.stack_before.index(pickletools.markobject)
+    start = len(depths) - count
+    if start < 0:
+        raise HarBenchError("takes more from its stack than is there")
+    taken = depths[start:]
+    del depths[start:]
+    return taken
+
+
+def _finished(value: Any, budget: _Budget, done: dict[int, tuple[Any, Any]]) -> Any:
+    """``value`` with every stand-in replaced; ``done`` keeps the originals, whose identities are its keys."""
+    if isinstance(value, _DType):
+        return value.numpy()
+    if isinstance(value, _Call):
+        raise HarBenchError("holds a function, which is not data")
+    if not isinstance(value, _Array | dict | list | tuple):
+        return value
+    if id(value) in done:
+        return done[id(value)][1]
+    if isinstance(value, tuple):
+        result: Any = tuple(_finished(item, budget, done) for item in value)
+        done[id(value)] = value, result
+        return result
+    if isinstance(value, _Array):
+        budget.charge(value.items)
+    result = value.numpy() if isinstance(value, _Array) else value
+    done[id(value)] = value, result
+    if isinstance(result, dict):
+        for key, item in result.items():
+            result[key] = _finished(item, budget, done)
+    elif isinstance(result, list):
+        result[:] = [_finished(item, budget, done) for item in result]
+    elif result.dtype.hasobject:
+        for index, item in np.ndenumerate(result):
+            result[index] = _finished(item, budget, done)
+    return result

@@ -1,0 +1,103 @@
+"""The manifest of a store: what it holds, what it was made from, and the fingerprint of its content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from har_bench.errors import HarBenchError
+from har_bench.schema import SCHEMA_VERSION
+from har_bench.skeletons import Skeleton
+
+MANIFEST = "manifest.json"
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """A raw file that a store was made from; ``path`` is relative to the raw root."""
+
+    path: str
+    bytes: int
+    blake3: str
+
+
+class PublishedCount(msgspec.Struct, frozen=True, kw_only=True):
+    """A published figure beside the one in the store."""
+
+    what: str
+    expected: int
+    found: int
+
+
+class Manifest(msgspec.Struct, kw_only=True):
+    """Everything a reader must know about a store before opening a table.
+
+    Attributes:
+        schema: version of the store's layout.
+        dataset: such as ``h36m``.
+        converter: registered name of the converter, with its ``converter_version``.
+        options: the conversion's options that differ from their defaults.
+        sources: every raw file.
+        skeletons: the joint layouts of this dataset; the first is the one in the tables.
+        splits: number of sequences by split name.
+        rows: number of rows by table.
+        parts: the numbers of each table's parts; a shard that was rejected whole leaves a gap.
+        rejects: number of raw records that were dropped or repaired.
+        published: the published counts beside those found.
+        notes: what a reader of the numbers must know (pixel shifts, mirrored names, defects).
+        licence: the dataset's terms.
+        citation: what to cite.
+        fingerprint: blake3 of the content, the same for Parquet and HDF5.
+    """
+
+    schema: int = SCHEMA_VERSION
+    dataset: str
+    converter: str
+    converter_version: str
+    options: dict[str, Any] = {}
+    sources: list[Source]
+    skeletons: list[Skeleton]
+    splits: dict[str, int]
+    rows: dict[str, int]
+    parts: dict[str, list[int]]
+    rejects: int
+    published: list[PublishedCount]
+    notes: list[str]
+    licence: str
+    citation: str
+    fingerprint: str
+
+    def to_json(self) -> bytes:
+        """The file's bytes."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+
+
+def decode(raw: bytes, where: str) -> Manifest:
+    """A manifest from its JSON.
+
+    Raises:
+        HarBenchError: the bytes are no manifest, or come from a newer har_bench.
+    """
+    try:
+        manifest = msgspec.json.decode(raw, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise HarBenchError(f"{where} is not the manifest of a store ({error}); convert the dataset again") from error
+    if manifest.schema > SCHEMA_VERSION:
+        raise HarBenchError(f"{where} was written by a newer har_bench (layout {manifest.schema}); update har_bench")
+    return manifest
+
+
+def read(folder: Path) -> Manifest:
+    """The manifest of a finished store.
+
+    Raises:
+        HarBenchError: there is no store, or its conversion has not finished.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        begun = folder.with_name(folder.name + ".partial").is_dir()
+        interrupted = "its conversion was interrupted: run the same convert command again"
+        remedy = interrupted if begun else "convert the dataset first"
+        raise HarBenchError(f"{folder} is not a store ({MANIFEST} is missing); {remedy}")
+    return decode(path.read_bytes(), str(path))

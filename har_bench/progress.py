@@ -1,0 +1,73 @@
+"""Progress on anything longer than a second: a bar on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PLAIN_EVERY_S = 5.0
+
+
+class Progress:
+    """Counts finished units of work, rows and bytes."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self.what, self.total = what, total
+        self.done = self.rows = self.bytes = 0
+        self.began = self.spoke = time.monotonic()
+
+    def advance(self, *, rows: int = 0, bytes_read: int = 0) -> None:
+        """One more unit is finished."""
+        self.done += 1
+        self.rows += rows
+        self.bytes += bytes_read
+
+    def line(self) -> str:
+        """The state in words: units, rows per second, megabytes per second, time left."""
+        elapsed = max(time.monotonic() - self.began, 1e-6)
+        left = elapsed / self.done * (self.total - self.done) if self.done else 0.0
+        speed = f"{self.rows / elapsed:,.0f} rows/s"
+        if self.bytes:
+            speed += f", {self.bytes / elapsed / 1e6:,.1f} MB/s"
+        return f"{self.what}: {self.done}/{self.total}, {self.rows:,} rows, {speed}, {left:,.0f} s left"
+
+
+@contextmanager
+def progress(what: str, total: int, *, done: int = 0, quiet: bool = False) -> Iterator[Progress]:
+    """Show progress on standard error while the block runs; nothing when ``quiet``."""
+    if quiet or not sys.stderr.isatty():
+        state = _Plain(what, total, quiet=quiet)
+        state.total -= done
+        yield state
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    with Bar(TextColumn("{task.description}"), BarColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total, completed=done)
+        yield _Barred(what, total - done, bar=bar, task=task)
+
+
+class _Plain(Progress):
+    def __init__(self, what: str, total: int, *, quiet: bool) -> None:
+        super().__init__(what, total)
+        self.quiet = quiet
+
+    def advance(self, *, rows: int = 0, bytes_read: int = 0) -> None:
+        super().advance(rows=rows, bytes_read=bytes_read)
+        if not self.quiet and time.monotonic() - self.spoke > PLAIN_EVERY_S:
+            self.spoke = time.monotonic()
+            print(self.line(), file=sys.stderr, flush=True)  # noqa: T201 - this is the place that prints
+
+
+class _Barred(Progress):
+    def __init__(self, what: str, total: int, *, bar: object, task: object) -> None:
+        super().__init__(what, total)
+        self.bar, self.task = bar, task
+
+    def advance(self, *, rows: int = 0, bytes_read: int = 0) -> None:
+        super().advance(rows=rows, bytes_read=bytes_read)
+        self.bar.update(self.task, advance=1, description=self.line())  # type: ignore[attr-defined]

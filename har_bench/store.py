@@ -1,0 +1,312 @@
+"""Reading a store: one converted dataset, in Parquet or HDF5, behind one API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from har_bench import fingerprint, manifest
+from har_bench.cameras import Camera
+from har_bench.errors import HarBenchError
+from har_bench.hdf5 import ARRAYS, Hdf5Tables
+from har_bench.parquet import ParquetTables
+from har_bench.schema import TABLES, column, shape_of, to_numpy, vector
+from har_bench.skeletons import Mapping as JointMapping
+from har_bench.skeletons import Skeleton, mapping, skeleton
+
+if TYPE_CHECKING:
+    import dask.dataframe
+
+POINTS = ("keypoints", "keypoints_3d")
+
+
+class Tables(Protocol):
+    """What a file format offers a store."""
+
+    def parts(self, table: str) -> Sequence[int]: ...  # noqa: D102
+    def schema(self, table: str) -> pa.Schema: ...  # noqa: D102
+    def read(  # noqa: D102
+        self, table: str, part: int, columns: Sequence[str] | None = None, rows: slice | None = None
+    ) -> pa.Table: ...
+
+
+def open_store(path: str | Path) -> Store:
+    """Open a finished store: a folder, or an ``arrays.h5`` alone.
+
+    Raises:
+        HarBenchError: there is no finished store at ``path``.
+
+    Example:
+        >>> store = open_store("stores/h36m")                                  # doctest: +SKIP
+        >>> store.sequence("S9/Directions 1/54138969").keypoints_3d.shape      # doctest: +SKIP
+        (2356, 32, 3)
+    """
+    path = Path(path)
+    if path.is_file():
+        arrays = Hdf5Tables(path)
+        return Store(path, manifest.decode(arrays.manifest(), str(path)), arrays)
+    found = manifest.read(path)
+    if (path / "sequences.parquet").exists():
+        return Store(path, found, ParquetTables(path, found.parts))
+    return Store(path, found, Hdf5Tables(path / ARRAYS))
+
+
+class SequenceView:
+    """One sequence's poses: every column of ``poses`` is an attribute, a NumPy array whose first axis is the row.
+
+    Rows are in the order of (person, frame). ``info`` is the sequence's row of the ``sequences`` table.
+    """
+
+    def __init__(self, info: Mapping[str, Any], poses: pa.Table) -> None:
+        self.info = dict(info)
+        self.poses = poses
+
+    def __getattr__(self, name: str) -> npt.NDArray[Any]:
+        if name.startswith("__") or name not in self.poses.column_names:
+            columns = ", ".join(self.poses.column_names)
+            raise AttributeError(f"{self.info['sequence']} has no column {name!r}; it has {columns}")
+        return to_numpy(self.poses[name], self.poses.schema.field(name))
+
+    def __len__(self) -> int:
+        return int(self.poses.num_rows)
+
+
+class Store:
+    """A converted dataset, read-only.
+
+    Attributes:
+        path: the folder, or the HDF5 file.
+        manifest: what it holds and what it was made from.
+    """
+
+    def __init__(self, path: Path, found: manifest.Manifest, tables: Tables) -> None:
+        self.path = path
+        self.manifest = found
+        self._tables = tables
+
+    def __repr__(self) -> str:
+        rows = self.manifest.rows
+        return f"<{self.dataset} store {self.path}: {rows['sequences']} sequences, {rows.get('poses', 0)} poses>"
+
+    @property
+    def dataset(self) -> str:
+        """The dataset's name."""
+        return self.manifest.dataset
+
+    @property
+    def fingerprint(self) -> str:
+        """blake3 of the content."""
+        return self.manifest.fingerprint
+
+    @cached_property
+    def sequences(self) -> pa.Table:
+        """The ``sequences`` table, sorted by name."""
+        return self.table("sequences")
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.sequences["sequence"].to_pylist())}
+
+    def skeleton(self, name: str | None = None) -> Skeleton:
+        """The store's own joint layout, or another one of its layouts or of har_bench, by name."""
+        for found in self.manifest.skeletons:
+            if name in (None, found.name):
+                return found
+        if name is None:
+            raise HarBenchError(f"the {self.dataset} store has no joints")
+        return skeleton(name)
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """A whole table; an absent one is an error that names those present."""
+        parts = self.parts(name)
+        if not parts:
+            present = ", ".join(table for table in TABLES if self.parts(table))
+            raise HarBenchError(f"{self.path} has no table {name!r}; it has {present}")
+        return pa.concat_tables(self.read(name, part, columns) for part in parts)
+
+    def parts(self, table: str) -> Sequence[int]:
+        """The numbers of a table's parts; no sequence straddles two parts."""
+        return self._tables.parts(table)
+
+    def schema(self, table: str) -> pa.Schema:
+        """The columns of a table, with units and shapes."""
+        if not self.parts(table):
+            raise HarBenchError(f"{self.path} has no table {table!r}")
+        return self._tables.schema(table)
+
+    def read(self, table: str, part: int, columns: Sequence[str] | None = None, rows: slice | None = None) -> pa.Table:
+        """One part of a table, or a slice of its rows."""
+        if columns is not None:
+            unknown = set(columns) - set(self.schema(table).names)
+            if unknown:
+                known = ", ".join(self.schema(table).names)
+                names = ", ".join(sorted(unknown))
+                raise HarBenchError(f"{table} of {self.path} has no column {names}; it has {known}")
+        return self._tables.read(table, part, columns, rows)
+
+    def split_names(self, split: str) -> set[str]:
+        """The full split names that ``split`` stands for: itself, or the one name that ends in ``/split``.
+
+        Raises:
+            HarBenchError: no such split, or several families have one of that name.
+        """
+        known = self.manifest.splits
+        if split in known:
+            return {split}
+        ending = [name for name in known if name.endswith("/" + split)]
+        if len(ending) == 1:
+            return set(ending)
+        problem = f"has several splits {split!r}" if ending else f"has no split {split!r}"
+        raise HarBenchError(f"{self.path} {problem}; name one of {', '.join(known)}")
+
+    def select(self, split: str | None = None, sequences: Sequence[str] | None = None) -> pa.Table:
+        """Rows of ``sequences`` of a split and/or with given names, in the order of the table.
+
+        Raises:
+            HarBenchError: an unknown split or sequence.
+        """
+        chosen = self.sequences
+        if sequences is not None:
+            chosen = chosen.take(sorted(self._row(name) for name in sequences))
+        if split is not None:
+            chosen = chosen.filter(_contains(chosen["splits"], self.split_names(split)))
+        return chosen
+
+    def _row(self, name: str) -> int:
+        if name not in self._row_of:
+            first = next(iter(self._row_of), None)
+            raise HarBenchError(f"{self.path} has no sequence {name!r}; its first one is {first!r}")
+        return self._row_of[name]
+
+    def sequence(self, name: str) -> SequenceView:
+        """One sequence's poses as NumPy arrays; only its rows are read."""
+        info = self.sequences.slice(self._row(name), 1).to_pylist()[0]
+        rows = slice(info["first_row"], info["first_row"] + info["rows"])
+        return SequenceView(info, self.read("poses", info["part"], rows=rows))
+
+    def poses(
+        self,
+        split: str | None = None,
+        columns: Sequence[str] | None = None,
+        *,
+        skeleton: str | None = None,
+        sequences: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Poses as one Arrow table (``.to_pandas()`` for pandas).
+
+        Args:
+            split: such as ``test`` or ``tompson/valid``; where the split is a matter of persons, only those persons.
+            columns: columns to read; all by default.
+            skeleton: map ``keypoints``, ``visibility`` and ``keypoints_3d`` to this layout.
+            sequences: names of sequences.
+        """
+        parts = list(self._pose_parts(split, columns, skeleton, sequences))
+        if not parts:
+            chosen = self.read("poses", self.parts("poses")[0], columns, slice(0, 0))
+            return _mapped(chosen, self._mapping(skeleton)) if skeleton else chosen
+        return pa.concat_tables(parts).combine_chunks()
+
+    def iter_poses(
+        self,
+        batch_rows: int = 65_536,
+        *,
+        split: str | None = None,
+        columns: Sequence[str] | None = None,
+        skeleton: str | None = None,
+        sequences: Sequence[str] | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """The same as :meth:`poses`, as a stream of record batches: one part is in memory at a time."""
+        for part in self._pose_parts(split, columns, skeleton, sequences):
+            yield from part.combine_chunks().to_batches(max_chunksize=batch_rows)
+
+    def _pose_parts(
+        self, split: str | None, columns: Sequence[str] | None, skeleton: str | None, sequences: Sequence[str] | None
+    ) -> Iterator[pa.Table]:
+        chosen = self.select(split, sequences)
+        everything = split is None and sequences is None
+        joints = self._mapping(skeleton) if skeleton else None
+        personal = split is not None and "splits" in self.schema("poses").names
+        reading = [*columns, "splits"] if columns is not None and personal and "splits" not in columns else columns
+        for part, rows in self.rows_by_part(chosen):
+            found = self.read("poses", part, reading)
+            if not everything:
+                found = found.take(rows)
+            if personal and split is not None:
+                found = found.filter(_contains(found["splits"], self.split_names(split)))
+            if reading is not columns:
+                found = found.drop_columns("splits")
+            yield _mapped(found, joints) if joints else found
+
+    def rows_by_part(self, chosen: pa.Table) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+        """For each part that holds poses of the chosen sequences: its number and their row numbers in it."""
+        part, first, rows = (chosen[name].to_numpy() for name in ("part", "first_row", "rows"))
+        for number in np.unique(part[rows > 0]):
+            inside = (part == number) & (rows > 0)
+            spans = zip(first[inside], rows[inside], strict=True)
+            yield int(number), np.concatenate([np.arange(start, start + count) for start, count in spans])
+
+    def _mapping(self, name: str) -> JointMapping:
+        return mapping(self.skeleton(), self.skeleton(name))
+
+    def camera(self, camera: str, subject: str | None = None) -> Camera:
+        """A calibrated camera, by its name and, where cameras move between subjects, the subject."""
+        for row in self.table("cameras").to_pylist():
+            if row["camera"] == camera and subject in (None, row["subject"]):
+                return Camera.from_row(row)
+        raise HarBenchError(f"{self.path} has no camera {camera!r}" + (f" of subject {subject!r}" if subject else ""))
+
+    def dask(self, table: str = "poses", columns: Sequence[str] | None = None) -> dask.dataframe.DataFrame:
+        """A partitioned table as a Dask dataframe, one part a partition."""
+        import dask.dataframe as dd
+
+        return dd.from_map(
+            lambda part: self.read(table, part, columns).to_pandas(),
+            list(self.parts(table)),
+            meta=self.read(table, self.parts(table)[0], columns, slice(0, 0)).to_pandas(),
+        )
+
+    def digest(self) -> str:
+        """The fingerprint of what the files hold now; equal to :attr:`fingerprint` unless they were damaged."""
+        tables = [table for table in TABLES if self.parts(table)]
+        parts = ((table, part) for table in tables for part in self.parts(table))
+        return fingerprint.combined(f"{table} {fingerprint.of_table(self.read(table, part))}" for table, part in parts)
+
+
+def _contains(lists: pa.ChunkedArray, names: set[str]) -> pa.Array:
+    """Which rows of a list column hold one of ``names``."""
+    array = lists.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
+    hits = pc.is_in(array.flatten(), value_set=pa.array(sorted(names)))
+    found = np.zeros(len(array), bool)
+    found[pc.list_parent_indices(array).filter(hits).to_numpy()] = True
+    return pa.array(found)
+
+
+def _mapped(poses: pa.Table, joints: JointMapping) -> pa.Table:
+    """The joint columns in another layout."""
+    for name in (*POINTS, "visibility"):
+        if name not in poses.column_names:
+            continue
+        field = poses.schema.field(name)
+        values = to_numpy(poses[name], field)
+        mapped = joints.visibility(values) if name == "visibility" else joints.points(values)
+        metadata = {key.decode(): text.decode() for key, text in (field.metadata or {}).items()}
+        fresh = column(
+            name,
+            field.type.value_type,
+            metadata.get("unit", ""),
+            shape=(len(joints.target), *shape_of(field)[1:]),
+            about=metadata.get("about", ""),
+        )
+        null = poses[name].is_null().to_numpy() if poses[name].null_count else None
+        values_column = vector(mapped, field.type.value_type, mask=null)
+        poses = poses.set_column(poses.column_names.index(name), fresh, values_column)
+    return poses

@@ -1,0 +1,303 @@
+"""Entries of the leaderboard: `reported` (copied from a paper or README) and `verified` (a result file, scored here).
+
+The reported rows ship in ``data/reported.json``, each with its source; a value keeps the digits that its source
+printed, and only a fraction (.903) is rewritten as percent (90.3).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from har_bench.errors import HarBenchError
+from har_bench.results import Interval, Result, read
+
+DATASETS = {
+    "h36m": "Human3.6M",
+    "humaneva": "HumanEva-I",
+    "mpii": "MPII",
+    "coco": "COCO keypoints",
+    "penn_action": "Penn Action",
+    "ntu60": "NTU RGB+D 60",
+    "ntu120": "NTU RGB+D 120",
+    "merl": "MERL Shopping",
+    "ava": "AVA",
+}
+"""How sources print the names of our datasets; the order is that of the leaderboard's sections."""
+
+SUMMARY = {"action": "Avg", "joint": "Mean"}
+"""The item of a published breakdown that is the overall number."""
+
+
+class Readme(msgspec.Struct, frozen=True, tag_field="kind", tag="readme"):
+    """The README of a system, at no known commit."""
+
+    system: str
+    table: str
+
+    @property
+    def short(self) -> str:
+        """A few words for a narrow column."""
+        return f"README of {self.system}"
+
+    @property
+    def text(self) -> str:
+        """Everything a reader needs to find the row."""
+        return f"{self.short}, “{self.table}”"
+
+    @property
+    def url(self) -> str:
+        """Where to read it, or nothing."""
+        return ""
+
+
+class RepoFile(msgspec.Struct, frozen=True, tag_field="kind", tag="repo_file"):
+    """A file of a public repository at one commit."""
+
+    repo: str
+    commit: str
+    path: str
+    table: str
+
+    @property
+    def short(self) -> str:
+        """A few words for a narrow column."""
+        return self.repo
+
+    @property
+    def text(self) -> str:
+        """Everything a reader needs to find the row."""
+        return f"{self.repo}, {self.path} at commit {self.commit[:10]}, “{self.table}”"
+
+    @property
+    def url(self) -> str:
+        """Where to read it."""
+        return f"https://github.com/{self.repo}/blob/{self.commit}/{self.path}"
+
+
+class Paper(msgspec.Struct, frozen=True, tag_field="kind", tag="paper"):
+    """A table of a paper on arXiv."""
+
+    title: str
+    arxiv: str
+    table: str
+    note: str = ""
+
+    @property
+    def short(self) -> str:
+        """A few words for a narrow column."""
+        return f"arXiv {self.arxiv}"
+
+    @property
+    def text(self) -> str:
+        """Everything a reader needs to find the row."""
+        return f"{self.title}, arXiv {self.arxiv}, {self.table}" + (f" ({self.note})" if self.note else "")
+
+    @property
+    def url(self) -> str:
+        """Where to read it."""
+        return f"https://arxiv.org/abs/{self.arxiv}"
+
+
+class Page(msgspec.Struct, frozen=True, tag_field="kind", tag="page"):
+    """A page that collects other people's numbers."""
+
+    table: str
+    note: str
+    title: str = ""
+    url: str = ""
+
+    @property
+    def short(self) -> str:
+        """A few words for a narrow column."""
+        return self.title or self.url.removeprefix("https://").removeprefix("www.").split("/")[0]
+
+    @property
+    def text(self) -> str:
+        """Everything a reader needs to find the row."""
+        return f"{self.title or self.url}, “{self.table}” ({self.note})"
+
+
+Source = Readme | RepoFile | Paper | Page
+
+
+class ReportedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One printed number: a row of ``data/reported.json``; ``source`` is an index into the file's sources."""
+
+    dataset: str
+    protocol: str
+    metric: str
+    value: float
+    unit: Literal["fraction", "%", "mm"]
+    method: str
+    source: int
+    year: int | None = None
+    input: str = ""
+    training: str = ""
+    action: str = ""
+    joint: str = ""
+    note: str = ""
+
+
+class ReportedFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The layout of ``data/reported.json``."""
+
+    schema: int
+    about: str
+    status: Literal["reported"]
+    sources: tuple[Source, ...]
+    rows: tuple[ReportedRow, ...]
+
+
+class Value(NamedTuple):
+    """One number of an entry: as a float, and as it is shown (percent, mm, px)."""
+
+    number: float
+    text: str
+    unit: str
+    note: str = ""
+    interval: Interval | None = None
+
+
+class Part(NamedTuple):
+    """Which part of a breakdown a number is for: ``Part("MPJPE", "action", "Walk")``."""
+
+    metric: str
+    axis: str
+    item: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A method under one way of scoring.
+
+    Attributes:
+        dataset: the section of the leaderboard, as sources print it.
+        scoring: the source's own protocol text, or the canonical name of protocol, recipe and options.
+        method: who made the predictions.
+        values: the overall numbers by metric.
+        parts: the numbers of published breakdowns.
+    """
+
+    dataset: str
+    scoring: str
+    method: str
+    values: Mapping[str, Value]
+    parts: Mapping[Part, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reported(Entry):
+    """An entry copied from a source; nothing about it was reproduced here."""
+
+    source: Source
+    year: int | None = None
+    input: str = ""
+    training: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified(Entry):
+    """An entry scored here from predictions: a result, and the name of its file under the results folder."""
+
+    result: Result
+    file: str
+
+
+def published(value: float, unit: str, note: str = "") -> Value:
+    """A printed number with its own digits, fractions as percent: ``0.903`` becomes ``90.3``, never ``90.30``."""
+    if unit != "fraction":
+        return Value(value, repr(value), unit, note)
+    percent = Decimal(repr(value)).scaleb(2)
+    text = f"{percent:f}"
+    return Value(float(percent), text if "." in text else f"{text}.0", "%", note)
+
+
+@cache
+def reported_file() -> ReportedFile:
+    """The reported rows that ship with har_bench."""
+    raw = files("har_bench.leaderboard").joinpath("data", "reported.json").read_bytes()
+    return msgspec.json.decode(raw, type=ReportedFile)
+
+
+def reported(shipped: ReportedFile | None = None) -> list[Reported]:
+    """Rows of one method, setting and source joined into entries, in the order of the file."""
+    shipped = shipped or reported_file()
+    groups: dict[tuple[str, str, str, int | None, str, str, int], list[ReportedRow]] = defaultdict(list)
+    for row in shipped.rows:
+        groups[row.dataset, row.protocol, row.method, row.year, row.input, row.training, row.source].append(row)
+    return [_reported(rows, shipped.sources) for rows in groups.values()]
+
+
+def _reported(rows: list[ReportedRow], sources: tuple[Source, ...]) -> Reported:
+    first = rows[0]
+    values: dict[str, Value] = {}
+    parts: dict[Part, Value] = {}
+    for row in rows:
+        value = published(row.value, row.unit, row.note)
+        axis, item = ("action", row.action) if row.action else ("joint", row.joint)
+        if item:
+            parts[Part(row.metric, axis, item)] = value
+        if item in ("", SUMMARY[axis]):
+            values[row.metric] = value
+    return Reported(
+        dataset=first.dataset,
+        scoring=first.protocol,
+        method=first.method,
+        values=values,
+        parts=parts,
+        source=sources[first.source],
+        year=first.year,
+        input=first.input,
+        training=first.training,
+    )
+
+
+def canonical(result: Result) -> str:
+    """The printable name of the exact way a result was scored, as ``Protocol.canonical`` writes it."""
+    options = (f"{name}={value}" for name, value in sorted(result.options.items()))
+    return ",".join([f"{result.protocol}:{result.recipe}", *options])
+
+
+def verified(folder: Path) -> tuple[list[Verified], list[str]]:
+    """The result files under a folder, and one sentence about each file that is not one.
+
+    Raises:
+        HarBenchError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise HarBenchError(f"{folder} is not a folder; give the folder with the result files of har-bench score")
+    entries, problems = [], []
+    for path in sorted(folder.rglob("*.json"), key=lambda path: path.relative_to(folder).as_posix()):
+        name = path.relative_to(folder).as_posix()
+        try:
+            entries.append(_verified(read(path), name))
+        except HarBenchError as error:
+            problems.append(str(error).replace(str(path), name))
+        except UnicodeDecodeError:
+            problems.append(f"{name} is not a har_bench result: it is not UTF-8 text")
+    return entries, problems
+
+
+def _verified(result: Result, file: str) -> Verified:
+    if result.primary not in result.metrics:
+        raise HarBenchError(f"{file} has no number for its primary metric {result.primary!r}; score it again")
+    return Verified(
+        dataset=DATASETS.get(result.dataset, result.dataset),
+        scoring=canonical(result),
+        method=result.model or Path(file).stem,
+        values={
+            name: Value(number, f"{number:.2f}", result.units.get(name, ""), interval=result.intervals.get(name))
+            for name, number in result.metrics.items()
+        },
+        result=result,
+        file=file,
+    )

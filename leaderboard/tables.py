@@ -1,0 +1,230 @@
+"""Boards as Markdown and LaTeX, and every number of every entry as one CSV row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from .board import EQUALS, Board, Column, Line
+from .entries import SUMMARY, Entry, Part, Reported, Value, Verified
+
+MARKDOWN_SPECIALS = re.compile(r"([\\`*_{}\[\]<>|&~#!])")
+LATEX_SPECIALS = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "[": "{[}",  # at the start of a row, LaTeX would take it for an option of the row before
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    **{character: f"\\{character}" for character in "&%$#_"},
+}
+CSV_COLUMNS = (
+    "status", "dataset", "scoring", "same_as", "method", "year", "input", "training", "metric", "axis", "item", "value",
+    "unit", "ci_low", "ci_high", "ci_level", "primary", "note", "source", "source_url", "file", "protocol", "version",
+    "recipe", "store", "predictions", "har_bench",
+)  # fmt: skip
+
+
+def one_line(text: str) -> str:
+    """Text without line breaks: a foreign name must not start a new row, or leave a comment."""
+    return " ".join(text.split())
+
+
+def markdown_escape(text: str) -> str:
+    """Text that Markdown prints as it is, inside a table cell too."""
+    return MARKDOWN_SPECIALS.sub(r"\\\1", one_line(text))
+
+
+def latex_escape(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return "".join(LATEX_SPECIALS.get(character, character) for character in one_line(text))
+
+
+def status(entry: Entry) -> str:
+    """``verified`` or ``reported``."""
+    return "verified" if isinstance(entry, Verified) else "reported"
+
+
+def provenance(entry: Entry) -> str:
+    """Where the numbers of an entry come from, in one line."""
+    if isinstance(entry, Verified):
+        prints = (f"{name} {value[:12]}" for name, value in entry.result.fingerprints.items())
+        return ", ".join([f"result file {entry.file}", *prints])
+    return entry.source.text if isinstance(entry, Reported) else ""
+
+
+SETTINGS: tuple[tuple[str, Callable[[Entry], str]], ...] = (
+    ("Input", lambda entry: entry.input if isinstance(entry, Reported) else ""),
+    ("Training", lambda entry: entry.training if isinstance(entry, Reported) else ""),
+    ("Year", lambda entry: str(entry.year or "") if isinstance(entry, Reported) else ""),
+)
+"""What a source says about a method besides its name; a table leaves out what none of its lines has."""
+
+
+def settings(board: Board) -> list[tuple[str, Callable[[Entry], str]]]:
+    """The settings that at least one line of the board has."""
+    return [(name, read) for name, read in SETTINGS if any(read(line.entry) for line in board.lines)]
+
+
+def cell(board: Board, line: Line, column: Column, bold: str) -> str:
+    """A number, its confidence interval, and the mark of the column's best; empty when there is none.
+
+    Args:
+        board: the column's board.
+        line: the entry.
+        column: the metric.
+        bold: a pattern such as ``**%s**``.
+    """
+    value = line.values.get(column.name)
+    if value is None:
+        return ""
+    text = bold % value.text if value.number == board.best(column) else value.text
+    return f"{text} [{value.interval.low:.2f}, {value.interval.high:.2f}]" if value.interval else text
+
+
+def markdown(board: Board, *, sources: bool = True) -> str:
+    """A board as an aligned Markdown table, best values bold."""
+    extra = settings(board)
+    header = ["Method", "Status", *(name for name, _ in extra), *(column.heading for column in board.columns)]
+    rows = []
+    for line in board.lines:
+        words = [line.entry.method, status(line.entry), *(read(line.entry) for _, read in extra)]
+        rows.append(
+            [*map(markdown_escape, words), *(cell(board, line, column, "**%s**") for column in board.columns)]
+            + [markdown_escape(provenance(line.entry))] * sources
+        )
+    return _aligned([*map(markdown_escape, header), *["Source"] * sources], rows, numbers=len(board.columns))
+
+
+def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int) -> str:
+    """A pipe table whose columns line up; ``numbers`` columns after the words are aligned to the right."""
+    widths = [max(3, *(len(row[index]) for row in [header, *rows])) for index in range(len(header))]
+    last = len(header) - (header[-1] == "Source")
+    right = range(last - numbers, last)
+
+    def line(row: Sequence[str]) -> str:
+        padded = (
+            text.rjust(width) if index in right else text.ljust(width)
+            for index, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        return f"| {' | '.join(padded)} |"
+
+    rule = [f"{'-' * (width - 1)}:" if index in right else "-" * width for index, width in enumerate(widths)]
+    return "\n".join([line(header), line(rule), *map(line, rows)]) + "\n"
+
+
+def markdown_page(found: Iterable[Board]) -> str:
+    """Every board as Markdown, under a heading per dataset."""
+    parts = ["# Leaderboard\n", "**reported**: copied from the source named. **verified**: scored by har_bench.\n"]
+    section = ""
+    for board in found:
+        if board.dataset != section:
+            section = board.dataset
+            parts.append(f"## {markdown_escape(section)}\n")
+        parts.append(f"### {markdown_escape(board.title)}\n")
+        parts += [f"{markdown_escape(note)}\n" for note in board.notes]
+        parts.append(markdown(board))
+    return "\n".join(parts)
+
+
+def verified_markdown(found: Iterable[Board], protocol: str) -> str:
+    """The verified entries of a protocol as small Markdown tables for a README, one for each way of scoring.
+
+    Args:
+        found: all boards.
+        protocol: such as ``mpii/pckh``, or a canonical name such as ``mpii/pckh:hrnet``.
+    """
+    parts = []
+    for board in found:
+        lines = [line for line in board.lines if isinstance(line.entry, Verified)]
+        if lines and (board.scoring == protocol or board.scoring.startswith((f"{protocol}:", f"{protocol},"))):
+            header = ["Model", *(column.heading for column in board.columns)]
+            rows = [
+                [markdown_escape(line.entry.method), *(cell(board, line, column, "%s") for column in board.columns)]
+                for line in lines
+            ]
+            table = _aligned([*map(markdown_escape, header)], rows, numbers=len(board.columns))
+            parts.append(f"`{board.scoring}`\n\n{table}")
+    return "\n".join(parts)
+
+
+def latex(board: Board) -> str:
+    """A board as a LaTeX table (packages ``booktabs``), best values bold, each row's source in a comment."""
+    extra = [(name, read) for name, read in settings(board) if name != "Year"]
+    words = ["Method", "Status", *(name for name, _ in extra)]
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{latex_escape(f'{board.dataset}: {board.title}')}}}",
+        rf"\label{{tab:{board.slug}}}",
+        rf"\begin{{tabular}}{{{'l' * len(words)}{'r' * len(board.columns)}}}",
+        r"\toprule",
+        _latex_row([*words, *(latex_escape(column.heading) for column in board.columns)]),
+        r"\midrule",
+    ]
+    for line in board.lines:
+        texts = [line.entry.method, status(line.entry), *(read(line.entry) for _, read in extra)]
+        numbers = [cell(board, line, column, r"\textbf{%s}") for column in board.columns]
+        lines.append(f"{_latex_row([*map(latex_escape, texts), *numbers])} % {one_line(provenance(line.entry))}")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+
+
+def _latex_row(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def latex_page(found: Iterable[Board]) -> str:
+    """Every board as a LaTeX table; include the file where ``booktabs`` is loaded."""
+    return "\n".join(["% needs \\usepackage{booktabs}\n", *map(latex, found)])
+
+
+def csv_page(entries: Iterable[Entry]) -> str:
+    """One row per entry and number, with everything that says where the number comes from."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, CSV_COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for entry in entries:
+        shared = _csv_entry(entry)
+        for part, value in _numbers(entry):
+            writer.writerow({**shared, **_csv_number(entry, part, value)})
+    return out.getvalue()
+
+
+def _numbers(entry: Entry) -> Iterable[tuple[Part, Value]]:
+    """Each number once: an overall number that a breakdown prints as its mean is not said twice."""
+    said = {part.metric for part in entry.parts if part.item == SUMMARY[part.axis]}
+    yield from ((Part(metric, "", ""), value) for metric, value in entry.values.items() if metric not in said)
+    yield from entry.parts.items()
+
+
+def _csv_entry(entry: Entry) -> dict[str, object]:
+    row: dict[str, object] = {
+        "status": status(entry),
+        "dataset": entry.dataset,
+        "scoring": entry.scoring,
+        "method": entry.method,
+    }
+    if isinstance(entry, Reported):
+        same = [equal.scoring for equal in EQUALS if equal.translate(entry)]
+        row |= {"year": entry.year or "", "input": entry.input, "training": entry.training, "same_as": "".join(same)}
+        row |= {"source": entry.source.text, "source_url": entry.source.url}
+    if isinstance(entry, Verified):
+        result = entry.result
+        row |= {"file": entry.file, "protocol": result.protocol, "version": result.version, "recipe": result.recipe}
+        row |= {name: result.fingerprints.get(name, "") for name in ("store", "predictions")}
+        row["har_bench"] = result.versions.get("har_bench", "")
+    return row
+
+
+def _csv_number(entry: Entry, part: Part, value: Value) -> dict[str, object]:
+    exact = repr(value.number) if isinstance(entry, Verified) else value.text
+    row: dict[str, object] = {**part._asdict(), "value": exact, "unit": value.unit, "note": value.note}
+    if isinstance(entry, Verified):
+        row["primary"] = "yes" if part.metric == entry.result.primary else ""
+    if value.interval:
+        row |= {"ci_low": value.interval.low, "ci_high": value.interval.high, "ci_level": value.interval.level}
+    return row

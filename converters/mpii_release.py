@@ -25,6 +25,7 @@ from .mpii_tables import (
     VISIBLE_TEXT,
     Annotations,
     RejectLog,
+    is_file_name,
     tompson,
 )
 
@@ -82,10 +83,10 @@ def read_release(path: Path, source: str) -> Annotations:
         raise HarBenchError(f"{path}: RELEASE must describe every image once, but it holds {described}; download it again")
 
     log = RejectLog(source)
-    names = [_first(_structs(cell), "name") for cell in _field(entries, "image")]
-    kept = [index for index, name in enumerate(names) if _text(name)]
+    names = [_text(_first(_structs(cell), "name")) or "" for cell in _field(entries, "image")]
+    kept = [index for index, name in enumerate(names) if is_file_name(name)]
     for index in sorted(set(range(len(names))) - set(kept)):
-        log.dropped(f"annolist({index + 1}).image.name", "the image has no name")
+        log.dropped(f"annolist({index + 1}).image.name", "not the name of a file; the image is left out")
 
     train, _ = _numbers(_single(np.ravel(parts["img_train"])))
     for index in np.flatnonzero(~np.isin(train, (0, 1))):
@@ -101,7 +102,7 @@ def read_release(path: Path, source: str) -> Annotations:
     labels["video"] = [videos[at - 1] if at and at <= len(videos) else None for at in labels["vididx"]]
     images = {name: [values[index] for index in kept] for name, values in labels.items()}
     images |= {
-        "name": [_text(names[index]) for index in kept],
+        "name": [names[index] for index in kept],
         "annolist_index": [index + 1 for index in kept],
         "train": [bool(train[index]) if train[index] in (0, 1) else None for index in kept],
         "release": [_text(parts["version"])] * len(kept),
@@ -140,7 +141,10 @@ def read_detections(path: Path, source: str) -> Annotations:
             log.dropped(where, f"image {place:g}, person {person:g} is given twice; the first is kept")
         else:
             row = rows.setdefault(int(place), len(rows))
-            rects += [rect._replace(person=int(person)) for rect in _rects([(row, at - 1, entries[at - 1])], log)[:1]]
+            found = _rects([(row, at - 1, entries[at - 1])], log)[:1]
+            if not found:
+                log.dropped(where, "there is no annorect")
+            rects += [rect._replace(person=int(person)) for rect in found]
         seen.add((place, person))
     images = {"name": [name_at[at] for at in rows], "annolist_index": list(rows), "train": [True] * len(rows)}
     return Annotations("detections", images, _decode(rects, log), log)

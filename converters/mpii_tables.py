@@ -128,6 +128,11 @@ def tompson() -> Tompson:
     )
 
 
+def is_file_name(name: str) -> bool:
+    """Whether an image's name is one, rather than nothing or a path out of the folder of images."""
+    return name not in ("", ".", "..") and not set(name) & set("/\\\0")
+
+
 def tables(annotations: Annotations) -> Tables:
     """The store's tables of one raw file: sequences by name, poses by (sequence, person)."""
     images, people = annotations.images, annotations.people

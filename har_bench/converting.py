@@ -242,9 +242,9 @@ def _finish(
     dataset: str,
     records: list[shards.Record],
     partial: Path,
-    format: Format,
+    layout: Format,
     *,
-    quiet: bool,  # noqa: A002
+    quiet: bool,
 ) -> None:
     """Put the small tables together and write the manifest, which makes the folder a store."""
     small = {name: _gathered(name, records, partial) for name in shards.SMALL}
@@ -261,9 +261,9 @@ def _finish(
     store.manifest.published = [
         PublishedCount(what=check.what, expected=check.expected, found=check.found) for check in converter.check(store)
     ]
-    if format != "parquet":
+    if layout != "parquet":
         _write_hdf5(store, partial, quiet=quiet)
-    if format == "hdf5":
+    if layout == "hdf5":
         _remove_parquet(partial)
     write_whole(partial / manifest.MANIFEST, store.manifest.to_json())
 
@@ -354,18 +354,18 @@ def _remove_parquet(folder: Path) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def _repack(store: Store, out: Path, format: Format, *, quiet: bool) -> Store:  # noqa: A002
+def _repack(store: Store, out: Path, layout: Format, *, quiet: bool) -> Store:
     """The same store in another format; values, manifest and fingerprint stay."""
     if out.exists():
         raise HarBenchError(f"{out} exists; remove it or choose another folder")
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    if format != "hdf5":
+    if layout != "hdf5":
         for name in TABLES:
             for part in store.parts(name):
                 parquet.write(store.read(name, part), parquet.table_path(partial, name, part))
-    if format != "parquet":
+    if layout != "parquet":
         _write_hdf5(store, partial, quiet=quiet)
     write_whole(partial / manifest.MANIFEST, store.manifest.to_json())
     partial.rename(out)

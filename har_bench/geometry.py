@@ -22,10 +22,10 @@ from har_bench.errors import HarBenchError
 
 Floats = npt.NDArray[np.float64]
 
-_SIMPLE_ROOT = 1e-3
+_SIMPLE_ROOT = 0.02
 """Below this slope the largest root counts as repeated, and the vector is found by an iteration that may be."""
 
-_LAST_STEP = 1e-7
+_LAST_STEP = 1e-6
 """Newton's error is the square of its last step, and Rayleigh's quotient squares it again."""
 
 
@@ -191,14 +191,14 @@ def _quaternion(xx, xy, xz, yx, yy, yz, zx, zy, zz, bound):  # type: ignore[no-u
     n01, n02, n03 = yz - zy, zx - xz, xy - yx
     n12, n13, n23 = xy + yx, xz + zx, yz + zy
     if simple:
-        # Rayleigh's quotient of the first vector has the square of its error, and the second vector is exact
         w, x, y, z = _null_vector(n00 - root, n01, n02, n03, n11 - root, n12, n13, n22 - root, n23, n33 - root)
         root = _rayleigh(n00, n01, n02, n03, n11, n12, n13, n22, n23, n33, w, x, y, z)
         w, x, y, z = _null_vector(n00 - root, n01, n02, n03, n11 - root, n12, n13, n22 - root, n23, n33 - root)
     else:
         w, x, y, z = _largest_eigenvector(n00, n01, n02, n03, n11, n12, n13, n22, n23, n33)
-    root = _rayleigh(n00, n01, n02, n03, n11, n12, n13, n22, n23, n33, w, x, y, z)
-    return root * norm, w, x, y, z
+        root = _rayleigh(n00, n01, n02, n03, n11, n12, n13, n22, n23, n33, w, x, y, z)
+    unit = 1 / sqrt(w * w + x * x + y * y + z * z)
+    return root * norm, w * unit, x * unit, y * unit, z * unit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -223,18 +223,19 @@ def _largest_root(determinant, cofactors, bound):  # type: ignore[no-untyped-def
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _rayleigh(n00, n01, n02, n03, n11, n12, n13, n22, n23, n33, w, x, y, z):  # type: ignore[no-untyped-def]
-    """``qᵀ N q`` of a unit q: its error is the square of that of q."""
+    """Rayleigh's quotient ``qᵀ N q / qᵀ q``: its error is the square of that of q."""
     off_diagonal = w * (n01 * x + n02 * y + n03 * z) + x * (n12 * y + n13 * z) + y * n23 * z
-    return n00 * w * w + n11 * x * x + n22 * y * y + n33 * z * z + 2 * off_diagonal
+    diagonal = n00 * w * w + n11 * x * x + n22 * y * y + n33 * z * z
+    return (diagonal + 2 * off_diagonal) / (w * w + x * x + y * y + z * z)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _null_vector(a00, a01, a02, a03, a11, a12, a13, a22, a23, a33):  # type: ignore[no-untyped-def]
-    """The unit null vector of a symmetric matrix of rank 3: the longest column of its adjugate."""
+    """A null vector of a symmetric matrix of rank 3: the longest column of its adjugate."""
     s0, s1, s2 = a00 * a11 - a01 * a01, a00 * a12 - a01 * a02, a00 * a13 - a01 * a03
     s3, s4, s5 = a01 * a12 - a11 * a02, a01 * a13 - a11 * a03, a02 * a13 - a12 * a03
     c5, c4, c3 = a22 * a33 - a23 * a23, a12 * a33 - a13 * a23, a12 * a23 - a13 * a22
-    c2, c1, c0 = a02 * a33 - a03 * a23, a02 * a23 - a03 * a22, a02 * a13 - a03 * a12
+    c2, c1 = a02 * a33 - a03 * a23, a02 * a23 - a03 * a22
     d0 = a11 * c5 - a12 * c4 + a13 * c3
     d1 = a00 * c5 - a02 * c2 + a03 * c1
     d2 = a03 * s4 - a13 * s2 + a33 * s0
@@ -247,15 +248,12 @@ def _null_vector(a00, a01, a02, a03, a11, a12, a13, a22, a23, a33):  # type: ign
     e23 = a12 * s2 - a02 * s4 - a23 * s0
     m0, m1, m2, m3 = abs(d0), abs(d1), abs(d2), abs(d3)
     if m0 >= m1 and m0 >= m2 and m0 >= m3:
-        w, x, y, z = d0, e01, e02, e03
-    elif m1 >= m2 and m1 >= m3:
-        w, x, y, z = e01, d1, e12, e13
-    elif m2 >= m3:
-        w, x, y, z = e02, e12, d2, e23
-    else:
-        w, x, y, z = e03, e13, e23, d3
-    unit = 1 / sqrt(w * w + x * x + y * y + z * z)
-    return w * unit, x * unit, y * unit, z * unit
+        return d0, e01, e02, e03
+    if m1 >= m2 and m1 >= m3:
+        return e01, d1, e12, e13
+    if m2 >= m3:
+        return e02, e12, d2, e23
+    return e03, e13, e23, d3
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -30,7 +30,7 @@ def write(table: pa.Table, path: Path) -> None:
     texts: list[str] = []
     for field in table.schema:
         inner = field.type.value_type if pa.types.is_nested(field.type) else field.type
-        leaf = field.name if inner is field.type else f"{field.name}.list.element"
+        leaf = field.name if inner is field.type else f"{field.name}.list.item"
         (floats if pa.types.is_floating(inner) else texts).append(leaf)
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as temporary:
@@ -43,6 +43,7 @@ def write(table: pa.Table, path: Path) -> None:
             use_dictionary=texts,
             use_byte_stream_split=floats,
             write_statistics=False,
+            use_compliant_nested_type=False,  # else lists come back as another Arrow type than they went in
         )
 
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from har_bench import fingerprint, files, hdf5
+from har_bench import files, fingerprint, hdf5
 from har_bench.errors import HarBenchError
 from har_bench.schema import column, shape_of, to_numpy, vector
 

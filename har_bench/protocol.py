@@ -161,6 +161,7 @@ class Protocol(ABC):
         options: what :class:`__init__` accepts besides the recipe: name -> (default, one line of help).
         truth_columns: the columns of ``poses`` that :meth:`update` reads.
         prediction_columns: the columns that predictions must have.
+        train_split: the split of the store that baselines learn from.
         row_order: a column of ``poses`` that numbers the scored rows in a published order, if the field has one: an
             array of predictions without keys is taken to be in this order.
         missing: what a coordinate of a missing or non-finite prediction counts as under ``--missing count-as-error``.
@@ -176,6 +177,7 @@ class Protocol(ABC):
     options: ClassVar[Mapping[str, tuple[Any, str]]] = {}
     truth_columns: ClassVar[tuple[str, ...]]
     prediction_columns: ClassVar[tuple[str, ...]]
+    train_split: ClassVar[str] = "train"
     row_order: ClassVar[str | None] = None
     missing: ClassVar[float] = float("nan")
 

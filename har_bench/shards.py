@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def write(converter: Converter, raw: Path, shard: Shard, index: int, partial: Pa
     except HarBenchError as error:
         if strict:
             raise
-        reject = Reject(sources[0].path if sources else shard.key, shard.key, str(error), "dropped")
+        reason = str(error).replace(f"{raw}{os.sep}", "")  # the store must not depend on where the raw files lay
+        reject = Reject(sources[0].path if sources else shard.key, shard.key, reason, "dropped")
         tables = Tables(pa.table({"sequence": pa.array([], pa.string())}), rejects=[reject])
     if strict and tables.rejects:
         found = tables.rejects[0]

@@ -199,7 +199,9 @@ def _verified_board(group: list[Verified], printed: Mapping[tuple[str, str], lis
     first = group[0]
     result, equal = first.result, _equal(first)
     lines = [Line(entry, entry.values) for entry in group]
-    notes = [f"Protocol version {result.version}, ground truth {', '.join(sorted({_truth(entry) for entry in group}))}."]
+    notes = [
+        f"Protocol version {result.version}, ground truth {', '.join(sorted({_truth(entry) for entry in group}))}."
+    ]
     declared = next((equal for equal in EQUALS if equal.scoring == first.scoring), None)
     if equal:
         lines += _translated(equal, printed)
@@ -213,9 +215,7 @@ def _verified_board(group: list[Verified], printed: Mapping[tuple[str, str], lis
     units = {name: value.unit for line in reversed(lines) for name, value in line.values.items()}
     directions = _directions(result.protocol)
     columns = tuple(Column(name, units[name], directions.get(name) or _better(units[name])) for name in names)
-    return Board(
-        first.dataset, first.scoring, "", columns, columns[0], _ranked(lines, columns[0]), tuple(notes)
-    )
+    return Board(first.dataset, first.scoring, "", columns, columns[0], _ranked(lines, columns[0]), tuple(notes))
 
 
 def _translated(equal: Equal, printed: Mapping[tuple[str, str], list[Reported]]) -> list[Line]:

@@ -31,16 +31,20 @@ def page(boards: Sequence[Board], problems: Sequence[str] = ()) -> str:
     sections = [(dataset, list(group)) for dataset, group in groupby(boards, key=lambda board: board.dataset)]
     overall = [line.entry for board in boards if not board.breakdown for line in board.lines]
     style, script = _text("page.css"), _text("page.js")
-    return _environment().get_template("page.html.jinja").render(
-        sections=sections,
-        problems=problems,
-        n_reported=len({id(entry) for entry in overall if isinstance(entry, Reported)}),
-        n_verified=sum(isinstance(entry, Verified) for entry in overall),
-        n_boards=len(boards),
-        style=Markup(style),  # noqa: S704 -- our own file
-        script=Markup(script),  # noqa: S704 -- our own file
-        style_hash=_digest(style),
-        script_hash=_digest(script),
+    return (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            sections=sections,
+            problems=problems,
+            n_reported=len({id(entry) for entry in overall if isinstance(entry, Reported)}),
+            n_verified=sum(isinstance(entry, Verified) for entry in overall),
+            n_boards=len(boards),
+            style=Markup(style),  # noqa: S704 -- our own file
+            script=Markup(script),  # noqa: S704 -- our own file
+            style_hash=_digest(style),
+            script_hash=_digest(script),
+        )
     )
 
 

@@ -60,12 +60,14 @@ def strip(board: Board) -> Markup:
 
 
 def pictures(result: Result) -> dict[str, Markup]:
-    """A picture of each breakdown table that has something to draw: a curve over numbers, else bars."""
+    """A captioned picture of each breakdown table that has something to draw: a curve over numbers, else bars."""
     drawn = {}
     for name, rows in result.tables.items():
         if drawing := _drawing(name, rows, result.primary):
             unit = result.units.get(drawing.value, "")
-            drawn[name] = _curve(drawing, unit) if _over_numbers(drawing) else _bars(drawing, unit)
+            caption = f"{drawing.value} by {drawing.key}" + (f" [{unit}]" if unit else "")
+            picture = _curve(drawing, caption) if _over_numbers(drawing) else _bars(drawing, caption)
+            drawn[name] = Markup("{}<figcaption>{}</figcaption>").format(picture, caption)
     return drawn
 
 
@@ -90,7 +92,7 @@ def _over_numbers(drawing: Drawing) -> bool:
     return all(isinstance(label, float) for label, _ in drawing.points)
 
 
-def _bars(drawing: Drawing, unit: str) -> Markup:
+def _bars(drawing: Drawing, caption: str) -> Markup:
     """Horizontal bars from zero, one for each row, with its number."""
     top = max(max(value for _, value in drawing.points), 0.0) or 1.0
     room = WIDTH - LABEL - 60
@@ -105,10 +107,10 @@ def _bars(drawing: Drawing, unit: str) -> Markup:
             Markup('<rect class="bar" x="{}" y="{}" width="{:.1f}" height="12" rx="2"/>').format(LABEL, y + 4, width)
         )
         parts.append(_text(LABEL + width + 6, y + 14, f"{value:.1f}", "label", "start"))
-    return _svg(WIDTH, len(drawing.points) * STEP + 4, "bars", _caption(drawing, unit), parts)
+    return _svg(WIDTH, len(drawing.points) * STEP + 4, "bars", caption, parts)
 
 
-def _curve(drawing: Drawing, unit: str) -> Markup:
+def _curve(drawing: Drawing, caption: str) -> Markup:
     """A line through the points, both axes with their ticks."""
     points = sorted((float(label), value) for label, value in drawing.points)
     across = Axis(points[0][0], points[-1][0], 48, WIDTH - 16)
@@ -120,11 +122,7 @@ def _curve(drawing: Drawing, unit: str) -> Markup:
         parts.append(_text(across.start - 6, up.at(tick) + 4, _number(tick), "tick", "end"))
     path = " ".join(f"{across.at(x):.1f},{up.at(y):.1f}" for x, y in points)
     parts.append(Markup('<polyline class="curve" points="{}"/>').format(path))
-    return _svg(WIDTH, 204, "line", _caption(drawing, unit), parts)
-
-
-def _caption(drawing: Drawing, unit: str) -> str:
-    return f"{drawing.value} by {drawing.key}" + (f" [{unit}]" if unit else "")
+    return _svg(WIDTH, 204, "line", caption, parts)
 
 
 class Axis(NamedTuple):

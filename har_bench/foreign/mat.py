@@ -247,7 +247,7 @@ def _walk(
         if kind == 0 or kind > 15 or kind == 3 or kind == 5:
             return (_FOREIGN if kind in (3, 5, 16, 17) else _MALFORMED), position
         size, start, position = _element(words, position + 6)
-        if position < 0 or size % 4 or size > 128:
+        if position < 0 or size % 4 or not 8 <= size <= 128:
             return _MALFORMED, start
         count = 1.0
         for dimension in words[start : start + size // 4]:

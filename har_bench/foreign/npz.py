@@ -15,7 +15,16 @@ import numpy.typing as npt
 from har_bench.errors import HarBenchError
 from har_bench.foreign import pickles
 
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, NotImplementedError, RuntimeError, MemoryError)
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    MemoryError,
+)
 
 
 class Npz(Mapping[str, npt.NDArray[Any]]):
@@ -47,7 +56,9 @@ class Npz(Mapping[str, npt.NDArray[Any]]):
             with zipfile.ZipFile(self._path) as archive, archive.open(info) as stream:
                 return _array(stream, info.file_size, self._limit, f"{self._path} ({name})")
         except _BROKEN as error:
-            raise HarBenchError(f"{self._path} is damaged at its member {name!r} ({error}); download it again") from error
+            raise HarBenchError(
+                f"{self._path} is damaged at its member {name!r} ({error}); download it again"
+            ) from error
 
 
 def open_npz(path: Path, *, limit: int = pickles.LIMIT) -> Npz:
@@ -74,7 +85,9 @@ def open_npz(path: Path, *, limit: int = pickles.LIMIT) -> Npz:
         members[name] = info
     size = sum(info.file_size for info in infos)
     if size > limit:
-        raise HarBenchError(f"{path} unfolds into {size} bytes where {limit} are allowed; raise the limit if you trust it")
+        raise HarBenchError(
+            f"{path} unfolds into {size} bytes where {limit} are allowed; raise the limit if you trust it"
+        )
     return Npz(path, members, limit)
 
 
@@ -86,7 +99,9 @@ def _array(stream: IO[bytes], size: int, limit: int, name: str) -> npt.NDArray[A
     if dtype.hasobject:
         loaded = pickles.load(stream, limit=limit, name=name)  # type: ignore[arg-type]
         if not isinstance(loaded, np.ndarray):
-            raise HarBenchError(f"{name} holds a {type(loaded).__name__} where its header says array; download it again")
+            raise HarBenchError(
+                f"{name} holds a {type(loaded).__name__} where its header says array; download it again"
+            )
         return loaded
     if math.prod(shape) * dtype.itemsize != size - stream.tell():
         raise HarBenchError(f"{name} says shape {str(shape)[:60]} but has another size; download it again")

@@ -30,7 +30,7 @@ _CODE = re.compile(r"[|<>=]?(b1|[iu][1248]|f[248]|c8|c16|[SU]\d{1,6}|O8?|\?)")
 _FOREIGN = {"PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER"}
 _PUT = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
 _GET = {"GET", "BINGET", "LONG_BINGET"}
-_NESTING = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET", "REDUCE"}
+_NESTING = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET", "REDUCE", "OBJ", "INST"}
 _DEEPEST = 500
 
 
@@ -231,7 +231,7 @@ def _inspect(stream: BinaryIO, limit: int) -> None:
             depths.append(memo[int(argument or 0)])
         else:
             inner = max((depth for depth in _taken(depths, opcode) if depth is not None), default=0)
-            depth = inner + 1 if opcode.name in _NESTING else 0
+            depth = inner + (opcode.name in _NESTING)
             if depth > _DEEPEST:
                 raise HarBenchError("is nested too deeply")
             depths += [None if after is pickletools.markobject else depth for after in opcode.stack_after]
@@ -239,11 +239,14 @@ def _inspect(stream: BinaryIO, limit: int) -> None:
 
 def _taken(depths: list[int | None], opcode: pickletools.OpcodeInfo) -> list[int | None]:
     """Take an instruction's operands off the stack."""
-    count = len(opcode.stack_before)
+    start = len(depths)
     if pickletools.markobject in opcode.stack_before:
-        mark = len(depths) - 1 - depths[::-1].index(None)
-        count = len(depths) - mark + opcode.stack_before.index(pickletools.markobject)
-    start = len(depths) - count
+        start -= 1
+        while start >= 0 and depths[start] is not None:
+            start -= 1
+        start -= opcode.stack_before.index(pickletools.markobject)
+    else:
+        start -= len(opcode.stack_before)
     if start < 0:
         raise HarBenchError("takes more from its stack than is there")
     taken = depths[start:]

@@ -1,0 +1,121 @@
+"""The run engine: a baseline learns (or loads weights), predicts what a protocol scores, and is scored and timed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from har_bench import predictions, registry
+from har_bench.baseline import Baseline
+from har_bench.errors import HarBenchError
+from har_bench.protocol import Protocol
+from har_bench.results import Result
+from har_bench.scoring import Missing, make_protocol, score
+from har_bench.store import Store, open_store
+
+
+@dataclass
+class Stopwatch:
+    """Counts what passes through, and the time the baseline took for it."""
+
+    rows: int = 0
+    seconds: float = 0.0
+
+    def watch(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        """The same tables, timed while each is made."""
+        while True:
+            began = time.perf_counter()
+            table = next(tables, None)
+            self.seconds += time.perf_counter() - began
+            if table is None:
+                return
+            self.rows += table.num_rows
+            yield table
+
+
+def run(
+    baseline: str | Baseline,
+    store: str | Path | Store,
+    *,
+    protocol: str | Protocol,
+    recipe: str | None = None,
+    weights: str | Path | None = None,
+    out: str | Path | None = None,
+    missing: Missing = "error",
+    model: str = "",
+    quiet: bool = True,
+    options: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Result:
+    """Train or load a baseline, predict, and score.
+
+    Args:
+        baseline: a registered name, ``package.module:Name``, or an instance.
+        store: a converted dataset, or its path.
+        protocol: what to predict and how to score it, such as ``h36m/mpjpe:videopose3d``.
+        recipe: the protocol's recipe, unless its name says it.
+        weights: published or saved weights; without them the baseline is trained on the store first.
+        out: where the predictions are written (Parquet); beside nothing, they are kept in memory.
+        missing: see :func:`har_bench.scoring.score`.
+        model: name on the leaderboard; the baseline's own by default.
+        quiet: no progress.
+        options: the recipe's options.
+        settings: the baseline's own options.
+
+    Raises:
+        HarBenchError: unknown names, options that do not exist, or predictions that do not fit the protocol.
+    """
+    chosen = make_protocol(protocol, recipe, options)
+    opened = store if isinstance(store, Store) else open_store(store)
+    if opened.dataset != chosen.dataset:
+        raise HarBenchError(f"{chosen.name} needs a {chosen.dataset} store; {opened.path} is one of {opened.dataset}")
+    name = baseline if isinstance(baseline, str) else type(baseline).__name__
+    machine = _make(baseline, settings)
+    if weights is not None:
+        machine.load(Path(weights))
+    elif machine.trains:
+        machine.fit(opened, chosen)
+    clock = Stopwatch()
+    predicted: Any
+    if out is not None:
+        predictions.write(clock.watch(machine.predict(opened, chosen)), Path(out))
+        predicted = Path(out)
+    else:
+        predicted = pa.concat_tables(clock.watch(machine.predict(opened, chosen)))
+    result = score(chosen, opened, predicted, missing=missing, model=model or name, quiet=quiet)
+    result.speed = {
+        "poses": float(clock.rows),
+        "seconds": clock.seconds,
+        "poses_per_second": clock.rows / clock.seconds if clock.seconds else 0.0,
+    }
+    result.environment |= {"baseline": name} | {key: str(value) for key, value in machine.describe().items()}
+    return result
+
+
+def targets(store: Store, protocol: Protocol, columns: Sequence[str] = ()) -> Iterator[pa.Table]:
+    """What a baseline has to predict: keys, ``truth_columns`` and ``columns`` of every row the protocol scores.
+
+    One table per part of the store, whole sequences in it, joints in the store's own layout.
+    """
+    keys = ("sequence", "frame", "person")
+    wanted = list(dict.fromkeys((*keys, *protocol.truth_columns, *columns)))
+    chosen = protocol.select(store.sequences)
+    for part, rows in store.rows_by_part(chosen):
+        table = store.read("poses", part, wanted).take(rows)
+        mask = protocol.keep(chosen, table)
+        yield table if mask is None else table.filter(pa.array(np.asarray(mask, bool)))
+
+
+def _make(baseline: str | Baseline, settings: dict[str, Any]) -> Baseline:
+    if isinstance(baseline, Baseline):
+        return baseline
+    try:
+        return registry.load("baselines", baseline)(**settings)  # type: ignore[no-any-return]
+    except TypeError as error:
+        raise HarBenchError(f"the baseline {baseline!r} does not take these options: {error}") from error

@@ -1,0 +1,460 @@
+"""Errors of 3D poses: MPJPE, P-MPJPE, N-MPJPE, MPJVE, 3DPCK and AUC, and the Human3.6M protocol made of them.
+
+The functions take (N, J, 3) arrays of any one unit and know nothing of roots: centre the poses as your recipe says.
+The protocol ``h36m/mpjpe`` centres, aligns and counts whole sequences in one compiled pass.
+
+* MPJPE: mean distance of a joint from the truth ("Protocol 1").
+* P-MPJPE: the same after the best similarity per pose, scale included, reflection excluded ("Protocol 2").
+* N-MPJPE: the same after the best scale per pose about the origin ("Protocol 3", Rhodin et al. 2018).
+* MPJVE: mean distance of the first differences in time, per frame (Pavllo et al. 2019).
+* 3DPCK: percentage of joints nearer than 150 mm; AUC: its mean over 31 thresholds from 0 to 150 mm (Mehta et al. 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from math import isnan, nan, sqrt
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from numba import njit
+
+from har_bench.errors import HarBenchError
+from har_bench.geometry import aligned, matched, similarity
+from har_bench.protocol import Batch, Metric, Protocol, Recipe, Scores
+from har_bench.results import Row
+from har_bench.skeletons import skeleton
+
+Floats = npt.NDArray[np.float64]
+
+STEP = 5.0
+THRESHOLDS = np.arange(31) * STEP
+"""The 31 thresholds of AUC [mm]: 0, 5 … 150. An error counts when it is strictly smaller, so none is below 0."""
+
+
+def mpjpe_errors(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
+    """(N, J) distances between (N, J, 3) poses, in their unit."""
+    first, second = matched(predicted, truth)
+    return np.linalg.norm(np.subtract(first, second, dtype=np.float64), axis=-1)  # type: ignore[no-any-return]
+
+
+def p_mpjpe_errors(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
+    """(N, J) distances after the best similarity per pose: rotation, translation and scale, no reflection."""
+    return mpjpe_errors(aligned(predicted, truth), truth)
+
+
+def n_mpjpe_errors(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
+    """(N, J) distances after the best scale per pose about the origin: ``<truth, p> / <p, p>``, 0 for a null pose."""
+    first, second = (np.asarray(poses, np.float64) for poses in matched(predicted, truth))
+    dot, square = (np.einsum("njk,njk->n", first, other) for other in (second, first))
+    scale = np.divide(dot, square, out=np.zeros_like(dot), where=square != 0)
+    return mpjpe_errors(first * scale[:, None, None], second)
+
+
+def mpjve_errors(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
+    """(N - 1, J) distances between the first differences of one sequence of poses, per frame and not per second."""
+    first, second = matched(predicted, truth)
+    return mpjpe_errors(np.diff(np.float64(first), axis=0), np.diff(np.float64(second), axis=0))
+
+
+def mpjpe(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> float:
+    """The mean of :func:`mpjpe_errors`, in the poses' unit."""
+    return float(mpjpe_errors(predicted, truth).mean())
+
+
+def p_mpjpe(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> float:
+    """The mean of :func:`p_mpjpe_errors`, in the poses' unit."""
+    return float(p_mpjpe_errors(predicted, truth).mean())
+
+
+def n_mpjpe(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> float:
+    """The mean of :func:`n_mpjpe_errors`, in the poses' unit."""
+    return float(n_mpjpe_errors(predicted, truth).mean())
+
+
+def mpjve(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> float:
+    """The mean of :func:`mpjve_errors`, in the poses' unit; NaN for fewer than two frames."""
+    errors = mpjve_errors(predicted, truth)
+    return float(errors.mean()) if errors.size else nan
+
+
+def pck3d(predicted: npt.ArrayLike, truth: npt.ArrayLike, *, at: float = 150.0) -> float:
+    """Percentage of joints nearer to the truth than ``at`` (strictly), in the poses' unit: 150 mm by custom."""
+    return 100 * float((mpjpe_errors(predicted, truth) < at).mean())
+
+
+def auc3d(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> float:
+    """Mean of :func:`pck3d` over 0, 5 … 150, for poses in mm; a perfect prediction has 96.77, as none is below 0."""
+    errors = mpjpe_errors(predicted, truth)
+    return 100 * float(np.mean([(errors < at).mean() for at in THRESHOLDS]))
+
+
+@dataclass(frozen=True)
+class MPJPERecipe(Recipe):
+    """What papers on Human3.6M do differently.
+
+    Attributes:
+        average: ``action`` is the plain mean over actions of their frame-weighted means; ``frames`` weights by frames.
+        recentre: whether the prediction's own root is subtracted too; the truth's always is.
+        every: one frame in so many is scored, from frame 0.
+        skeleton: the 17 joints; the root is joint 0.
+        drop: defects whose sequences the recipe leaves out.
+        split: the sequences that it scores.
+    """
+
+    average: Literal["action", "frames"] = "action"
+    recentre: bool = False
+    every: int = 1
+    skeleton: str = "h36m17"
+    drop: tuple[str, ...] = ("camera-missing",)
+    split: str = "standard/test"
+
+
+RECIPES = (
+    MPJPERecipe(
+        "videopose3d",
+        about="S9 and S11, every frame, the prediction's root as it comes, mean over actions",
+        oracle="VideoPose3D, run.py --evaluate",
+        cite="Pavllo et al., CVPR 2019",
+    ),
+    MPJPERecipe(
+        "recentred",
+        about="as videopose3d, with the prediction's own root subtracted",
+        oracle="3d-pose-baseline and SemGCN",
+        cite="Martinez et al., ICCV 2017; Zhao et al., CVPR 2019",
+        recentre=True,
+    ),
+    MPJPERecipe(
+        "deephar",
+        about="every 64th frame, deephar's 17 joints (PA17J), both roots subtracted, mean over all samples",
+        oracle="deephar, eval_human36m_sc_error",
+        cite="Luvizon et al., CVPR 2018",
+        average="frames",
+        recentre=True,
+        every=64,
+        skeleton="h36m-pa17",
+    ),
+)
+
+ALIGNMENTS = (("", "as predicted"), ("P-", "after the best similarity per pose"), ("N-", "after the best scale"))
+
+
+class MPJPE(Protocol):
+    """Human3.6M's 3D pose errors, root-relative, in the camera frame.
+
+    A sequence's sums are those of :func:`sequence_sums`.
+    """
+
+    name = "h36m/mpjpe"
+    version = "1"
+    dataset = "h36m"
+    task = "pose"
+    summary = "3D pose errors on Human3.6M: MPJPE, P-MPJPE, N-MPJPE, MPJVE, 3DPCK, AUC"
+    metrics = (
+        Metric("MPJPE", "mm", "lower", "mean distance from the root-relative truth (Protocol 1)"),
+        Metric("P-MPJPE", "mm", "lower", "mean distance after the best similarity per pose (Protocol 2)"),
+        Metric("N-MPJPE", "mm", "lower", "mean distance after the best scale per pose (Protocol 3)"),
+        Metric("MPJVE", "mm", "lower", "mean distance of the first differences in time, per scored frame"),
+        *(
+            metric
+            for prefix, how in ALIGNMENTS
+            for metric in (
+                Metric(f"{prefix}3DPCK@150", "%", "higher", f"joints nearer than 150 mm, {how}"),
+                Metric(f"{prefix}AUC", "%", "higher", f"mean 3DPCK over 0, 5 … 150 mm, {how}"),
+            )
+        ),
+    )
+    recipes: ClassVar[Mapping[str, MPJPERecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
+    options: ClassVar[Mapping[str, tuple[Any, str]]] = MappingProxyType(
+        {
+            "every": (None, "score one frame in so many, from frame 0 (default: the recipe's)"),
+            "cameras": ("", "score only these, comma-separated, such as 60457274"),
+            "subjects": ("", "score only these of the test subjects, comma-separated, such as S11"),
+            "without_damaged": (False, "leave out the sequences whose truth is shifted (three of S9's)"),
+        }
+    )
+    truth_columns = ("keypoints_3d",)
+    prediction_columns = ("keypoints_3d",)
+
+    recipe: MPJPERecipe
+
+    def __init__(self, recipe: str | None = None, **options: Any) -> None:
+        """Choose a recipe and its options; values may be texts, as a command line gives them.
+
+        Raises:
+            HarBenchError: an unknown recipe or option, or a value that its option cannot take.
+        """
+        super().__init__(recipe, **{name: _parsed(name, value) for name, value in options.items()})
+        if self.given.get("every") == self.recipe.every:
+            del self.given["every"]
+        self.every: int = self.given.get("every", self.recipe.every)
+        self.labels: dict[str, tuple[str, str, str]] = {}
+        self.left_out: dict[str, str] = {}
+
+    @property
+    def skeletons(self) -> tuple[str, ...]:
+        """The joints that the recipe scores."""
+        return (self.recipe.skeleton,)
+
+    def merge(self, other: Self) -> None:
+        """Take over the sequences another accumulator scored."""
+        super().merge(other)
+        self.labels |= other.labels
+        self.left_out |= other.left_out
+
+    def select(self, sequences: pa.Table) -> pa.Table:
+        """The test sequences of the wanted subjects and cameras, without those that the recipe leaves out.
+
+        What is left out for a defect is remembered for :meth:`compute`.
+
+        Raises:
+            HarBenchError: a wanted subject or camera is not in the split, or nothing remains.
+        """
+        test = sequences.filter(_any_of(sequences["splits"], [self.recipe.split]))
+        for column in ("subject", "camera"):
+            if wanted := [name for name in self.option(f"{column}s").split(",") if name]:
+                found = sorted(set(test[column].to_pylist()))
+                if absent := sorted(set(wanted) - set(found)):
+                    there = ", ".join(found) or "none"
+                    raise HarBenchError(
+                        f"the store has no {column} {', '.join(absent)} in {self.recipe.split}; there are {there}"
+                    )
+                test = test.filter(pc.is_in(test[column], pa.array(wanted)))
+        drop = [*self.recipe.drop, *(["shifted"] if self.option("without_damaged") else [])]
+        faulty = _any_of(test["defects"], drop)
+        out = test.filter(faulty)
+        self.left_out = {
+            name: ", ".join(defect for defect in defects if defect in drop)
+            for name, defects in zip(out["sequence"].to_pylist(), out["defects"].to_pylist(), strict=True)
+        }
+        selected = test.filter(pc.invert(faulty))
+        if not len(selected):
+            raise HarBenchError(
+                f"{self.canonical} has nothing to score: the store has {len(test)} sequences of "
+                f"{self.recipe.split} and {len(self.left_out)} of them are left out; convert S9 or S11"
+            )
+        return selected
+
+    def keep(self, sequences: pa.Table, rows: pa.Table) -> pa.ChunkedArray | None:
+        """One frame in ``every``, from frame 0; None when that is all of them."""
+        del sequences
+        if self.every == 1:
+            return None
+        return pa.chunked_array([pa.array(rows["frame"].to_numpy() % self.every == 0)])
+
+    def update(self, truth: Batch, predictions: Batch) -> None:
+        """Score whole sequences: (N, J, 3) camera-frame truth [mm] and root-relative predictions [mm].
+
+        Raises:
+            HarBenchError: a pose is not finite, or a sequence comes twice.
+        """
+        labels = zip(*(truth.sequences[name].to_pylist() for name in ("action", "subject", "camera")), strict=True)
+        for (sequence, rows), label in zip(truth.slices(), labels, strict=True):
+            if rows.start == rows.stop:
+                continue
+            sums = sequence_sums(
+                predictions["keypoints_3d"][rows], truth["keypoints_3d"][rows], recentre=self.recipe.recentre
+            )
+            if not np.isfinite(sums).all():
+                raise HarBenchError(f"sequence {sequence!r} has a pose that is not finite; give every joint a position")
+            self.state.add(sequence, sums)
+            self.labels[sequence] = label
+
+    def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
+        """The metrics when sequence i of ``state.names()`` counts ``weights[i]`` times (once each by default).
+
+        MPJVE is missing when every sequence has a single scored frame.
+        """
+        found = _metrics(self._average(weights))
+        if not self.state.matrix()[:, 1].any():
+            del found["MPJVE"]
+        return found
+
+    def compute(self) -> Scores:
+        """Metrics, counts, and breakdowns by action, subject, camera, joint, sequence and threshold."""
+        mean = self._average()
+        errors, below = _parts(mean)
+        joints = skeleton(self.recipe.skeleton).joints
+        frames = int(self.state.matrix()[:, 0].sum())
+        prefixes = [prefix for prefix, _ in ALIGNMENTS]
+        tables: dict[str, list[Row]] = {
+            "average": [
+                {"average": name, **_row(self._average(by_action=by_action))}
+                for name, by_action in (("action mean", True), ("frame-weighted", False))
+            ],
+            **{name: self._breakdown(name, column) for column, name in enumerate(("action", "subject", "camera"))},
+            "joint": [
+                {"joint": joint, **dict(zip([f"{prefix}MPJPE" for prefix in prefixes], values, strict=True))}
+                for joint, values in zip(joints, errors.T.tolist(), strict=True)
+            ],
+            "sequence": self._breakdown("sequence"),
+            "threshold": [
+                {"threshold": at, **dict(zip([f"{prefix}3DPCK" for prefix in prefixes], values, strict=True))}
+                for at, values in zip(THRESHOLDS.tolist(), below.T.tolist(), strict=True)
+            ],
+            "left_out": [{"sequence": name, "defects": self.left_out[name]} for name in sorted(self.left_out)],
+        }
+        counts = {
+            "sequences": len(self.state.sums),
+            "frames": frames,
+            "joints": frames * len(joints),
+            "left_out": len(self.left_out),
+        }
+        return Scores(self.metrics_of(), tables, counts)
+
+    def _average(self, weights: Floats | None = None, *, by_action: bool | None = None) -> Floats:
+        """The means per frame (see :func:`_means`), averaged over sequences as the recipe does unless told."""
+        sums = self.state.matrix()
+        if weights is not None:
+            sums = sums * weights[:, None]
+        if not (self.recipe.average == "action" if by_action is None else by_action):
+            return _means(sums.sum(axis=0, keepdims=True))[0]
+        _, totals = _grouped([self.labels[name][0] for name in self.state.names()], sums)
+        means = _means(totals[totals[:, 0] > 0])
+        moving = means[~np.isnan(means[:, -1]), -1]
+        return np.append(means[:, :-1].mean(axis=0), moving.mean() if len(moving) else nan)
+
+    def _breakdown(self, name: str, column: int | None = None) -> list[Row]:
+        """A row of frame-weighted metrics for every sequence, or for every value of one of their labels."""
+        names = self.state.names()
+        values = names if column is None else [self.labels[sequence][column] for sequence in names]
+        groups, totals = _grouped(values, self.state.matrix())
+        return [
+            {name: group, "frames": int(total[0]), **_row(mean)}
+            for group, total, mean in zip(groups, totals, _means(totals), strict=True)
+        ]
+
+
+def sequence_sums(predicted: npt.ArrayLike, truth: npt.ArrayLike, *, recentre: bool) -> Floats:
+    """The additive statistics of one sequence.
+
+    Args:
+        predicted: (T, J, 3) poses [mm], relative to the truth's root or absolute.
+        truth: (T, J, 3) poses [mm]; joint 0 is the root and is subtracted.
+        recentre: whether to subtract the prediction's own root too.
+
+    Returns:
+        (3 + 3 J + 93,) numbers: T; T if there are differences in time, else 0; per joint, the sums of the errors [mm]
+        as predicted, after similarity and after scale; how many joints are below each of 31 thresholds, in the same
+        three ways; and the mean velocity error [mm] times T, which is how VideoPose3D weights it.
+    """
+    first, second = matched(predicted, truth)
+    frames, joints = first.shape[:2]
+    errors, bins = np.zeros((3, joints)), np.zeros((3, len(THRESHOLDS) + 1))
+    speed = _accumulate(first, second, *similarity(first, second), recentre, np.zeros((joints, 3)), errors, bins)
+    moving = frames if frames > 1 else 0
+    velocity = speed * moving / (joints * max(frames - 1, 1))
+    below = np.cumsum(bins[:, :-1], axis=1)
+    return np.concatenate(([frames, moving], errors.ravel(), below.ravel(), [velocity]))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _accumulate(predicted, truth, R, s, t, recentre, previous, errors, bins):  # type: ignore[no-untyped-def]
+    """Add a sequence's errors to ``errors`` (3, J) and ``bins`` (3, 32); return the summed velocity errors.
+
+    Bin k counts the errors from ``STEP (k - 1)`` up to and without ``STEP k``, the last one all the larger ones.
+    """
+    frames, joints = predicted.shape[:2]
+    last = bins.shape[1] - 1
+    speed = 0.0
+    for n in range(frames):
+        u0, v0, w0 = np.float64(truth[n, 0, 0]), np.float64(truth[n, 0, 1]), np.float64(truth[n, 0, 2])
+        x0 = y0 = z0 = 0.0
+        if recentre:
+            x0, y0, z0 = np.float64(predicted[n, 0, 0]), np.float64(predicted[n, 0, 1]), np.float64(predicted[n, 0, 2])
+        dot = square = 0.0
+        for j in range(joints):
+            x, y, z = predicted[n, j, 0] - x0, predicted[n, j, 1] - y0, predicted[n, j, 2] - z0
+            dot += x * (truth[n, j, 0] - u0) + y * (truth[n, j, 1] - v0) + z * (truth[n, j, 2] - w0)
+            square += x * x + y * y + z * z
+        scale = dot / square if square > 0 else 0.0
+        for j in range(joints):
+            a, b, c = np.float64(predicted[n, j, 0]), np.float64(predicted[n, j, 1]), np.float64(predicted[n, j, 2])
+            x, y, z = a - x0, b - y0, c - z0
+            u, v, w = truth[n, j, 0] - u0, truth[n, j, 1] - v0, truth[n, j, 2] - w0
+            dx, dy, dz = x - u, y - v, z - w
+            if n > 0:
+                fx, fy, fz = dx - previous[j, 0], dy - previous[j, 1], dz - previous[j, 2]
+                speed += sqrt(fx * fx + fy * fy + fz * fz)
+            previous[j, 0], previous[j, 1], previous[j, 2] = dx, dy, dz
+            px = s[n] * (R[n, 0, 0] * a + R[n, 0, 1] * b + R[n, 0, 2] * c) + t[n, 0] - truth[n, j, 0]
+            py = s[n] * (R[n, 1, 0] * a + R[n, 1, 1] * b + R[n, 1, 2] * c) + t[n, 1] - truth[n, j, 1]
+            pz = s[n] * (R[n, 2, 0] * a + R[n, 2, 1] * b + R[n, 2, 2] * c) + t[n, 2] - truth[n, j, 2]
+            sx, sy, sz = scale * x - u, scale * y - v, scale * z - w
+            found = (
+                sqrt(dx * dx + dy * dy + dz * dz),
+                sqrt(px * px + py * py + pz * pz),
+                sqrt(sx * sx + sy * sy + sz * sz),
+            )
+            for way in range(3):
+                errors[way, j] += found[way]
+                # the quotient never rounds up to the next multiple, so an error on a threshold is not below it
+                steps = found[way] / STEP
+                bins[way, int(steps) + 1 if steps < last - 1 else last] += 1
+    return speed
+
+
+def _grouped(values: list[str], sums: Floats) -> tuple[list[str], Floats]:
+    """The distinct values, sorted, and the (G, K) sums of their (S, K) rows."""
+    groups, index = np.unique(values, return_inverse=True)
+    member = (index == np.arange(len(groups))[:, None]).astype(np.float64)
+    return groups.tolist(), np.matmul(member, sums)
+
+
+def _means(sums: Floats) -> Floats:
+    """(G, K) sums of sequences -> (G, K - 2) means per frame; the last, the velocity error, may be NaN."""
+    means = sums[:, 2:] / sums[:, :1]
+    np.divide(sums[:, -1], sums[:, 1], out=means[:, -1], where=sums[:, 1] > 0)
+    means[sums[:, 1] == 0, -1] = nan
+    return means
+
+
+def _parts(mean: Floats) -> tuple[Floats, Floats]:
+    """(3, J) errors [mm] and the (3, 31) percentages of joints below the thresholds."""
+    joints = (len(mean) - 1 - 3 * len(THRESHOLDS)) // 3
+    return mean[: 3 * joints].reshape(3, joints), 100 / joints * mean[3 * joints : -1].reshape(3, -1)
+
+
+def _metrics(mean: Floats) -> dict[str, float]:
+    errors, below = _parts(mean)
+    found = dict(zip(("MPJPE", "P-MPJPE", "N-MPJPE"), errors.mean(axis=1).tolist(), strict=True))
+    found["MPJVE"] = float(mean[-1])
+    for (prefix, _), curve in zip(ALIGNMENTS, below, strict=True):
+        found[f"{prefix}3DPCK@150"] = float(curve[-1])
+        found[f"{prefix}AUC"] = float(curve.mean())
+    return found
+
+
+def _row(mean: Floats) -> dict[str, float | None]:
+    return {name: None if isnan(value) else value for name, value in _metrics(mean).items()}
+
+
+def _any_of(lists: pa.ChunkedArray, wanted: Collection[str]) -> pa.Array:
+    """For each list of texts, whether it holds any of the wanted ones; a null list holds none."""
+    return pa.array([any(text in wanted for text in texts or ()) for texts in lists.to_pylist()], pa.bool_())
+
+
+def _parsed(name: str, value: Any) -> Any:
+    """An option's value in its one canonical form.
+
+    Raises:
+        HarBenchError: it has none.
+    """
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value).strip()
+    if name in ("cameras", "subjects"):
+        return ",".join(sorted({part.strip() for part in text.split(",")} - {""}))
+    if name == "without_damaged":
+        flags = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if text.lower() not in flags:
+            raise HarBenchError(f"h36m/mpjpe cannot read without_damaged={text!r}; write true or false")
+        return flags[text.lower()]
+    if name == "every" and value is not None:
+        if not (text.isdecimal() and int(text) > 0):
+            raise HarBenchError(f"h36m/mpjpe cannot read every={text!r}; write a whole number such as 64")
+        return int(text)
+    return value

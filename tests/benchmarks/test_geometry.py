@@ -1,0 +1,45 @@
+"""The Procrustes kernel beside the batched SVD that it replaces: 100,000 poses of 17 joints, one thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from har_bench.geometry import Similarity, similarity
+
+Floats = npt.NDArray[np.float64]
+
+
+def by_svd(source: Floats, target: Floats) -> Similarity:
+    mean, goal = source.mean(axis=1, keepdims=True), target.mean(axis=1, keepdims=True)
+    source, target = source - mean, target - goal
+    U, S, Vt = np.linalg.svd(np.swapaxes(source, 1, 2) @ target)
+    sign = np.sign(np.linalg.det(U @ Vt))
+    S[:, 2] *= sign
+    Vt[:, 2] *= sign[:, None]
+    R = np.swapaxes(U @ Vt, 1, 2)
+    s = S.sum(axis=1) / np.square(source).sum(axis=(1, 2))
+    return Similarity(R, s, goal[:, 0] - s[:, None] * (R @ np.swapaxes(mean, 1, 2))[..., 0])
+
+
+@pytest.fixture(scope="module")
+def poses() -> tuple[Floats, Floats]:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(100_000, 17, 3)) * [150, 400, 100] + [200, 300, 5000]
+    return 1.1 * truth - [0, 0, 5000] + rng.normal(0, 60, truth.shape), truth
+
+
+def test_both_find_the_same_similarities(poses: tuple[Floats, Floats]) -> None:
+    ours, theirs = similarity(*poses), by_svd(*poses)
+    for name in Similarity._fields:
+        np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-11, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.benchmark(group="procrustes, 100,000 x 17")
+@pytest.mark.parametrize("method", [similarity, by_svd], ids=["kernel", "svd"])
+def test_procrustes(benchmark: Any, poses: tuple[Floats, Floats], method: Any) -> None:
+    found = benchmark.pedantic(method, poses, rounds=5, warmup_rounds=1)
+    assert np.isfinite(found.s).all()

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from har_bench.errors import HarBenchError
+from har_bench.leaderboard.board import EQUALS, Board, boards
+from har_bench.leaderboard.entries import Reported, Verified, canonical, reported, verified
+
+
+@pytest.fixture
+def built(save: Callable[..., Path]) -> Callable[..., list[Board]]:
+    """Boards of the shipped rows and of synthetic results, given as the fields of each."""
+
+    def build(*results: dict[str, object]) -> list[Board]:
+        for index, fields in enumerate(results):
+            folder = save(f"{index}.json", **fields)
+        return boards([*verified(folder)[0], *reported()])
+
+    return build
+
+
+def scored(found: list[Board]) -> list[Board]:
+    return [board for board in found if board.verified]
+
+
+def test_reported_rows_stand_under_their_own_protocol_text():
+    entries = reported()
+    found = [board for board in boards(entries) if not board.breakdown]
+    assert sum(len(board.lines) for board in found) == len(entries)
+    for board in found:
+        assert {line.entry.scoring for line in board.lines} == {board.scoring}
+
+
+def test_methods_are_sorted_best_first_and_ties_by_name():
+    for board in boards(reported()):
+        sign = 1 if board.primary.better == "lower" else -1
+        ranks = [
+            (sign * line.values[board.primary.name].number, line.entry.method.casefold())
+            for line in board.lines
+            if board.primary.name in line.values
+        ]
+        assert ranks == sorted(ranks)
+
+
+@pytest.mark.parametrize("unit", ["mm", "%"])
+def test_length_errors_rank_downwards_and_ratios_upwards(built, unit):
+    other = {"protocol": "stranger/task", "dataset": "stranger", "units": {"MPJPE": unit}, "intervals": {}}
+    low, high = ({**other, "metrics": {"MPJPE": number}, "model": name} for number, name in ((1.0, "low"), (2.0, "high")))
+    (board,) = scored(built(low, high))
+    best = "low" if unit == "mm" else "high"
+    assert board.lines[0].entry.method == best
+    assert board.best(board.primary) == board.lines[0].values["MPJPE"].number
+
+
+def test_a_single_number_is_not_the_best_of_anything(built):
+    (board,) = scored(built({"protocol": "stranger/task", "dataset": "stranger"}))
+    assert all(math.isnan(board.best(column)) for column in board.columns)
+
+
+def test_published_numbers_join_the_recipe_that_is_known_to_be_theirs(built):
+    (board,) = scored(built({}))
+    printed = [line for line in board.lines if isinstance(line.entry, Reported)]
+    assert len(printed) == 6
+    assert {line.entry.source.system for line in printed} == {"VideoPose3D"}
+    best = board.lines[0]
+    assert (best.values["MPJPE"].text, best.values["P-MPJPE"].text) == ("37.2", "27.2")
+    assert "VideoPose3D prints what its own evaluation computes" in board.notes[1]
+
+
+def test_hrnet_numbers_join_only_the_hrnet_recipe(built):
+    mpii = {
+        "protocol": "mpii/pckh",
+        "dataset": "mpii",
+        "primary": "PCKh@0.5",
+        "metrics": {"PCKh@0.5": 90.0, "PCKh@0.1": 37.0},
+        "units": {"PCKh@0.5": "%", "PCKh@0.1": "%"},
+        "intervals": {},
+        "counts": {"poses": 2958},
+    }
+    hrnet, official = sorted(scored(built({**mpii, "recipe": "hrnet"}, {**mpii, "recipe": "official"})), key=lambda b: b.scoring)
+    repositories = {line.entry.source.repo for line in hrnet.lines if isinstance(line.entry, Reported)}
+    assert repositories == {"leoxiaobin/deep-high-resolution-net.pytorch", "microsoft/human-pose-estimation.pytorch"}
+    assert all(set(line.values) == {"PCKh@0.5", "PCKh@0.1"} for line in hrnet.lines)
+    assert all(isinstance(line.entry, Verified) for line in official.lines)
+
+
+def test_every_declared_equality_covers_shipped_rows():
+    for equal in EQUALS:
+        translated = [metric for entry in reported() for metric in equal.translate(entry)]
+        assert set(translated) == set(equal.metrics.values())
+
+
+def test_a_part_of_the_data_never_meets_published_numbers(built):
+    (board,) = scored(built({"counts": {"poses": 400}}))
+    assert [line.entry.method for line in board.lines] == ["lifter"]
+    assert "not comparable" in board.notes[-1]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"recipe": "mmpose"},
+        {"options": {"every": 64}},
+        {"version": "2"},
+        {"counts": {"poses": 400}, "fingerprints": {"store": "6" * 64}},
+    ],
+)
+def test_one_recipe_per_column(built, other):
+    found = scored(built({}, other))
+    assert len(found) == 2
+    assert len({board.slug for board in found}) == 2
+    for board in found:
+        results = [line.entry.result for line in board.lines if isinstance(line.entry, Verified)]
+        assert {canonical(result) for result in results} == {board.scoring}
+        assert len({result.version for result in results}) == 1
+
+
+def test_breakdowns_are_boards_of_their_own_and_end_with_the_mean():
+    found = {board.title: board for board in boards(reported()) if board.breakdown}
+    assert set(found) == {
+        "H36M Protocol 1: MPJPE by action",
+        "H36M Protocol 2: P-MPJPE by action",
+        "val, flip test: PCKh@0.5 by joint",
+    }
+    actions = found["H36M Protocol 1: MPJPE by action"]
+    assert len(actions.columns) == 16
+    assert actions.columns[-1].name == "Avg"
+    assert actions.primary == actions.columns[-1]
+    assert len(actions.lines) == 14
+    assert all(len(line.values) == 16 for line in actions.lines)
+
+
+def test_slugs_are_unique_and_sections_are_neighbours(built):
+    found = built({}, {"version": "2"}, {"version": "3"})
+    assert len({board.slug for board in found}) == len(found)
+    sections = [board.dataset for board in found]
+    changes = sum(a != b for a, b in zip(sections, sections[1:], strict=False))
+    assert changes == len(set(sections)) - 1
+    assert sections[0] == "Human3.6M"
+    assert found[0].verified
+
+
+def test_datasets_are_chosen_by_our_names_or_the_sources():
+    assert {board.dataset for board in boards(reported(), ["ava", "MPII"])} == {"AVA v2.1", "AVA v2.2", "MPII"}
+    assert {board.dataset for board in boards(reported(), ["h36m"])} == {"Human3.6M"}
+    with pytest.raises(HarBenchError, match="no entry of 'imagenet'"):
+        boards(reported(), ["imagenet"])

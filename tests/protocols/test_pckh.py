@@ -1,0 +1,474 @@
+"""PCKh against hand-computed cases, and against the digits of the tools whose recipes it claims to be."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pytest
+import scipy.io
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from har_bench.errors import HarBenchError
+from har_bench.protocol import Batch, Scores
+from har_bench.protocols.pckh import (
+    JOINTS,
+    RECIPES,
+    THRESHOLDS,
+    PCKh,
+    count,
+    head_distance,
+    inside_crop,
+    pckh,
+    tompson_truth,
+    unpack,
+)
+from tests.golden import REAL, leaves, load
+
+MPII = REAL / "mpii"
+SHORT = ("rank rkne rhip lhip lkne lank pelv thor neck head rwri relb rsho lsho lelb lwri").split()
+EVALUATED = [index for index, name in enumerate(JOINTS) if name not in ("pelvis", "thorax")]
+
+# ---------------------------------------------------------------------------------------------- small cases
+
+
+def batches(persons: int = 12, images: int = 5, seed: int = 0) -> tuple[Batch, Batch]:
+    """Whole-pixel truth and predictions, so that many distances equal a threshold exactly."""
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, 200, (persons, 16, 2)).astype(float)
+    predicted = truth + random.integers(-9, 10, truth.shape)
+    truth[random.random((persons, 16)) < 0.1] = np.nan
+    predicted[random.random((persons, 16)) < 0.1] = np.nan
+    box = np.array([10.0, 10, 40, 50]) + np.zeros((persons, 1))
+    columns = {
+        "keypoints": truth,
+        "head_size": np.full(persons, 30.0),
+        "head_box": box,
+        "scale": np.full(persons, 1.2),
+        "objpos": truth[:, 0] * 0 + 100,
+        "tompson_row": np.arange(persons, dtype=np.int32),
+    }
+    edges = np.sort(random.choice(np.arange(1, persons), images - 1, replace=False))
+    sequences = pa.table({"sequence": [f"{index:03}.jpg" for index in range(images)]})
+    starts = np.array([0, *edges, persons], np.int64)
+    return Batch(sequences, starts, columns), Batch(sequences, starts, {"keypoints": predicted})
+
+
+def part(batch: Batch, chosen: list[int]) -> Batch:
+    """Some of a batch's sequences, in the order given."""
+    rows = [np.arange(batch.starts[index], batch.starts[index + 1]) for index in chosen]
+    take = np.concatenate(rows) if rows else np.zeros(0, np.int64)
+    starts = np.cumsum([0, *map(len, rows)]).astype(np.int64)
+    return Batch(batch.sequences.take(chosen), starts, {name: values[take] for name, values in batch.columns.items()})
+
+
+def scored(recipe: str, truth: Batch, predictions: Batch) -> PCKh:
+    protocol = PCKh(recipe)
+    protocol.update(truth, predictions)
+    return protocol
+
+
+def test_a_joint_at_exactly_the_threshold_is_a_hit_only_for_less_or_equal() -> None:
+    predicted, truth, head = np.array([[[3.0, 4.0], [3.0, 4.1]]]), np.zeros((1, 2, 2)), np.array([10.0])
+    assert pckh(predicted, truth, head, at=0.5).hit.tolist() == [[True, False]]
+    assert pckh(predicted, truth, head, at=0.5, compare="<").hit.tolist() == [[False, False]]
+
+
+def test_a_missing_prediction_is_a_miss_and_a_missing_truth_is_not_counted() -> None:
+    predicted, truth = np.zeros((1, 3, 2)), np.zeros((1, 3, 2))
+    predicted[0, 0, 1] = truth[0, 1, 0] = np.nan
+    hit, counted = pckh(predicted, truth, np.array([10.0]))
+    assert hit.tolist() == [[False, False, True]]
+    assert counted.tolist() == [[True, False, True]]
+
+
+def test_a_head_of_no_size_makes_every_joint_a_miss_unless_it_is_met_exactly() -> None:
+    hit, counted = pckh(np.array([[[1.0, 1.0]], [[0.0, 0.0]]]), np.zeros((2, 1, 2)), np.zeros(2))
+    assert not hit.any()
+    assert counted.all()
+
+
+@pytest.mark.parametrize("head", [np.ones((2, 1)), np.ones(1)])
+def test_shapes_that_do_not_belong_together_are_named(head: np.ndarray) -> None:
+    with pytest.raises(HarBenchError, match=r"\(2, 16, 2\)"):
+        pckh(np.zeros((2, 16, 2)), np.zeros((2, 16, 2)), head)
+
+
+@pytest.mark.parametrize("compare", ["<=", "<"])
+def test_all_thresholds_at_once_make_the_same_comparisons_as_one_by_one(compare: str) -> None:
+    truth, predictions = batches(persons=200, images=50)
+    points = truth["keypoints"]
+    distance = head_distance(predictions["keypoints"], points, truth["head_size"])
+    counts = unpack(count(distance, np.isfinite(points).all(-1), truth.starts, compare=compare))
+    assert (distance[..., None] == THRESHOLDS).any(), "the case must hold ties"
+    assert counts.persons.tolist() == np.diff(truth.starts).tolist()
+    for step, at in enumerate(THRESHOLDS):
+        hit, counted = pckh(predictions["keypoints"], points, truth["head_size"], at=at, compare=compare)
+        for row, (_, rows) in enumerate(truth.slices()):
+            assert counts.hits[row, :, step].tolist() == (hit & counted)[rows].sum(0).tolist()
+            assert counts.counted[row].tolist() == counted[rows].sum(0).tolist()
+
+
+def test_the_curve_and_its_area_by_hand() -> None:
+    """One joint 0.25 head sizes off: a hit at 26 of 51 thresholds, an area of 25.5 of 50 steps."""
+    truth, predictions = batches(persons=2, images=1)
+    truth["keypoints"][:] = np.nan
+    truth["keypoints"][0, 0] = 0.0
+    predictions["keypoints"][:] = [7.5, 0.0]
+    scores = scored("official", truth, predictions).compute()
+    assert scores.metrics == {"PCKh@0.5": 100.0, "PCKh@0.1": 0.0, "AUC": 51.0}
+    assert [row["PCKh"] for row in scores.tables["threshold"]] == [0.0] * 25 + [100.0] * 26
+    assert scores.tables["joint"][0]["hits@0.5"] == scores.tables["joint"][0]["count"] == 1
+    assert scores.tables["joint"][1]["PCKh@0.5"] is None
+    assert scores.counts == {"persons": 2, "images": 1, "joints": 1}
+
+
+def test_the_mean_over_joints_weighs_a_rare_joint_like_a_frequent_one() -> None:
+    truth, predictions = batches(persons=4, images=2)
+    truth["keypoints"][:] = np.nan
+    truth["keypoints"][:, 0] = 0.0
+    truth["keypoints"][0, 9] = 0.0
+    truth["keypoints"][:, 6] = 0.0  # the pelvis is in nobody's mean
+    predictions["keypoints"][:] = 0.0
+    predictions["keypoints"][0, 9] = 99.0
+    pooled = PCKh("official")
+    pooled.update(truth, predictions)
+    joints = PCKh("official")
+    joints.recipe = replace(joints.recipe, average="joints")
+    joints.update(truth, predictions)
+    assert pooled.metrics_of()["PCKh@0.5"] == 80.0
+    assert joints.metrics_of()["PCKh@0.5"] == 50.0
+
+
+def test_hrnet_reads_its_mean_at_a_tenth_from_eleven_hundredths() -> None:
+    truth, predictions = batches(persons=2, images=1)
+    truth["keypoints"][:] = 100.0
+    predictions["keypoints"][:] = [100.0 + 0.105 * 30, 100.0]
+    assert scored("hrnet", truth, predictions).metrics_of()["PCKh@0.1"] == 100.0
+    assert scored("mmpose0", truth, predictions).metrics_of()["PCKh@0.1"] == 0.0
+
+
+def test_a_joint_on_the_border_of_the_crop_is_outside() -> None:
+    """Scale 0.8 makes a window of 200 px centred 12 px below objpos; corners are whole pixels of the 1-based frame."""
+    points = np.array([[[0.0, 50.0], [1.0, 50.0], [199.0, 50.0], [200.0, 50.0], [np.nan, np.nan]]])
+    inside = inside_crop(points, np.array([0.8]), np.array([[100.9, 88.0]]))
+    assert inside.tolist() == [[False, True, True, False, False]]
+
+
+def test_scoring_changes_no_input() -> None:
+    truth, predictions = batches()
+    before = {name: values.copy() for name, values in truth.columns.items()}
+    for recipe in PCKh.recipes:
+        scored(recipe, truth, predictions)
+    for name, values in before.items():
+        np.testing.assert_array_equal(truth[name], values)
+
+
+def test_nothing_scored_is_no_number() -> None:
+    scores = PCKh().compute()
+    assert all(np.isnan(value) for value in scores.metrics.values())
+    assert scores.counts == {"persons": 0, "images": 0, "joints": 0}
+
+
+def test_an_unknown_recipe_names_the_known_ones() -> None:
+    with pytest.raises(HarBenchError, match="official, hrnet, mmpose0, mmpose1, bearpaw, deephar"):
+        PCKh("cpm")
+
+
+def test_an_image_scored_twice_is_refused() -> None:
+    protocol = scored("official", *batches())
+    with pytest.raises(HarBenchError, match="twice"):
+        protocol.update(*batches())
+
+
+def test_tompsons_images_and_persons_are_selected() -> None:
+    sequences = pa.table({"sequence": ["a", "b", "c"], "splits": [["tompson/valid", "x"], ["tompson/train"], None]})
+    rows = pa.table({"tompson_row": pa.array([3, None, 0], pa.int32())})
+    assert PCKh().select(sequences)["sequence"].to_pylist() == ["a"]
+    assert PCKh().keep(sequences, rows).to_pylist() == [True, False, True]
+
+
+def test_weights_count_an_image_as_often_as_it_is_repeated() -> None:
+    truth, predictions = batches()
+    for recipe in PCKh.recipes:
+        once, repeated = scored(recipe, truth, predictions), PCKh(recipe)
+        for copy, chosen in enumerate([[0, 1, 3], [1, 3], [3]]):
+            names = [f"{index}-{copy}" for index in chosen]
+            pair = [
+                replace(part(side, chosen), sequences=pa.table({"sequence": names})) for side in (truth, predictions)
+            ]
+            repeated.update(*pair)
+        assert once.metrics_of(np.array([1.0, 2.0, 0.0, 3.0, 0.0])) == repeated.metrics_of()
+
+
+def test_metrics_follow_what_was_added_since_they_were_last_asked_for() -> None:
+    truth, predictions = batches()
+    protocol = scored("official", part(truth, [0, 1]), part(predictions, [0, 1]))
+    early = protocol.metrics_of()
+    protocol.update(part(truth, [2, 3, 4]), part(predictions, [2, 3, 4]))
+    assert protocol.metrics_of() == scored("official", truth, predictions).metrics_of() != early
+
+
+@given(st.permutations(range(5)), st.sets(st.integers(1, 4)), st.sampled_from(sorted(PCKh.recipes)), st.integers(0, 3))
+@settings(deadline=None, max_examples=40)
+def test_any_split_merged_in_any_order_is_one_pass(order: list[int], cuts: set[int], recipe: str, seed: int) -> None:
+    truth, predictions = batches(seed=seed)
+    edges = [0, *sorted(cuts), 5]
+    merged = PCKh(recipe)
+    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        worker = merged.fresh()
+        worker.update(part(truth, order[start:stop]), part(predictions, order[start:stop]))
+        merged.merge(worker)
+    assert merged.compute() == scored(recipe, truth, predictions).compute()
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_every_table_ends_in_the_metrics(recipe: object) -> None:
+    scores = scored(recipe.name, *batches(persons=60)).compute()
+    total = scores.tables["group"][-1]
+    assert total["group"] == recipe.total
+    assert {name: total[name] for name in scores.metrics} == pytest.approx(scores.metrics, abs=1e-12)
+    assert scores.tables["threshold"][50]["PCKh"] == scores.metrics["PCKh@0.5"]
+    assert sum(row["count"] * row["in_mean"] for row in scores.tables["joint"]) == scores.counts["joints"]
+
+
+# --------------------------------------------------------------------------------------------- the tools' digits
+
+
+@cache
+def bundle() -> dict[str, np.ndarray]:
+    with np.load(MPII / "mpii_valid_bundle.npz") as data:
+        return {name: data[name] for name in data.files}
+
+
+def in_images(columns: dict[str, np.ndarray]) -> Batch:
+    """The 2,958 persons, in Tompson's order, as whole images."""
+    names = np.char.decode(bundle()["image_name"])
+    order = np.lexsort((bundle()["person_index_1based"], names))
+    images, first = np.unique(names[order], return_index=True)
+    starts = np.append(first, len(names)).astype(np.int64)
+    return Batch(
+        pa.table({"sequence": images.tolist()}), starts, {name: values[order] for name, values in columns.items()}
+    )
+
+
+@cache
+def mpii() -> dict[str, np.ndarray]:
+    """The store's columns, in Tompson's order."""
+    raw = bundle()
+    box = raw["head_box"]
+    return {
+        "keypoints": raw["gt_raw"] - 1,
+        "head_size": 0.6 * np.linalg.norm(box[:, 2:] - box[:, :2], axis=1),
+        "head_box": box - 1,
+        "scale": raw["scale"],
+        "objpos": raw["objpos"] - 1,
+        "tompson_row": np.arange(len(box), dtype=np.int32),
+    }
+
+
+def letters(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.lower())
+
+
+def read_predictions(path: Path) -> np.ndarray:
+    """(N, 16, 2), 1-based, of a .mat or .h5 file."""
+    if path.suffix == ".mat":
+        return scipy.io.loadmat(path)["preds"]
+    with h5py.File(path) as file:
+        preds = file["preds"][:]
+    return preds.transpose(2, 1, 0) if preds.shape[0] == 2 else preds
+
+
+@cache
+def predicted(key: str) -> np.ndarray:
+    """(N, 16, 2) predictions of a golden file's key, 0-based."""
+    files = {letters(path.name): path for path in sorted((MPII / "preds").iterdir())}
+    for name, path in files.items():
+        if name.startswith(letters(key)):
+            return read_predictions(path).astype(float) - 1
+    return bundle()[f"pred_{key}"].astype(float) - 1
+
+
+@cache
+def real_scores(key: str, recipe: str) -> Scores:
+    return scored(recipe, in_images(mpii()), in_images({"keypoints": predicted(key)})).compute()
+
+
+def number(scores: Scores, label: str) -> float:
+    """A tool's label for a number -> that number in our scores."""
+    label = label.removesuffix(" PCK")
+    groups = {row["group"]: row for row in scores.tables["group"]}
+    joints = dict(zip(SHORT, scores.tables["joint"], strict=True))
+    if label in joints:
+        return joints[label]["PCKh@0.5"]
+    if label in groups:
+        return groups[label]["PCKh@0.5"]
+    total = scores.tables["group"][-1]
+    name, _, at = label.partition("@")
+    if label == "AUC":
+        return scores.metrics["AUC"]
+    if name in groups and at:
+        return groups[name][f"PCKh@{at}"]
+    if name.lower() in ("pckh", "pck", "mean"):
+        return total[f"PCKh@{at or '0.5'}"]
+    raise KeyError(label)
+
+
+def assert_number(scores: Scores, label: str, golden: float, *, printed: bool = False) -> None:
+    """Equal to 1e-6 percent, to quadgk's tolerance for AUC, or to the two decimals that a tool prints."""
+    value = number(scores, label)
+    if printed:
+        assert round(value, 2) == golden
+    else:
+        assert value == pytest.approx(golden, abs=2e-5 if label == "AUC" else 1e-6, rel=0)
+
+
+COUNTS = [
+    (key, kind, label)
+    for key, kinds in load("mpii/golden/mpii_reference_counts.json").items()
+    for kind in ("raw_mat", "tompson_our_format")
+    for label in kinds[kind]
+    if label.startswith("correct_")
+]
+
+
+def truth_of(kind: str) -> tuple[np.ndarray, np.ndarray]:
+    columns = mpii()
+    if kind == "raw_mat":
+        return columns["keypoints"], columns["head_size"]
+    return tompson_truth(*(columns[name] for name in ("keypoints", "head_box", "scale", "objpos", "tompson_row")))
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("key", "kind", "label"), COUNTS)
+def test_integer_hits_per_joint(key: str, kind: str, label: str) -> None:
+    golden = load("mpii/golden/mpii_reference_counts.json")[key][kind]
+    comparison, at = label.removeprefix("correct_").split("@")
+    points, head = truth_of(kind)
+    compare = {"le": "<=", "lt": "<"}[comparison]
+    hit, counted = pckh(predicted(key), points, head, at=float(at), compare=compare)
+    assert (hit & counted).sum(0).tolist() == golden[label]
+    assert counted.sum(0).tolist() == golden["n_annotated"]
+    sums = count(head_distance(predicted(key), points, head), counted, np.array([0, len(head)]), compare=compare)
+    assert unpack(sums).hits[0, :, round(100 * float(at))].tolist() == golden[label]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("key", load("mpii/golden/mpii_reference_counts.json"))
+def test_areas_of_the_trapezoid_reference(key: str) -> None:
+    golden = load("mpii/golden/mpii_reference_counts.json")[key]
+    for kind, recipe in (("raw_mat", "official"), ("tompson_our_format", "hrnet")):
+        area = real_scores(key, recipe).metrics["AUC"]
+        assert area == pytest.approx(golden[kind]["auc_trapz_0_0.5_pooled"], abs=1e-9, rel=0)
+
+
+RECIPE_OF = {
+    "mpii_official": "official",
+    "hrnet": "hrnet",
+    "msra_simple_baselines": "hrnet",
+    "mmpose_0x": "mmpose0",
+    "mmpose_1x": "mmpose1",
+    "bearpaw": "bearpaw",
+    "deephar": "deephar",
+}
+NO_RECIPE = ("pose_hg_demo", "visible_only", "pooled16")
+VARIANTS = [
+    (key, variant, path[-1], golden)
+    for key, variants in load("mpii/golden/mpii_pckh_named_variants.json").get("values", {}).items()
+    for variant, values in variants.items()
+    if variant not in NO_RECIPE
+    for path, golden in leaves(values)
+]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("key", "variant", "label", "golden"), VARIANTS)
+def test_named_variants(key: str, variant: str, label: str, golden: float) -> None:
+    scores = real_scores(key, RECIPE_OF[variant])
+    assert_number(scores, label, golden, printed=variant == "bearpaw" and label != "PCKh@0.5")
+
+
+PEER_RECIPES = {
+    ("bearpaw_eval_PCKh", "printed"): "bearpaw",
+    ("bearpaw_eval_PCKh", "per_joint_05"): "bearpaw",
+    ("bearpaw_eval_PCKh", "mean"): "bearpaw",
+    ("hrnet",): "hrnet",
+    ("msra_simple_baselines",): "hrnet",
+    ("mmpose_0x_TopDownMpiiDataset",): "mmpose0",
+    ("mmpose_MpiiPCKAccuracy",): "mmpose1",
+    ("deephar_pckh", "crop_filtered"): "deephar",
+    ("deephar_pckh", "all_annotated"): "official",
+}
+PEERS = [
+    (key, path, golden)
+    for key, peers in load("mpii/golden/mpii_python_peers.json").get("results", {}).items()
+    for path, golden in leaves(peers)
+    if path[-1] != "n_thresholds"
+]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("key", "path", "golden"), PEERS)
+def test_the_peers_own_code(key: str, path: tuple[str, ...], golden: float) -> None:
+    recipe = PEER_RECIPES.get(path[:2]) or PEER_RECIPES[path[:1]]
+    assert_number(real_scores(key, recipe), path[-1], golden, printed="printed" in path)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("key", load("mpii/golden/mpii_official_octave.json"))
+def test_the_official_toolkit(key: str) -> None:
+    golden, scores = load("mpii/golden/mpii_official_octave.json")[key], real_scores(key, "official")
+    rows = [scores.tables["joint"][index] for index in EVALUATED] + scores.tables["group"][-2:]
+    for column, name in (("pckh05_cols", "PCKh@0.5"), ("pckh02_cols", "PCKh@0.2"), ("pckh01_cols", "PCKh@0.1")):
+        assert [row[name] for row in rows] == pytest.approx(golden[column], abs=1e-6, rel=0)
+    curve = [row["PCKh"] for row in scores.tables["threshold"]]
+    assert curve == pytest.approx(golden["total_curve"], abs=1e-6, rel=0)
+    assert scores.metrics["AUC"] == pytest.approx(golden["auc_total"], abs=2e-5, rel=0)
+    # quadgk integrates the 50 linear pieces adaptively, to a larger error on the rarer joints
+    assert [row["AUC"] for row in rows] == pytest.approx(golden["auc_cols"], abs=1e-3, rel=0)
+
+
+@pytest.mark.real
+def test_tompsons_truth_is_rebuilt_from_the_raw_one() -> None:
+    points, head = truth_of("tompson_our_format")
+    published = bundle()["gt_tompson"] - 1
+    annotated = bundle()["jnt_missing"] == 0
+    assert np.isnan(points[~annotated]).all()
+    np.testing.assert_allclose(points[annotated], published[annotated], rtol=0, atol=1e-10)
+    corners = bundle()["headboxes_src"]
+    np.testing.assert_allclose(head, 0.6 * np.linalg.norm(corners[1] - corners[0], axis=0), rtol=0, atol=1e-10)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("compare", ["<=", "<"])
+def test_the_rebuilt_truth_decides_every_tie_like_the_published_one(seed: int, compare: str) -> None:
+    """Whole-pixel predictions near the truth, at all thresholds: many are ties but for the file's 1e-5 px of noise."""
+    points, head = truth_of("tompson_our_format")
+    published = bundle()["gt_tompson"] - 1
+    counted = bundle()["jnt_missing"] == 0
+    corners = bundle()["headboxes_src"]
+    published_head = 0.6 * np.linalg.norm(corners[1] - corners[0], axis=0)
+    random = np.random.default_rng(seed)
+    guess = np.rint(published + random.normal(0, 0.2, published.shape) * head[:, None, None])
+    whole = np.array([0, len(head)])
+    ours = count(head_distance(guess, points, head), counted, whole, compare=compare)
+    theirs = count(head_distance(guess, published, published_head), counted, whole, compare=compare)
+    assert ours.tolist() == theirs.tolist()
+
+
+@pytest.mark.real
+def test_deephars_crop_drops_the_published_number_of_joints() -> None:
+    meta = load("mpii/golden/mpii_python_peers.json")["meta"]
+    columns = mpii()
+    dropped = ~inside_crop(columns["keypoints"], columns["scale"], columns["objpos"])
+    dropped &= np.isfinite(columns["keypoints"]).all(-1)
+    assert dropped.sum() == meta["joints_dropped_by_deephar_crop"]
+    assert dropped[:, EVALUATED].sum() == meta["joints_dropped_excl_pelvis_thorax"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +61,7 @@ class _Job:
 
 @dataclass(frozen=True)
 class Human36M(Converter):
-    """Poses of the official archives, of 3d-pose-baseline's h5 files or of VideoPose3D's npz, in every camera's frame."""
+    """Poses of the official archives, of 3d-pose-baseline's h5 files or of VideoPose3D's npz, from every camera."""
 
     dataset: ClassVar[str] = "h36m"
     version: ClassVar[str] = "1"
@@ -77,7 +77,8 @@ class Human36M(Converter):
         "keypoints_3d are computed in float64 as R (X - T) from the world poses and stored as float32",
         "keypoints are those of D2_Positions where these files are there, else the projection with Human3.6M's own "
         "lens formula, which equals them to 1e-4 px",
-        "S1's TakingPhoto and WalkingDog are called Photo and WalkDog as for the other subjects; `official` keeps the name",
+        "S1's TakingPhoto and WalkingDog are called Photo and WalkDog, as for the other subjects; `official` keeps "
+        "the name of the files",
         *(f"defect {code}: {text}; the sequences are kept" for code, text in DEFECTS.items()),
     )
 
@@ -186,7 +187,8 @@ def _views(job: _Job, rejects: list[Reject]) -> dict[str, tuple[Poses, Poses]]:
         source = job.recording.world or job.recording.mono[name]
         points = _within_reach(read_cdf(source, 3)) if world is None else camera.to_camera(world)
         points[points[..., 2] < _NEAREST] = np.nan
-        unmeasured[source] = unmeasured.get(source, False) | np.isnan(points).any(axis=(1, 2))
+        bad = np.isnan(points).any(axis=(1, 2))
+        unmeasured[source] = unmeasured[source] | bad if source in unmeasured else bad
         pixels = camera.project(points)
         if name in job.recording.pixels:
             pixels = _measured_pixels(job, job.recording.pixels[name], pixels, rejects)

@@ -184,7 +184,7 @@ def _loaded(path: Path, modified: int, size: int) -> dict[str, dict[str, npt.NDA
     del modified, size  # they only tell a changed file from the cached one
     archive = open_npz(path)
     content = archive["positions_3d"] if "positions_3d" in archive else np.empty(0)
-    positions = content.item() if content.shape == () else None
+    positions: Any = content.item() if content.shape == () else None
     whole = isinstance(positions, dict) and all(
         isinstance(subject, str)
         and isinstance(takes, dict)

@@ -140,7 +140,7 @@ def rotation(angles: npt.ArrayLike) -> npt.NDArray[np.float64]:
     x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
     y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
-    return x @ y @ z
+    return np.asarray(x @ y @ z)
 
 
 @cache

@@ -52,7 +52,7 @@ def walking_person(
     world = np.empty_like(body)
     world[..., :2] = place[:, None] + body[..., :1] * forward[:, None] + body[..., 1:2] * left[:, None]
     world[..., 2] = body[..., 2] - body[..., 2].min(axis=1, keepdims=True) + _SOLE
-    return world.astype(np.float32)
+    return np.asarray(world, np.float32)
 
 
 def _body(phase: npt.NDArray[np.float64], swing: float, bend: float) -> npt.NDArray[np.float64]:

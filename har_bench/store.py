@@ -272,6 +272,19 @@ class Store:
             meta=self.read(table, self.parts(table)[0], columns, slice(0, 0)).to_pandas(),
         )
 
+    def validate(self) -> None:
+        """Read everything and compare it with the manifest.
+
+        Raises:
+            HarBenchError: a table has other rows or values than were converted.
+        """
+        for name, rows in self.manifest.rows.items():
+            found = sum(self.read(name, part, []).num_rows for part in self.parts(name))
+            if found != rows:
+                raise HarBenchError(f"{name} of {self.path} has {found} rows and not {rows}; convert the dataset again")
+        if self.digest() != self.fingerprint:
+            raise HarBenchError(f"{self.path} does not hold what was converted; a file was damaged, convert it again")
+
     def digest(self) -> str:
         """The fingerprint of what the files hold now; equal to :attr:`fingerprint` unless they were damaged."""
         tables = [table for table in TABLES if self.parts(table)]

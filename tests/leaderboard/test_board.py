@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-
-from har_bench.errors import HarBenchError
 from har_bench.leaderboard.board import EQUALS, Board, boards
 from har_bench.leaderboard.entries import Reported, Verified, canonical, reported, verified
+
+from har_bench.errors import HarBenchError
 
 
 @pytest.fixture
@@ -49,7 +50,9 @@ def test_methods_are_sorted_best_first_and_ties_by_name():
 @pytest.mark.parametrize("unit", ["mm", "%"])
 def test_length_errors_rank_downwards_and_ratios_upwards(built, unit):
     other = {"protocol": "stranger/task", "dataset": "stranger", "units": {"MPJPE": unit}, "intervals": {}}
-    low, high = ({**other, "metrics": {"MPJPE": number}, "model": name} for number, name in ((1.0, "low"), (2.0, "high")))
+    low, high = (
+        {**other, "metrics": {"MPJPE": number}, "model": name} for number, name in ((1.0, "low"), (2.0, "high"))
+    )
     (board,) = scored(built(low, high))
     best = "low" if unit == "mm" else "high"
     assert board.lines[0].entry.method == best
@@ -81,7 +84,9 @@ def test_hrnet_numbers_join_only_the_hrnet_recipe(built):
         "intervals": {},
         "counts": {"poses": 2958},
     }
-    hrnet, official = sorted(scored(built({**mpii, "recipe": "hrnet"}, {**mpii, "recipe": "official"})), key=lambda b: b.scoring)
+    hrnet, official = sorted(
+        scored(built({**mpii, "recipe": "hrnet"}, {**mpii, "recipe": "official"})), key=lambda b: b.scoring
+    )
     repositories = {line.entry.source.repo for line in hrnet.lines if isinstance(line.entry, Reported)}
     assert repositories == {"leoxiaobin/deep-high-resolution-net.pytorch", "microsoft/human-pose-estimation.pytorch"}
     assert all(set(line.values) == {"PCKh@0.5", "PCKh@0.1"} for line in hrnet.lines)
@@ -138,7 +143,7 @@ def test_slugs_are_unique_and_sections_are_neighbours(built):
     found = built({}, {"version": "2"}, {"version": "3"})
     assert len({board.slug for board in found}) == len(found)
     sections = [board.dataset for board in found]
-    changes = sum(a != b for a, b in zip(sections, sections[1:], strict=False))
+    changes = sum(before != after for before, after in pairwise(sections))
     assert changes == len(set(sections)) - 1
     assert sections[0] == "Human3.6M"
     assert found[0].verified

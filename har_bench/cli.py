@@ -1,0 +1,340 @@
+"""The command line: ``har-bench convert | score | run | list | info | validate | demo | sample | leaderboard``.
+
+Each command is a thin sentence over the Python function of the same name; nothing heavy is imported until it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from har_bench import __version__
+from har_bench.errors import HarBenchError
+
+if TYPE_CHECKING:
+    from har_bench.results import Result
+    from har_bench.store import Store
+
+app = App(
+    name="har-bench",
+    version=__version__,
+    help="""Prepare the datasets of human pose estimation and action recognition, and benchmark models on them.
+
+    Convert each official download once, score any model's predictions with the exact recipe a paper used, and publish
+    tables anybody can check:
+
+        har-bench convert mpii raw/mpii stores/mpii
+        har-bench score mpii/pckh stores/mpii preds.h5 --recipe hrnet --out results/mine.json
+        har-bench leaderboard build results site
+
+    New here? `har-bench demo` walks through all of it on synthetic data in under a minute.
+    """,
+)
+boards = App(name="leaderboard", help="Tables and pages from a folder of results.")
+app.command(boards)
+
+Options = Annotated[list[str] | None, Parameter(name=["--option", "-o"], negative="")]
+Missing = Literal["error", "count-as-error"]
+
+
+@app.command
+def convert(
+    dataset: str,
+    raw: Path,
+    out: Path,
+    *,
+    jobs: int = 0,
+    scheduler: str | None = None,
+    strict: bool = False,
+    resume: bool = True,
+    format: Literal["parquet", "hdf5", "both"] = "parquet",  # noqa: A002 - the option's name
+    option: Options = None,
+    quiet: bool = False,
+) -> None:
+    """Convert a raw download into a store, once.
+
+    An interrupted conversion goes on where it stopped when the same command is given again; a finished one does
+    nothing. Records that cannot be used as they are go to the store's rejects table.
+
+    Args:
+        dataset: A converter from `har-bench list`, or package.module:Name.
+        raw: The official download as it is; or a finished store, to repack it in another format.
+        out: The folder of the store.
+        jobs: Processes; 0 is one per processor. The store's bytes do not depend on it.
+        scheduler: Address of a Dask scheduler, such as tcp://host:8786, to use instead of local processes.
+        strict: Stop at the first record that cannot be used as it is.
+        resume: Go on where an interrupted conversion stopped; --no-resume starts afresh.
+        format: parquet for scoring and analytics, hdf5 for random-access training windows, or both.
+        option: An option of the converter, as name=value; may be repeated.
+        quiet: Show no progress.
+    """
+    from har_bench.converting import convert as run
+
+    store = run(
+        dataset,
+        raw,
+        out,
+        jobs=jobs,
+        scheduler=scheduler,
+        strict=strict,
+        resume=resume,
+        format=format,
+        quiet=quiet,
+        **_pairs(option),
+    )
+    _show_store(store)
+
+
+@app.command
+def score(
+    protocol: str,
+    store: Path,
+    predictions: Path,
+    *,
+    recipe: str | None = None,
+    option: Options = None,
+    out: Path | None = None,
+    missing: Missing = "error",
+    jobs: int = 1,
+    scheduler: str | None = None,
+    resamples: int = 1000,
+    model: str = "",
+    quiet: bool = False,
+) -> None:
+    """Score any model's predictions with a paper's exact recipe.
+
+    Args:
+        protocol: Such as mpii/pckh, or with recipe and options h36m/mpjpe:videopose3d,every=64.
+        store: A converted dataset.
+        predictions: Parquet, HDF5 or CSV in our columns, or one of the field's own files (`har-bench info PROTOCOL`).
+        recipe: Such as hrnet; the protocol's first recipe by default.
+        option: An option of the recipe, as name=value, such as every=64; may be repeated.
+        out: Where the result file goes.
+        missing: What missing or non-finite predictions are: an error, or counted as errors.
+        jobs: Processes; 0 is one per processor.
+        scheduler: Address of a Dask scheduler to use instead of local processes.
+        resamples: Bootstrap resamples for the confidence intervals; 0 for none.
+        model: Who made the predictions, for the leaderboard; the file's name by default.
+        quiet: Show no progress.
+    """
+    from har_bench import results
+    from har_bench.scoring import score as run
+
+    result = run(
+        protocol,
+        store,
+        predictions,
+        recipe=recipe,
+        missing=missing,
+        jobs=jobs,
+        scheduler=scheduler,
+        resamples=resamples,
+        model=model,
+        quiet=quiet,
+        **_pairs(option),
+    )
+    _show_result(result)
+    if out is not None:
+        _say(f"result: {results.write(result, out)}")
+
+
+@app.command
+def run(
+    baseline: str,
+    store: Path,
+    *,
+    protocol: str,
+    recipe: str | None = None,
+    option: Options = None,
+    setting: Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative="")] = None,
+    weights: Path | None = None,
+    predictions: Path | None = None,
+    out: Path | None = None,
+    model: str = "",
+    quiet: bool = False,
+) -> None:
+    """Train a baseline or load its weights, predict what a protocol scores, and score it.
+
+    Args:
+        baseline: A baseline from `har-bench list`, or package.module:Name.
+        store: A converted dataset.
+        protocol: Such as h36m/mpjpe.
+        recipe: The protocol's recipe.
+        option: An option of the recipe, as name=value; may be repeated.
+        setting: An option of the baseline, as name=value; may be repeated.
+        weights: Published or saved weights; without them the baseline learns from the store first.
+        predictions: Where the predictions go (Parquet); they are not kept by default.
+        out: Where the result file goes.
+        model: Name on the leaderboard; the baseline's own by default.
+        quiet: Show no progress.
+    """
+    from har_bench import results
+    from har_bench.running import run as execute
+
+    result = execute(
+        baseline,
+        store,
+        protocol=protocol,
+        recipe=recipe,
+        weights=weights,
+        out=predictions,
+        model=model,
+        quiet=quiet,
+        options=_pairs(option),
+        **_pairs(setting),
+    )
+    _show_result(result)
+    if out is not None:
+        _say(f"result: {results.write(result, out)}")
+
+
+@app.command(name="list")
+def list_all(kind: Literal["converters", "protocols", "baselines", "skeletons", "all"] = "all") -> None:
+    """List what is installed: converters, protocols with their recipes, baselines and skeletons.
+
+    Args:
+        kind: Only these.
+    """
+    from har_bench.describing import listing
+
+    for title, rows in listing(kind).items():
+        _show_table(title, ("name", "what"), rows)
+
+
+@app.command
+def info(what: str) -> None:
+    """Say what something is: a converter, protocol, baseline, skeleton, store, result or predictions file.
+
+    Args:
+        what: A name from `har-bench list`, or a path.
+    """
+    from har_bench.describing import describe
+
+    _say(describe(what))
+
+
+@app.command
+def validate(store: Path) -> None:
+    """Check a store against its manifest: every value is read and its fingerprint compared.
+
+    Args:
+        store: A converted dataset.
+    """
+    from har_bench.store import open_store
+
+    opened = open_store(store)
+    opened.validate()
+    _say(f"{store}: {sum(opened.manifest.rows.values()):,} rows, fingerprint {opened.fingerprint[:16]}, as converted")
+
+
+@app.command
+def sample(dataset: str, out: Path, *, seed: int = 0) -> None:
+    """Write a tiny synthetic dataset in the official raw layout, quirks included.
+
+    Args:
+        dataset: A converter from `har-bench list`.
+        out: The folder to write.
+        seed: Another seed gives other people.
+    """
+    from har_bench import registry
+
+    registry.load("converters", dataset).sample(out, seed=seed)
+    _say(f"{out}: a raw {dataset} sample; next: har-bench convert {dataset} {out} stores/{dataset}")
+
+
+@app.command
+def demo(folder: Path = Path("demo")) -> None:
+    """Walk through everything on synthetic data: sample, convert, run, score, leaderboard.
+
+    Args:
+        folder: Where everything is written; what an earlier demo left there is replaced.
+    """
+    from har_bench.demo import demo as walk
+
+    _say(f"\nopen {walk(folder, say=_say)}")
+
+
+@boards.command
+def build(results: Path, site: Path) -> None:
+    """Build Markdown, CSV, LaTeX and one self-contained web page from a folder of results.
+
+    Args:
+        results: A folder of result files; folders in it are searched too.
+        site: The folder to write.
+    """
+    from har_bench import registry
+
+    for path in registry.load("leaderboards", "site")(results, site):
+        _say(str(path))
+
+
+def _pairs(options: list[str] | None) -> dict[str, Any]:
+    """``name=value`` options; numbers and true/false become what they look like."""
+    import json
+
+    pairs: dict[str, Any] = {}
+    for option in options or []:
+        name, equals, text = option.partition("=")
+        if not equals:
+            raise HarBenchError(f"the option {option!r} is not name=value")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        pairs[name.replace("-", "_")] = value if isinstance(value, bool | int | float) else text
+    return pairs
+
+
+def _say(text: str) -> None:
+    print(text)
+
+
+def _show_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for position, name in enumerate(columns):
+        shown.add_column(name, no_wrap=position == 0)
+    for row in rows:
+        shown.add_row(*row)
+    Console().print(shown)
+
+
+def _show_store(store: Store) -> None:
+    found = store.manifest
+    counts = ", ".join(f"{rows:,} {name}" for name, rows in found.rows.items())
+    _say(f"{store.path}: {counts}; fingerprint {found.fingerprint[:16]}")
+    for count in found.published:
+        if count.expected != count.found:
+            _say(f"  differs from what was published: {count.what}: {count.found:,} here, {count.expected:,} published")
+    if found.rejects:
+        _say(f"  {found.rejects} records were dropped or repaired; see {store.path / 'rejects.parquet'}")
+
+
+def _show_result(result: Result) -> None:
+    rows = []
+    for name, value in result.metrics.items():
+        interval = result.intervals.get(name)
+        spread = f"{interval.low:.2f} to {interval.high:.2f}" if interval else ""
+        rows.append((name, f"{value:.4f}", result.units.get(name, ""), spread))
+    options = "".join(f",{key}={value}" for key, value in result.options.items())
+    counts = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in result.counts.items())
+    _show_table(f"{result.protocol}:{result.recipe}{options}", ("metric", "value", "unit", "95 % interval"), rows)
+    _say(f"{result.environment['predictions']}; {counts}")
+
+
+def main() -> None:
+    """The entry point of the ``har-bench`` command: errors are one line on standard error, exit status 1."""
+    try:
+        app()
+    except HarBenchError as error:
+        print(f"har-bench: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("har-bench: stopped; the same command goes on where this one stopped", file=sys.stderr)
+        sys.exit(130)

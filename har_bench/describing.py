@@ -1,0 +1,135 @@
+"""What things are, in words: plug-ins by name, stores and results by path."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from har_bench import registry, results, skeletons
+from har_bench.errors import HarBenchError
+from har_bench.registry import Kind
+from har_bench.results import Result
+from har_bench.store import Store, open_store
+
+
+def listing(kind: str) -> dict[str, list[tuple[str, str]]]:
+    """Names and one-line summaries by kind; recipes belong to their protocol's line."""
+    shown: dict[str, list[tuple[str, str]]] = {}
+    kinds: tuple[Kind, ...] = ("converters", "protocols", "baselines")
+    for each in kinds:
+        if kind in (each, "all"):
+            shown[each] = [(name, _line(each, name)) for name in registry.available(each)]
+    if kind in ("skeletons", "all"):
+        shown["skeletons"] = [(name, skeletons.skeleton(name).about) for name in skeletons.names()]
+    return shown
+
+
+def _line(kind: Kind, name: str) -> str:
+    try:
+        plugin = registry.load(kind, name)
+    except HarBenchError as error:
+        return f"unavailable: {error}"
+    recipes = f" (recipes: {', '.join(plugin.recipes)})" if kind == "protocols" else ""
+    return f"{plugin.summary}{recipes}"
+
+
+def describe(what: str) -> str:
+    """A description of a plug-in, skeleton, store or result file.
+
+    Raises:
+        HarBenchError: nothing is called that.
+    """
+    path = Path(what)
+    if path.exists():
+        return _of_result(results.read(path)) if path.suffix == ".json" else _of_store(open_store(path))
+    describers: dict[Kind, Callable[[str, Any], str]] = {
+        "converters": _of_converter,
+        "protocols": _of_protocol,
+        "baselines": _of_baseline,
+    }
+    for kind, words in describers.items():
+        if what in registry.available(kind):
+            return words(what, registry.load(kind, what))
+    if what in skeletons.names():
+        return _of_skeleton(skeletons.skeleton(what))
+    raise HarBenchError(f"nothing is called {what!r}, and no such path exists; see `har-bench list`")
+
+
+def _of_converter(name: str, converter: Any) -> str:
+    lines = [f"{name}: {converter.summary}", f"raw download: {converter.raw}", f"licence: {converter.licence}"]
+    lines += [f"cite: {converter.citation}", f"skeletons: {', '.join(converter.skeletons)}", *_fields(converter)]
+    return "\n".join([*lines, *(f"note: {note}" for note in converter.notes)])
+
+
+def _of_protocol(name: str, protocol: Any) -> str:
+    lines = [f"{name} (version {protocol.version}): {protocol.summary}", "", "metrics:"]
+    for metric in protocol.metrics:
+        lines.append(f"  {metric.name} [{metric.unit}], {metric.better} is better: {metric.about}")
+    lines.append("recipes (the first is the default):")
+    for recipe in protocol.recipes.values():
+        lines.append(f"  {recipe.name}: {recipe.about} Reproduces {recipe.oracle} ({recipe.cite}).")
+    if protocol.options:
+        lines.append("options:")
+        lines += [f"  {option}={default}: {about}" for option, (default, about) in protocol.options.items()]
+    columns = ", ".join(("sequence", "frame", "person", *protocol.prediction_columns))
+    lines.append(f"predictions: Parquet, HDF5 or CSV with {columns}")
+    foreign = inspect.getdoc(protocol.read_foreign) or ""
+    return "\n".join([*lines, f"also: {foreign.splitlines()[0]}"])
+
+
+def _of_baseline(name: str, baseline: Any) -> str:
+    cite = [f"cite: {baseline.cite}"] if baseline.cite else []
+    return "\n".join([f"{name}: {baseline.summary}", *cite, *_fields(baseline)])
+
+
+def _fields(plugin: Any) -> list[str]:
+    """The options of a plug-in that is a dataclass."""
+    if not dataclasses.is_dataclass(plugin):
+        return []
+    return [f"option: {field.name}={field.default}" for field in dataclasses.fields(plugin) if field.init]
+
+
+def _of_skeleton(found: skeletons.Skeleton) -> str:
+    lines = [f"{found.name}: {found.about}", f"{len(found)} joints, family {found.family}"]
+    for index, joint in enumerate(found.joints):
+        parent = found.parents[index]
+        lines.append(f"  {index:2d} {joint}" + (f" <- {found.joints[parent]}" if parent >= 0 else " (root)"))
+    return "\n".join(lines)
+
+
+def _of_store(store: Store) -> str:
+    found = store.manifest
+    lines = [repr(store), f"converted by {found.converter} {found.converter_version}; fingerprint {found.fingerprint}"]
+    lines.append(f"sources: {len(found.sources)} files, {sum(source.bytes for source in found.sources):,} bytes")
+    lines.append("splits: " + ", ".join(f"{name} ({rows:,})" for name, rows in found.splits.items()))
+    for count in found.published:
+        verdict = "as published" if count.found == count.expected else f"{count.expected:,} were published"
+        lines.append(f"count: {count.what}: {count.found:,}, {verdict}")
+    for table in found.rows:
+        lines.append(f"{table}: {found.rows[table]:,} rows")
+        for field in store.schema(table):
+            metadata = {key.decode(): text.decode() for key, text in (field.metadata or {}).items()}
+            unit = f" [{metadata['unit']}]" if "unit" in metadata else ""
+            shape = f" ({metadata['shape']})" if "shape" in metadata else ""
+            lines.append(f"  {field.name}{shape}{unit} {metadata.get('about', '')}".rstrip())
+    lines += [f"note: {note}" for note in found.notes]
+    return "\n".join([*lines, f"licence: {found.licence}", f"cite: {found.citation}"])
+
+
+def _of_result(result: Result) -> str:
+    lines = [f"{result.model or 'predictions'} on {result.protocol}:{result.recipe} (version {result.version})"]
+    for name, value in result.metrics.items():
+        lines.append(f"  {name}: {value:.4f} {result.units.get(name, '')}")
+    for title, pairs in (
+        ("options", result.options),
+        ("counts", result.counts),
+        ("fingerprints", result.fingerprints),
+        ("versions", result.versions),
+        ("environment", result.environment),
+    ):
+        if pairs:
+            lines.append(f"{title}: " + ", ".join(f"{key} {value}" for key, value in pairs.items()))
+    return "\n".join([*lines, f"tables: {', '.join(result.tables)}"])

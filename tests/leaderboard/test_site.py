@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from har_bench.leaderboard import build
+
+from har_bench.errors import HarBenchError
+
+
+def test_the_site_is_four_files(save: Callable[..., Path], tmp_path: Path):
+    site = tmp_path / "deep" / "site"
+    written = build(save(), site)
+    assert [path.name for path in written] == ["index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex"]
+    assert sorted(site.iterdir()) == sorted(written)
+    assert all("lifter" in path.read_text("utf-8") for path in written)
+
+
+def test_the_same_results_give_the_same_bytes(save: Callable[..., Path], tmp_path: Path):
+    save("b.json", model="b")
+    results = save("a.json", model="a")
+    first, second = (build(results, tmp_path / name) for name in ("one", "two"))
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_no_path_of_this_machine_is_published(save: Callable[..., Path], tmp_path: Path):
+    results = save()
+    (results / "broken.json").write_text("{")
+    written = build(results, tmp_path / "site", on_problem=lambda _: None)
+    assert not any(str(tmp_path) in path.read_text("utf-8") for path in written)
+
+
+def test_an_unreadable_file_is_told_and_does_not_stop_the_others(save: Callable[..., Path], tmp_path: Path):
+    results = save()
+    (results / "broken.json").write_text("{")
+    told: list[str] = []
+    index, *_ = build(results, tmp_path / "site", on_problem=told.append)
+    assert len(told) == 1
+    assert told[0].startswith("broken.json is not a har_bench result")
+    assert "lifter" in index.read_text("utf-8")
+    assert "broken.json" in index.read_text("utf-8")
+
+
+def test_an_unreadable_file_is_never_silent(save: Callable[..., Path], tmp_path: Path):
+    results = save()
+    (results / "broken.json").write_text("{")
+    with pytest.warns(UserWarning, match="broken.json"):
+        build(results, tmp_path / "site")
+
+
+def test_a_failed_build_leaves_the_old_site(save: Callable[..., Path], tmp_path: Path):
+    site = tmp_path / "site"
+    written = build(save(), site)
+    before = [path.read_bytes() for path in written]
+    with pytest.raises(HarBenchError, match="imagenet"):
+        build(save(model="other"), site, datasets=["imagenet"])
+    assert [path.read_bytes() for path in written] == before
+
+
+def test_without_results_the_reported_rows_are_published(tmp_path: Path):
+    (tmp_path / "results").mkdir()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        index, *_ = build(tmp_path / "results", tmp_path / "site", datasets=["mpii"])
+    text = index.read_text("utf-8")
+    assert "pose_hrnet_w32" in text
+    assert "VideoPose3D" not in text

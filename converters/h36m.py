@@ -187,8 +187,8 @@ def _views(job: _Job, rejects: list[Reject]) -> dict[str, tuple[Poses, Poses]]:
         source = job.recording.world or job.recording.mono[name]
         points = _within_reach(read_cdf(source, 3)) if world is None else camera.to_camera(world)
         points[points[..., 2] < _NEAREST] = np.nan
-        bad = np.isnan(points).any(axis=(1, 2))
-        unmeasured[source] = unmeasured[source] | bad if source in unmeasured else bad
+        bad: npt.NDArray[np.bool_] = np.isnan(points).any(axis=(1, 2))
+        unmeasured[source] = bad | unmeasured.get(source, bad)
         pixels = camera.project(points)
         if name in job.recording.pixels:
             pixels = _measured_pixels(job, job.recording.pixels[name], pixels, rejects)

@@ -88,11 +88,6 @@ class Column(NamedTuple):
     unit: str
     better: Better
 
-    @property
-    def heading(self) -> str:
-        """The name with its unit, such as ``MPJPE [mm]``."""
-        return f"{self.name} [{self.unit}]" if self.unit else self.name
-
 
 class Line(NamedTuple):
     """One entry of a board and its numbers by column."""
@@ -108,7 +103,7 @@ class Board:
     Attributes:
         dataset: the section it belongs to.
         scoring: the canonical name, or the sources' protocol text; the same for every line.
-        breakdown: what a breakdown breaks down, such as ``MPJPE by action``; empty on a board of overall numbers.
+        breakdown: what a breakdown breaks down, such as ``MPJPE [mm] by action``; empty on a board of overall numbers.
         columns: in the order shown.
         primary: the column that ranks.
         lines: best first.
@@ -130,6 +125,10 @@ class Board:
         """The scoring without the links that sources put into their headings."""
         scoring = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", self.scoring)
         return f"{scoring}: {self.breakdown}" if self.breakdown else scoring
+
+    def heading(self, column: Column) -> str:
+        """A column's name with its unit; the title of a breakdown has it once for all."""
+        return column.name if self.breakdown or not column.unit else f"{column.name} [{column.unit}]"
 
     @property
     def verified(self) -> bool:
@@ -271,10 +270,12 @@ def _breakdowns(dataset: str, scoring: str, group: list[Reported]) -> list[Board
 
 def _breakdown(dataset: str, scoring: str, metric: str, axis: str, lines: list[Line]) -> Board:
     units = {item: value.unit for line in lines for item, value in line.values.items()}
-    items = sorted(units, key=lambda item: item == SUMMARY[axis])
+    items = sorted(units, key=lambda item: item != SUMMARY[axis])
     columns = [Column(item, units[item], _better(units[item])) for item in items]
-    primary = columns[-1]
-    return Board(dataset, scoring, f"{metric} by {axis}", tuple(columns), primary, _ranked(lines, primary))
+    primary = columns[0]
+    return Board(
+        dataset, scoring, f"{metric} [{primary.unit}] by {axis}", tuple(columns), primary, _ranked(lines, primary)
+    )
 
 
 def _ranked(lines: Iterable[Line], primary: Column) -> tuple[Line, ...]:

@@ -20,6 +20,8 @@ WIDTH = 420
 STRIP = 720
 LABEL = 130
 STEP = 20
+MOST_BARS = 60
+"""More bars than this (sequences, the classes of the largest datasets) are read in the table, not seen at a glance."""
 
 
 class Drawing(NamedTuple):
@@ -56,7 +58,7 @@ def strip(board: Board) -> Markup:
             )
         )
     better = f"{board.primary.better} is better"
-    return _svg(STRIP, 56, "strip", f"{board.primary.heading} of every entry; {better}", parts)
+    return _svg(STRIP, 56, "strip", f"{board.heading(board.primary)} of every entry; {better}", parts)
 
 
 def pictures(result: Result) -> dict[str, Markup]:
@@ -76,12 +78,15 @@ def _drawing(name: str, rows: Sequence[Row], primary: str) -> Drawing | None:
     if len(rows) < 2:
         return None
     key = name if name in rows[0] else next(iter(rows[0]))
-    columns = [column for column in rows[0] if column != key and isinstance(rows[0][column], float)]
+    columns = [
+        column for column in rows[0] if column != key and any(isinstance(row.get(column), float) for row in rows)
+    ]
     if not columns:
         return None
     value = primary if primary in columns else columns[0]
     points = [(_label(row.get(key)), number) for row in rows if isinstance(number := row.get(value), int | float)]
-    return Drawing(key, value, points) if len(points) > 1 else None
+    drawing = Drawing(key, value, points)
+    return drawing if len(points) > 1 and (_over_numbers(drawing) or len(points) <= MOST_BARS) else None
 
 
 def _label(key: str | int | float | None) -> str | float:

@@ -89,7 +89,7 @@ def cell(board: Board, line: Line, column: Column, bold: str) -> str:
 def markdown(board: Board, *, sources: bool = True) -> str:
     """A board as an aligned Markdown table, best values bold."""
     extra = settings(board)
-    header = ["Method", "Status", *(name for name, _ in extra), *(column.heading for column in board.columns)]
+    header = ["Method", "Status", *(name for name, _ in extra), *(board.heading(column) for column in board.columns)]
     rows = []
     for line in board.lines:
         words = [line.entry.method, status(line.entry), *(read(line.entry) for _, read in extra)]
@@ -142,7 +142,7 @@ def verified_markdown(found: Iterable[Board], protocol: str) -> str:
     for board in found:
         lines = [line for line in board.lines if isinstance(line.entry, Verified)]
         if lines and (board.scoring == protocol or board.scoring.startswith((f"{protocol}:", f"{protocol},"))):
-            header = ["Model", *(column.heading for column in board.columns)]
+            header = ["Model", *(board.heading(column) for column in board.columns)]
             rows = [
                 [markdown_escape(line.entry.method), *(cell(board, line, column, "%s") for column in board.columns)]
                 for line in lines
@@ -163,7 +163,7 @@ def latex(board: Board) -> str:
         rf"\label{{tab:{board.slug}}}",
         rf"\begin{{tabular}}{{{'l' * len(words)}{'r' * len(board.columns)}}}",
         r"\toprule",
-        _latex_row([*words, *(latex_escape(column.heading) for column in board.columns)]),
+        _latex_row([*words, *(latex_escape(board.heading(column)) for column in board.columns)]),
         r"\midrule",
     ]
     for line in board.lines:

@@ -6,10 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from har_bench.leaderboard.board import EQUALS, Board, boards
-from har_bench.leaderboard.entries import Reported, Verified, canonical, reported, verified
 
 from har_bench.errors import HarBenchError
+from har_bench.leaderboard.board import EQUALS, Board, boards
+from har_bench.leaderboard.entries import Reported, Verified, canonical, reported, verified
 
 
 @pytest.fixture
@@ -124,17 +124,17 @@ def test_one_recipe_per_column(built, other):
         assert len({result.version for result in results}) == 1
 
 
-def test_breakdowns_are_boards_of_their_own_and_end_with_the_mean():
+def test_breakdowns_are_boards_of_their_own_and_begin_with_the_mean():
     found = {board.title: board for board in boards(reported()) if board.breakdown}
     assert set(found) == {
-        "H36M Protocol 1: MPJPE by action",
-        "H36M Protocol 2: P-MPJPE by action",
-        "val, flip test: PCKh@0.5 by joint",
+        "H36M Protocol 1: MPJPE [mm] by action",
+        "H36M Protocol 2: P-MPJPE [mm] by action",
+        "val, flip test: PCKh@0.5 [%] by joint",
     }
-    actions = found["H36M Protocol 1: MPJPE by action"]
+    actions = found["H36M Protocol 1: MPJPE [mm] by action"]
     assert len(actions.columns) == 16
-    assert actions.columns[-1].name == "Avg"
-    assert actions.primary == actions.columns[-1]
+    assert actions.columns[0].name == "Avg"
+    assert actions.primary == actions.columns[0]
     assert len(actions.lines) == 14
     assert all(len(line.values) == 16 for line in actions.lines)
 

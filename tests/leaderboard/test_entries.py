@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from har_bench.leaderboard.entries import Part, Readme, canonical, published, reported, reported_file, verified
 
 from har_bench.errors import HarBenchError
+from har_bench.leaderboard.entries import Part, Readme, canonical, published, reported, reported_file, verified
 from tests.golden import ROOT
 
 REFERENCE = ROOT.parent / "shared" / "reference" / "reported_results.json"

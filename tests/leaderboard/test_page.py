@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+
 from har_bench.leaderboard.board import boards
 from har_bench.leaderboard.entries import reported, verified
 from har_bench.leaderboard.page import page
@@ -152,14 +153,21 @@ def test_breakdowns_over_numbers_are_curves_and_others_bars(make_result):
         tables={
             "threshold": [{"threshold": t / 10, "PCK": t * 10.0} for t in range(6)],
             "class": [{"class": c, "AP": c * 1.5} for c in range(1, 4)],
+            "sequence": [{"sequence": str(s), "AP": 1.0 + s} for s in range(61)],
+            "holes": [{"holes": "a", "AP": None}, {"holes": "b", "AP": 2.0}, {"holes": "c", "AP": 3.0}],
             "single": [{"single": "a", "AP": 1.0}],
             "words": [{"words": "a", "more": "b"}, {"words": "c", "more": "d"}],
             "counts": [{"counts": "a", "poses": 3}, {"counts": "b", "poses": 4}],
         }
     )
     drawn = pictures(result)
-    assert {name: str(svg).split('"')[1] for name, svg in drawn.items()} == {"threshold": "line", "class": "bars"}
+    assert {name: str(svg).split('"')[1] for name, svg in drawn.items()} == {
+        "threshold": "line",
+        "class": "bars",
+        "holes": "bars",
+    }
     assert str(drawn["class"]).count("<rect") == 3
+    assert str(drawn["holes"]).count("<rect") == 2
     assert "PCK by threshold" in drawn["threshold"]
 
 

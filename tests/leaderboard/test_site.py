@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from har_bench.leaderboard import build
 
 from har_bench.errors import HarBenchError
+from har_bench.leaderboard import build
 
 
 def test_the_site_is_four_files(save: Callable[..., Path], tmp_path: Path):

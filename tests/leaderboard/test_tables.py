@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from har_bench.leaderboard.board import Board, boards
 from har_bench.leaderboard.entries import Entry, RepoFile, Reported, published, reported, verified
 from har_bench.leaderboard.tables import (

@@ -1,0 +1,218 @@
+"""The convert engine: identical bytes whatever happens, and one clear line for bad input."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import har_bench
+from har_bench import HarBenchError
+from har_bench.converter import Shard, Tables
+from har_bench.fingerprint import of_file
+from tests.golden import ROOT
+from tests.toy import Toy, write_raw
+
+TOY = "tests.toy:Toy"
+FRAMES = [5, 11, 14, 3, 8, 50, 21, 9, 10, 6]
+
+
+class Failing(Toy):
+    """Fails at the fifth shard as a bug or a full disk would."""
+
+    def read(self, shard: Shard) -> Tables:
+        if shard.key == "s004":
+            raise RuntimeError("no space left")
+        return super().read(shard)
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Every file under a folder with the hash of its bytes."""
+    return {path.relative_to(folder).as_posix(): of_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_raw(tmp_path_factory.mktemp("raw"), FRAMES)
+
+
+@pytest.fixture(scope="module")
+def reference(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("stores") / "reference"
+    har_bench.convert(TOY, raw, out, jobs=1, quiet=True)
+    return out
+
+
+def test_a_store_holds_what_the_converter_read(reference: Path) -> None:
+    store = har_bench.open_store(reference)
+    assert store.manifest.rows == {
+        "segments": 20,
+        "poses": 2 * sum(FRAMES),
+        "sequences": 20,
+        "cameras": 10,
+        "rejects": 2,
+    }
+    assert store.manifest.splits == {"x/test": 10, "x/train": 10, "y/test": 10}
+    assert [source.path for source in store.manifest.sources] == [f"s{number:03d}.txt" for number in range(10)]
+    published = store.manifest.published[0]
+    assert (published.expected, published.found) == (4, 20)
+    assert store.table("rejects")["locator"].to_pylist() == ["line 1", "line 1"]
+    store.validate()
+
+
+@pytest.mark.parametrize("jobs", [2, 4])
+def test_the_number_of_workers_does_not_change_a_byte(jobs: int, raw: Path, reference: Path, tmp_path: Path) -> None:
+    har_bench.convert(TOY, raw, tmp_path / "store", jobs=jobs, quiet=True)
+    assert tree(tmp_path / "store") == tree(reference)
+
+
+def test_a_dask_cluster_gives_the_same_bytes(raw: Path, reference: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster:
+        har_bench.convert(TOY, raw, tmp_path / "store", scheduler=cluster.scheduler_address, quiet=True)
+    assert tree(tmp_path / "store") == tree(reference)
+
+
+def test_an_absent_scheduler_is_one_sentence(raw: Path, tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    with pytest.raises(HarBenchError, match="no Dask scheduler answers at nonsense"):
+        har_bench.convert(TOY, raw, tmp_path / "store", scheduler="nonsense://x", quiet=True)
+
+
+SLOW = """
+import sys, time
+sys.path.insert(0, {root!r})
+import har_bench, tests.toy as toy
+read = toy.Toy.read
+def slow(self, shard):
+    time.sleep(0.02)
+    return read(self, shard)
+toy.Toy.read = slow
+if __name__ == "__main__":
+    har_bench.convert("tests.toy:Toy", {raw!r}, {out!r}, jobs={jobs}, quiet=True)
+"""
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_conversion_killed_anywhere_resumes_to_the_identical_store(
+    jobs: int, raw: Path, reference: Path, tmp_path: Path
+) -> None:
+    """SIGKILL at random moments, at least 12 times for each number of workers, the last run left to finish."""
+    out = tmp_path / "store"
+    code = SLOW.format(root=str(ROOT), raw=str(raw), out=str(out), jobs=jobs)
+    moments = random.Random(jobs)
+    kills = 0
+    while kills < 12:
+        run = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+        time.sleep(moments.uniform(0.3, 1.1 if jobs == 1 else 1.8))
+        run.send_signal(signal.SIGKILL)
+        if run.wait() == 0 or out.exists():  # it had finished: begin again
+            har_bench_files = tree(out)
+            assert har_bench_files == tree(reference)
+            subprocess.run(["rm", "-r", str(out)], check=True)
+        kills += 1
+    har_bench.convert(TOY, raw, out, jobs=jobs, quiet=True)
+    assert tree(out) == tree(reference)
+    assert not out.with_name("store.partial").exists()
+
+
+@pytest.mark.parametrize("cut", [0, 1, 40, -1, -30])
+def test_a_journal_cut_off_anywhere_is_resumed(cut: int, raw: Path, reference: Path, tmp_path: Path) -> None:
+    out, partial = tmp_path / "store", tmp_path / "store.partial"
+    with pytest.raises(RuntimeError):
+        har_bench.convert("tests.hub.test_converting:Failing", raw, out, jobs=1, quiet=True)
+    journal = partial / "journal.jsonl"
+    text = journal.read_bytes().replace(b"tests.hub.test_converting:Failing", TOY.encode())
+    journal.write_bytes(text[:cut] if cut else text)
+    (partial / "poses" / ".part-00099.parquet.1.unfinished").touch()
+    har_bench.convert(TOY, raw, out, jobs=1, quiet=True)
+    assert tree(out) == tree(reference)
+
+
+def test_a_finished_conversion_does_nothing_again(raw: Path, reference: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in reference.rglob("*")}
+    store = har_bench.convert(TOY, raw, reference, quiet=True)
+    assert store.fingerprint == har_bench.open_store(reference).fingerprint
+    assert {path: path.stat().st_mtime_ns for path in reference.rglob("*")} == before
+
+
+def test_a_store_of_other_files_is_not_overwritten(raw: Path, reference: Path, tmp_path: Path) -> None:
+    other = write_raw(tmp_path / "raw", [1, 2])
+    with pytest.raises(HarBenchError, match="made from other files"):
+        har_bench.convert(TOY, other, reference, quiet=True)
+    with pytest.raises(HarBenchError, match="made from other files"):
+        har_bench.convert(TOY, raw, reference, quiet=True, scale=2.0)
+
+
+def test_an_interrupted_conversion_of_other_files_is_not_mixed_in(raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "store"
+    with pytest.raises(RuntimeError):
+        har_bench.convert("tests.hub.test_converting:Failing", raw, out, jobs=1, quiet=True)
+    with pytest.raises(HarBenchError, match="--no-resume"):
+        har_bench.convert(TOY, raw, out, jobs=1, quiet=True)
+    har_bench.convert(TOY, raw, out, jobs=1, resume=False, quiet=True)
+    assert out.exists()
+
+
+def test_a_broken_file_is_a_reject_and_the_rest_is_converted(tmp_path: Path) -> None:
+    raw = write_raw(tmp_path / "raw", [5, "oops", 6, ""])
+    store = har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, quiet=True)
+    assert store.sequences["sequence"].to_pylist() == ["s000/left", "s000/right", "s002/left", "s002/right"]
+    rejects = store.table("rejects").to_pylist()
+    assert [(row["source"], row["action"]) for row in rejects] == [("s001.txt", "dropped"), ("s003.txt", "dropped")]
+    assert rejects[0]["reason"] == "s001.txt holds 'oops' and not a number of frames"  # no path of this machine
+    assert store.parts("poses") == [0, 2]
+    assert store.sequence("s002/right").frame.tolist() == list(range(6))
+    store.validate()
+
+
+def test_strict_stops_at_the_first_reject_and_leaves_nothing_when_nothing_was_done(tmp_path: Path) -> None:
+    raw = write_raw(tmp_path / "raw", ["oops"])
+    with pytest.raises(HarBenchError, match=r"s000\.txt holds 'oops'"):
+        har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, strict=True, quiet=True)
+    odd = write_raw(tmp_path / "odd", [7])
+    with pytest.raises(HarBenchError, match=r"s000\.txt, line 1: divisible by 7"):
+        har_bench.convert(TOY, odd, tmp_path / "store", jobs=1, strict=True, quiet=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["odd", "raw"]
+
+
+def test_nothing_usable_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    raw = write_raw(tmp_path / "raw", ["oops"])
+    with pytest.raises(HarBenchError, match="not a number of frames"):
+        har_bench.convert(TOY, raw, tmp_path / "store", quiet=True)
+    with pytest.raises(HarBenchError, match="no .txt file"):
+        har_bench.convert(TOY, write_raw(tmp_path / "empty", []), tmp_path / "store", quiet=True)
+    with pytest.raises(HarBenchError, match="does not exist"):
+        har_bench.convert(TOY, tmp_path / "nowhere", tmp_path / "store", quiet=True)
+    with pytest.raises(HarBenchError, match="its options: scale"):
+        har_bench.convert(TOY, raw, tmp_path / "store", quiet=True, colour="red")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "raw"]
+
+
+def test_two_conversions_into_one_store_are_refused(raw: Path, tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    partial = tmp_path / "store.partial"
+    partial.mkdir()
+    with (partial / "lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with pytest.raises(HarBenchError, match="another conversion"):
+            har_bench.convert(TOY, raw, tmp_path / "store", quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [(("b", "a"), "in the order of their sequences' names"), (("a", "a"), "in the order of their sequences' names")],
+)
+def test_shards_out_of_order_are_the_converters_fault(
+    names: tuple[str, str], message: str, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = sorted(raw.glob("*.txt"))[:2]
+    shards = [Shard(name, (path,)) for name, path in zip(names, files, strict=True)]
+    monkeypatch.setattr(Toy, "discover", lambda self, raw: shards)
+    with pytest.raises(HarBenchError, match=message):
+        har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, quiet=True)

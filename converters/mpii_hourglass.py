@@ -81,7 +81,7 @@ def read_hourglass(path: Path, source: str) -> Annotations:
             log.dropped(f"[{at}].img_paths", "not the name of a file")
         elif key in seen:
             log.dropped(f"[{at}]", f"image {key[0]}, person {key[2]:g} is given twice; the first is kept")
-        elif not set(flag for _, _, flag in person.joint_self) <= {0.0, 1.0}:
+        elif not {flag for _, _, flag in person.joint_self} <= {0.0, 1.0}:
             log.dropped(f"[{at}].joint_self", "a visibility is neither 0 nor 1")
         else:
             persons.append(person)

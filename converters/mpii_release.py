@@ -1,7 +1,8 @@
 """MPII's annotations as MATLAB structs: the official RELEASE, and the ``annorect`` copies in Tompson's detections.
 
-Both keep the raw quirks: the fields of ``annorect`` and the order of those of ``point`` differ between images, numbers
-have the narrowest integer type that fits, flags are numbers, text or ``[]``, and what is not annotated is simply absent.
+Both keep the raw quirks: the fields of ``annorect`` and the order of those of ``point`` differ between images,
+numbers have the narrowest integer type that fits, flags are numbers, text or ``[]``, and what is not annotated is
+simply absent.
 """
 
 from __future__ import annotations
@@ -72,15 +73,15 @@ def read_release(path: Path, source: str) -> Annotations:
     release = _structs(load_mat(path).get("RELEASE"))
     missing = [name for name in RELEASE_FIELDS if release is None or name not in (release.dtype.names or ())]
     if release is None or missing:
-        raise HarBenchError(
-            f"{path} has no struct RELEASE with {', '.join(RELEASE_FIELDS)}; download mpii_human_pose_v1_u12_1.mat again"
-        )
+        raise HarBenchError(f"{path} has no struct RELEASE with {', '.join(RELEASE_FIELDS)}; download it again")
     parts = {name: release[0][name] for name in RELEASE_FIELDS}
     entries, acts = _structs(parts["annolist"]), _structs(parts["act"])
     sizes = {name: np.size(parts[name]) for name in ("annolist", "img_train", "single_person", "act")}
     if entries is None or acts is None or len(set(sizes.values())) > 1:
         described = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        raise HarBenchError(f"{path}: RELEASE must describe every image once, but it holds {described}; download it again")
+        raise HarBenchError(
+            f"{path}: RELEASE must describe every image once, but it holds {described}; download it again"
+        )
 
     log = RejectLog(source)
     names = [_text(_first(_structs(cell), "name")) or "" for cell in _field(entries, "image")]
@@ -89,9 +90,9 @@ def read_release(path: Path, source: str) -> Annotations:
         log.dropped(f"annolist({index + 1}).image.name", "not the name of a file; the image is left out")
 
     train, _ = _numbers(_single(np.ravel(parts["img_train"])))
-    for index in np.flatnonzero(~np.isin(train, (0, 1))):
+    for index in np.flatnonzero(~np.isin(train, (0, 1))).tolist():
         log.repaired(f"img_train({index + 1})", "neither 0 nor 1; the image is in no official split")
-    labels = {
+    labels: dict[str, list[Any]] = {
         "category": _texts(_field(acts, "cat_name"), "act({}).cat_name", log),
         "action": _texts(_field(acts, "act_name"), "act({}).act_name", log),
         "act_id": _integers(_field(acts, "act_id"), "act({}).act_id", log, low=1, legal=-1),
@@ -100,6 +101,9 @@ def read_release(path: Path, source: str) -> Annotations:
     }
     videos = _texts(list(np.ravel(parts["video_list"])), "video_list({})", log)
     labels["video"] = [videos[at - 1] if at and at <= len(videos) else None for at in labels["vididx"]]
+    for index, at in enumerate(labels["vididx"], start=1):
+        if at and at > len(videos):
+            log.repaired(f"annolist({index}).vididx", f"video_list has no entry {at}; video is null")
     images = {name: [values[index] for index in kept] for name, values in labels.items()}
     images |= {
         "name": [names[index] for index in kept],
@@ -146,7 +150,11 @@ def read_detections(path: Path, source: str) -> Annotations:
                 log.dropped(where, "there is no annorect")
             rects += [rect._replace(person=int(person)) for rect in found]
         seen.add((place, person))
-    images = {"name": [name_at[at] for at in rows], "annolist_index": list(rows), "train": [True] * len(rows)}
+    images: dict[str, list[Any]] = {
+        "name": [name_at[at] for at in rows],
+        "annolist_index": list(rows),
+        "train": [True] * len(rows),
+    }
     return Annotations("detections", images, _decode(rects, log), log)
 
 
@@ -154,7 +162,7 @@ def _rects(entries: Sequence[tuple[int, int, np.void]], log: RejectLog) -> list[
     """The persons of ``(row of the image, 0-based place, annolist entry)``; ``[]`` is an image without any."""
     rects = []
     for row, place, entry in entries:
-        cell = entry["annorect"] if "annorect" in (entry.dtype.names or ()) else None
+        cell: Any = entry["annorect"] if "annorect" in (entry.dtype.names or ()) else None
         structs = _structs(cell)
         where = f"annolist({place + 1}).annorect"
         if structs is None and np.size(cell) and cell is not None:
@@ -171,13 +179,14 @@ def _decode(rects: Sequence[Rect], log: RejectLog) -> dict[str, Any]:
     corners = [_column([rect.cell(name) for rect in rects], "{}." + name, log, places) for name in HEAD_BOX]
     box = np.stack(corners, axis=1)
     given = np.isfinite(box)
-    for index in np.flatnonzero(given.any(axis=1) & ~given.all(axis=1)):
+    for index in np.flatnonzero(given.any(axis=1) & ~given.all(axis=1)).tolist():
         log.repaired(places[index], "the head box is incomplete; it is null")
     box[~given.all(axis=1)] = np.nan
     width, height = box[:, 2] - box[:, 0], box[:, 3] - box[:, 1]
     centres = [_structs(rect.cell("objpos")) for rect in rects]
     position = np.stack(
-        [_column([_first(centre, axis) for centre in centres], "{}.objpos." + axis, log, places) for axis in "xy"], axis=1
+        [_column([_first(centre, axis) for centre in centres], "{}.objpos." + axis, log, places) for axis in "xy"],
+        axis=1,
     )
     return {
         "image": [rect.image for rect in rects],
@@ -338,7 +347,7 @@ def _numbers(cells: Cells) -> tuple[Floats, Bools]:
 def _column(cells: Cells, where: str, log: RejectLog, places: Sequence[object] | None = None) -> Floats:
     """:func:`_numbers`, with a line in ``log`` for each that is no number; ``where`` has a slot for the place."""
     values, broken = _numbers(cells)
-    for index in np.flatnonzero(broken):
+    for index in np.flatnonzero(broken).tolist():
         place = index + 1 if places is None else places[index]
         log.repaired(where.format(place), "not a number; it is null")
     return values
@@ -365,7 +374,9 @@ def _texts(cells: Cells, where: str, log: RejectLog) -> list[str | None]:
 
 def _positions(cell: Any) -> set[float]:
     """The 1-based persons in a cell of single_person; none for ``[]``."""
-    return set(_numbers(_single(cell))[0].tolist()) if isinstance(cell, np.ndarray) and cell.dtype.kind in "uif" else set()
+    return (
+        set(_numbers(_single(cell))[0].tolist()) if isinstance(cell, np.ndarray) and cell.dtype.kind in "uif" else set()
+    )
 
 
 def _nullable(values: Floats) -> list[float | None]:
@@ -373,4 +384,4 @@ def _nullable(values: Floats) -> list[float | None]:
 
 
 def _nullable_vector(values: Floats) -> Any:
-    return vector(values, mask=np.isnan(values).any(axis=1))
+    return vector(values, mask=np.asarray(np.isnan(values).any(axis=1)))

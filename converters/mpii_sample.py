@@ -72,7 +72,7 @@ def write_sample(out: Path, seed: int) -> None:
         "video_list": _cell(VIDEOS),
     }
     file = io.BytesIO()
-    scipy.io.savemat(file, {"RELEASE": _struct([release])}, do_compression=True)
+    scipy.io.savemat(file, {"RELEASE": _struct([release])}, do_compression=True)  # type: ignore[arg-type] # the stubs know no files
     # SciPy's own text names the moment of writing
     text = b"MATLAB 5.0 MAT-file, synthetic sample of har_bench"
     path = out / FILE
@@ -103,7 +103,7 @@ def _entries(random: Random) -> list[Entry]:
         Entry("990000000.jpg", False, Empty),
         Entry("990000001.jpg", True, _struct([box]), video=1),
         Entry("990000002.jpg", True, _struct([whole | {"scale": Empty, "objpos": Empty}]), video=2),
-        Entry("990000003.jpg", True, _struct([whole, box | {name: Empty for name in ("annopoints", "scale", "objpos")}])),
+        Entry("990000003.jpg", True, _struct([whole, box | dict.fromkeys(("annopoints", "scale", "objpos"), Empty)])),
         Entry("990000001.jpg", False, _test_rect(random), (1,)),
     ]
 

@@ -44,7 +44,12 @@ POSES = poses_schema(
             about="raw flag: 0, 1 = number 0, 1; 2, 3 = text '0', '1'; 4 = []; 5 = no such field; 255 = joint absent",
         ),
         column("head_box", pa.float64(), "px", shape=(4,), about="x1, y1, x2, y2"),
-        column("head_size", pa.float64(), "px", about="0.6 of the head box's diagonal; 25 scale where no box is known"),
+        column(
+            "head_size",
+            pa.float64(),
+            "px",
+            about="0.6 of the head box's diagonal; 25 scale from the json, which has no boxes",
+        ),
         column("scale", pa.float64(), about="person's height / 200 px"),
         column("objpos", pa.float64(), "px", shape=(2,), about="rough centre of the person"),
         column("single_person", pa.bool_(), about="listed in RELEASE.single_person: far enough from the others"),

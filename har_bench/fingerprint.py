@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from blake3 import blake3
 
+from har_bench.schema import one_array
+
 
 def of_file(path: Path) -> str:
     """The blake3 of a file's bytes, in hexadecimal."""
@@ -21,8 +23,7 @@ def of_table(table: pa.Table) -> str:
     hasher = blake3()
     for field in table.schema:
         hasher.update(f"{field.name}:{field.type};".encode())
-        chunks = table[field.name].combine_chunks()
-        _feed(hasher, chunks.chunk(0) if isinstance(chunks, pa.ChunkedArray) and chunks.num_chunks else chunks)
+        _feed(hasher, one_array(table[field.name]))
     return hasher.hexdigest()
 
 
@@ -34,7 +35,7 @@ def combined(digests: Iterable[str]) -> str:
 def _feed(hasher: blake3, array: pa.Array) -> None:
     """Hash one array; the values behind nulls, which files do not keep, are left out."""
     hasher.update(len(array).to_bytes(8, "little"))
-    if len(array) == 0 or isinstance(array, pa.ChunkedArray):
+    if not len(array):
         return
     if array.null_count:
         hasher.update(np.packbits(array.is_null().to_numpy(zero_copy_only=False)).tobytes())
@@ -45,8 +46,11 @@ def _feed(hasher: blake3, array: pa.Array) -> None:
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
         _feed(hasher, pc.list_value_length(array))
         _feed(hasher, array.flatten())
-    elif pa.types.is_string(kind) or pa.types.is_binary(kind):
-        _feed(hasher, pc.binary_length(array))
-        hasher.update(b"".join(array.cast(pa.binary()).to_pylist()))
+    elif pa.types.is_dictionary(kind):
+        _feed(hasher, array.dictionary_decode())
+    elif not pa.types.is_primitive(kind):  # text and bytes, of either offset size
+        values = array.cast(pa.binary()).to_pylist()
+        hasher.update(np.array([len(value) for value in values], np.int64).tobytes())
+        hasher.update(b"".join(values))
     else:
         hasher.update(np.ascontiguousarray(array.to_numpy(zero_copy_only=False)).view(np.uint8).data)

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from har_bench.errors import HarBenchError
 from har_bench.files import whole
 from har_bench.manifest import Manifest
-from har_bench.schema import to_numpy
+from har_bench.schema import one_array, to_numpy
 
 ARRAYS = "arrays.h5"
 CHUNK_ROWS = 512
@@ -37,18 +37,11 @@ def write(tables: Iterable[tuple[str, Iterable[pa.Table]]], manifest: Manifest, 
                     group = file.create_group(name)
                     group.attrs["schema"] = np.void(part.schema.serialize().to_pybytes())
                 for field in part.schema:
-                    _append(group, field.name, _one_chunk(part[field.name]), field, starts[-1])
+                    _append(group, field.name, one_array(part[field.name]), field, starts[-1])
                 starts.append(starts[-1] + part.num_rows)
             if group is not None:
                 group[".starts"] = np.asarray(starts, np.int64)
                 group[".parts"] = np.asarray(manifest.parts[name], np.int64)
-
-
-def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
-    array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
-    return array
 
 
 def _append(group: h5py.Group, name: str, array: pa.Array, field: pa.Field, done: int) -> None:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from har_bench import files, fingerprint, hdf5
 from har_bench.errors import HarBenchError
-from har_bench.schema import column, shape_of, to_numpy, vector
+from har_bench.schema import column, one_array, shape_of, to_numpy, vector
 
 if TYPE_CHECKING:
     from har_bench.protocol import Protocol
@@ -244,7 +244,7 @@ def _arrays(rows: pa.Table) -> dict[str, npt.NDArray[Any]]:
     for field in rows.schema:
         if field.name == "sequence":
             continue
-        values = rows[field.name].combine_chunks()
+        values = one_array(rows[field.name])
         if pa.types.is_list(field.type) or pa.types.is_large_list(field.type):
             values, field = _fixed(values, field)
         arrays[field.name] = _shaped(field.name, to_numpy(values, field), shape_of(field))
@@ -253,7 +253,7 @@ def _arrays(rows: pa.Table) -> dict[str, npt.NDArray[Any]]:
 
 def _fixed(values: Any, field: pa.Field) -> tuple[pa.Array, pa.Field]:
     """A list column whose lists all have one length (pandas and nested lists give these) as a fixed-size one."""
-    array = values.chunk(0) if isinstance(values, pa.ChunkedArray) else values
+    array = one_array(values)
     inner: tuple[int, ...] = ()
     while pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
         lengths = pc.unique(pc.list_value_length(array)).to_pylist()

@@ -98,7 +98,7 @@ def read(path: Path) -> Result:
         result = msgspec.json.decode(raw, type=Result)
     except OSError as error:
         raise HarBenchError(f"{path} cannot be read: {error.strerror}") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise HarBenchError(f"{path} is not a har_bench result: {error}") from error
     if result.schema > RESULT_SCHEMA:
         raise HarBenchError(f"{path} was written by a newer har_bench (layout {result.schema}); update har_bench")

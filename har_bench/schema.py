@@ -143,14 +143,21 @@ def vector(
     return pa.FixedSizeListArray.from_arrays(flat, size, mask=None if mask is None else pa.array(mask))
 
 
+def one_array(values: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """A column as one array; copied only when it has several chunks."""
+    if isinstance(values, pa.Array):
+        return values
+    if values.num_chunks == 1:
+        return values.chunk(0)
+    return pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
+
+
 def to_numpy(values: pa.ChunkedArray | pa.Array, field: pa.Field) -> npt.NDArray[Any]:
     """A column as NumPy: numbers and vectors without a copy where Arrow allows it, everything else as objects.
 
     Null vectors become NaN (0 for integers); null scalars follow ``pyarrow.Array.to_numpy``.
     """
-    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
+    array = one_array(values)
     if not pa.types.is_fixed_size_list(array.type):
         return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
     size = array.type.list_size

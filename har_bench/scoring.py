@@ -18,7 +18,7 @@ import har_bench
 from har_bench import executing, registry, skeletons
 from har_bench.aligning import Problems, align
 from har_bench.errors import HarBenchError
-from har_bench.predictions import Columns, Predictions, RowPredictions, open_predictions
+from har_bench.predictions import DIMENSIONS, Columns, Predictions, RowPredictions, open_predictions
 from har_bench.progress import progress
 from har_bench.protocol import Batch, Protocol
 from har_bench.results import Interval, Result
@@ -257,9 +257,9 @@ def _predicted(
     columns = {}
     for column in protocol.prediction_columns:
         shapes = {rows[column].shape[1:] for rows, _ in pieces if column in rows}
-        if len(shapes) != 1:
+        if len(shapes) > 1:
             raise HarBenchError(f"the predicted {column} differ in shape between sequences: {sorted(shapes)}")
-        shape = shapes.pop()
+        shape = shapes.pop() if shapes else _expected_shape(protocol, column)
         gathered = [
             rows[column][index] if column in rows else np.full((len(index), *shape), np.nan) for rows, index in pieces
         ]
@@ -278,6 +278,13 @@ def _predicted(
             values[~np.isfinite(values).all(axis=-1)] = protocol.missing
         columns[column] = values
     return columns
+
+
+def _expected_shape(protocol: Protocol, column: str) -> tuple[int, ...]:
+    """The shape of a predicted value where a whole part has no prediction to tell."""
+    if column in POINTS and protocol.skeletons:
+        return len(skeletons.skeleton(protocol.skeletons[0])), DIMENSIONS[column]
+    return ()
 
 
 def _in_layout(protocol: Protocol, store: Store, column: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,12 +18,13 @@ from har_bench.cameras import Camera
 from har_bench.errors import HarBenchError
 from har_bench.hdf5 import ARRAYS, Hdf5Tables
 from har_bench.parquet import ParquetTables
-from har_bench.schema import TABLES, column, shape_of, to_numpy, vector
+from har_bench.schema import TABLES, column, one_array, shape_of, to_numpy, vector
 from har_bench.skeletons import Mapping as JointMapping
 from har_bench.skeletons import Skeleton, mapping, skeleton
 
 if TYPE_CHECKING:
     import dask.dataframe
+    import pandas as pd
 
 POINTS = ("keypoints", "keypoints_3d")
 
@@ -174,7 +176,7 @@ class Store:
         """
         chosen = self.sequences
         if sequences is not None:
-            chosen = chosen.take(sorted(self._row(name) for name in sequences))
+            chosen = chosen.take(pa.array(sorted(self._row(name) for name in sequences), pa.int64()))
         if split is not None:
             chosen = chosen.filter(_contains(chosen["splits"], self.split_names(split)))
         return chosen
@@ -267,7 +269,7 @@ class Store:
         import dask.dataframe as dd
 
         return dd.from_map(
-            lambda part: self.read(table, part, columns).to_pandas(),
+            functools.partial(_pandas_part, self.path, table, columns),
             list(self.parts(table)),
             meta=self.read(table, self.parts(table)[0], columns, slice(0, 0)).to_pandas(),
         )
@@ -292,11 +294,14 @@ class Store:
         return fingerprint.combined(f"{table} {fingerprint.of_table(self.read(table, part))}" for table, part in parts)
 
 
+def _pandas_part(path: Path, table: str, columns: Sequence[str] | None, part: int) -> pd.DataFrame:
+    """One part of a table in a Dask worker, which opens the store for itself."""
+    return open_store(path).read(table, part, columns).to_pandas()
+
+
 def _contains(lists: pa.ChunkedArray, names: set[str]) -> pa.Array:
     """Which rows of a list column hold one of ``names``."""
-    array = lists.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
+    array = one_array(lists)
     hits = pc.is_in(array.flatten(), value_set=pa.array(sorted(names)))
     found = np.zeros(len(array), bool)
     found[pc.list_parent_indices(array).filter(hits).to_numpy()] = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -109,6 +109,7 @@ class Board:
         lines: best first.
         notes: sentences that a reader of the numbers must know.
         slug: names the board in links; unique among the boards of one leaderboard.
+        truth: tells boards of one scoring apart: the protocol's version and the store.
     """
 
     dataset: str
@@ -119,12 +120,13 @@ class Board:
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
     slug: str = ""
+    truth: str = ""
 
     @property
     def title(self) -> str:
         """The scoring without the links that sources put into their headings."""
         scoring = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", self.scoring)
-        return f"{scoring}: {self.breakdown}" if self.breakdown else scoring
+        return scoring + (f": {self.breakdown}" if self.breakdown else "") + (f" ({self.truth})" if self.truth else "")
 
     def heading(self, column: Column) -> str:
         """A column's name with its unit; the title of a breakdown has it once for all."""
@@ -162,7 +164,8 @@ def boards(entries: Iterable[Entry], datasets: Sequence[str] | None = None) -> l
             scored[entry.dataset, entry.scoring, entry.result.version, fingerprint].append(entry)
         elif isinstance(entry, Reported):
             printed[_section(entry), entry.scoring].append(entry)
-    families = [[_verified_board(group, printed)] for group in scored.values()]
+    ways = Counter((dataset, scoring) for dataset, scoring, _, _ in scored)
+    families = [[_verified_board(group, printed, alone=ways[key[:2]] == 1)] for key, group in scored.items()]
     for (dataset, scoring), group in printed.items():
         families.append([_reported_board(dataset, scoring, group), *_breakdowns(dataset, scoring, group)])
     return _with_slugs([board for family in sorted(families, key=_position) for board in family])
@@ -194,7 +197,8 @@ def _equal(entry: Verified) -> Equal | None:
     return None
 
 
-def _verified_board(group: list[Verified], printed: Mapping[tuple[str, str], list[Reported]]) -> Board:
+def _verified_board(group: list[Verified], printed: Mapping[tuple[str, str], list[Reported]], *, alone: bool) -> Board:
+    """The board of one way of scoring on one ground truth, named as such unless it is alone with this scoring."""
     first = group[0]
     result, equal = first.result, _equal(first)
     lines = [Line(entry, entry.values) for entry in group]
@@ -214,7 +218,17 @@ def _verified_board(group: list[Verified], printed: Mapping[tuple[str, str], lis
     units = {name: value.unit for line in reversed(lines) for name, value in line.values.items()}
     directions = _directions(result.protocol)
     columns = tuple(Column(name, units[name], directions.get(name) or _better(units[name])) for name in names)
-    return Board(first.dataset, first.scoring, "", columns, columns[0], _ranked(lines, columns[0]), tuple(notes))
+    store = first.result.fingerprints.get("store", "")[:12] or "unknown"
+    return Board(
+        dataset=first.dataset,
+        scoring=first.scoring,
+        breakdown="",
+        columns=columns,
+        primary=columns[0],
+        lines=_ranked(lines, columns[0]),
+        notes=tuple(notes),
+        truth="" if alone else f"version {result.version}, store {store}",
+    )
 
 
 def _translated(equal: Equal, printed: Mapping[tuple[str, str], list[Reported]]) -> list[Line]:

@@ -125,14 +125,14 @@ RECIPES = (
     MPJPERecipe(
         "recentred",
         about="as videopose3d, with the prediction's own root subtracted",
-        oracle="3d-pose-baseline and SemGCN",
+        oracle="VideoPose3D's losses on predictions centred as 3d-pose-baseline and SemGCN centre them",
         cite="Martinez et al., ICCV 2017; Zhao et al., CVPR 2019",
         recentre=True,
     ),
     MPJPERecipe(
         "deephar",
         about="every 64th frame, deephar's 17 joints (PA17J), both roots subtracted, mean over all samples",
-        oracle="deephar, eval_human36m_sc_error",
+        oracle="deephar's formula; its own list of frames is not public, so every 64th is counted from frame 0",
         cite="Luvizon et al., CVPR 2018",
         average="frames",
         recentre=True,
@@ -313,11 +313,12 @@ class MPJPE(Protocol):
         if weights is not None:
             sums = sums * weights[:, None]
         if not (self.recipe.average == "action" if by_action is None else by_action):
-            return _means(sums.sum(axis=0, keepdims=True))[0]
+            return _means(sums.sum(axis=0, keepdims=True)).reshape(-1)
         _, totals = _grouped([self.labels[name][0] for name in self.state.names()], sums)
         means = _means(totals[totals[:, 0] > 0])
         moving = means[~np.isnan(means[:, -1]), -1]
-        return np.append(means[:, :-1].mean(axis=0), moving.mean() if len(moving) else nan)
+        velocity = moving.mean() if len(moving) else nan
+        return np.concatenate((means[:, :-1].mean(axis=0), [velocity]))
 
     def _breakdown(self, name: str, column: int | None = None) -> list[Row]:
         """A row of frame-weighted metrics for every sequence, or for every value of one of their labels."""

@@ -11,8 +11,7 @@ No recipe but ``official`` publishes an area under the curve; the others get the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 import numpy as np
@@ -22,17 +21,15 @@ import pyarrow.compute as pc
 from numba import njit
 
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Floats, Metric, Protocol, Recipe, Scores
+from har_bench.protocol import Batch, Floats, Foreign, Metric, Protocol, Recipe, Scores
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
 
-Bools = npt.NDArray[np.bool_]
+from .mpii_files import read_preds
+from .mpii_truth import Bools, inside_crop, tompson_truth
 
 THRESHOLDS: Floats = np.arange(51) / 100
 """The curve's thresholds, in head sizes; they are compared as these very doubles."""
-
-HEAD = 0.6
-"""Head size over head box diagonal (the official getHeadSizeAll.m: 0.8 * 0.75)."""
 
 JOINTS = skeleton("mpii16").joints
 SIDED = {
@@ -245,62 +242,6 @@ def _count(
                     row[first + step] += d < thresholds[step] if strict else d <= thresholds[step]
 
 
-@cache
-def _tompson() -> tuple[npt.NDArray[np.uint8], Bools]:
-    """Of Tompson's 2,958 persons: the crop's centre (2958, 2), and which coordinates are zeroed (2958, 16, 2)."""
-    with files("har_bench.protocols").joinpath("data/mpii_tompson_truth.npz").open("rb") as file:
-        data = np.load(file, allow_pickle=False)
-        centre, places = data["centre"], data["zeroed"]
-    zeroed = np.zeros((len(centre), len(JOINTS), 2), np.bool_)
-    zeroed[tuple(places.T)] = True
-    return centre, zeroed
-
-
-def tompson_truth(
-    points: Floats, head_box: Floats, scale: Floats, objpos: Floats, row: npt.NDArray[Any]
-) -> tuple[Floats, Floats]:
-    """Points and head sizes as Tompson's ``detections_our_format.mat`` has them (HRNet's ``gt_valid.mat``).
-
-    That file deviates from MPII's own annotations in two ways, and both decide ties between integer predictions and
-    a threshold. All coordinates, the head box's too, went through a crop of 1/``scale`` around ``objpos`` in single
-    precision and back, which moved them by about 1e-5 px; and 13 annotated joints of 10 persons have a coordinate of
-    0 (-1 here). Its crops' centres are whole pixels near 128 that differ from person to person; the package data
-    holds, for each person, the one nearest to 128 that gives all of the file's coordinates within 1e-10 px, and the
-    zeroed coordinates (from ``mpii_valid_pred.zip`` of Tompson et al., CVPR 2015, as kept by bearpaw/pytorch-pose).
-
-    Args:
-        points: (N, 16, 2) px, 0-based; NaN stays NaN.
-        head_box: (N, 4) px, x1 y1 x2 y2.
-        scale: (N,) MPII's scale.
-        objpos: (N, 2) px.
-        row: (N,) rows of Tompson's validation list, 0 to 2957.
-
-    Returns:
-        (N, 16, 2) points and (N,) head sizes, px.
-    """
-    centres, zeroed = _tompson()
-    row = row.astype(np.intp)
-    centre, unit, origin = centres[row].astype(np.float64)[:, None], scale[:, None, None], objpos[:, None]
-    everything = np.concatenate([points, head_box.reshape(-1, 2, 2)], axis=1)
-    crop = ((everything - origin) / unit + centre).astype(np.float32).astype(np.float64)
-    moved = (crop - centre) * unit + origin
-    joints, corners = moved[:, :-2], moved[:, -2:]
-    joints[zeroed[row] & np.isfinite(points)] = -1
-    return joints, HEAD * np.linalg.norm(corners[:, 1] - corners[:, 0], axis=-1)
-
-
-def inside_crop(points: Floats, scale: Floats, objpos: Floats) -> Bools:
-    """(N, J) whether each joint lies inside deephar's network crop.
-
-    The window has 200 * 1.25 * ``scale`` px and is centred 12 * 1.25 * ``scale`` px below ``objpos``; its corners are
-    cut to whole pixels of MPII's 1-based frame, and a joint on its border is outside.
-    """
-    unit = 1.25 * scale[:, None]
-    centre = objpos + 1 + unit * [0, 12]
-    low, high = np.trunc(centre - 100 * unit)[:, None], np.trunc(centre + 100 * unit)[:, None]
-    return cast(Bools, ((points + 1 > low) & (points + 1 < high)).all(axis=-1))
-
-
 def _share(hundredths: Floats, counted: Floats) -> Floats:
     """Hundredths of hits over joints counted, in percent; NaN where nothing is counted."""
     counted = np.broadcast_to(counted, np.shape(hundredths))
@@ -335,10 +276,18 @@ class PCKh(Protocol):
     prediction_columns = ("keypoints",)
     train_split = "tompson/train"
     row_order = "tompson_row"
-    skeletons = ("mpii16",)
 
     recipe: PCKhRecipe
     _columns: Floats | None = None
+
+    @property
+    def skeletons(self) -> tuple[str, ...]:
+        """MPII's 16 joints."""
+        return ("mpii16",)
+
+    def read_foreign(self, path: Path) -> Foreign | None:
+        """``preds`` (2958, 16, 2) in a .mat or .h5 file, in Tompson's order and MPII's 1-based pixels."""
+        return read_preds(path)
 
     def select(self, sequences: pa.Table) -> pa.Table:
         """The images of Tompson's validation list."""
@@ -354,6 +303,10 @@ class PCKh(Protocol):
         """Count the hits of whole images."""
         points, head_size = truth["keypoints"], truth["head_size"]
         if self.recipe.truth == "tompson":
+            if not np.isfinite(truth["head_box"]).all():
+                raise HarBenchError(
+                    f"{self.canonical} needs head boxes, which this store lacks; convert the official .mat"
+                )
             columns = (truth[name] for name in ("head_box", "scale", "objpos", "tompson_row"))
             points, head_size = tompson_truth(points, *columns)
         counted = annotated(points)

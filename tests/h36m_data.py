@@ -63,6 +63,7 @@ class H36M:
         return Batch(rows, np.array([0, len(poses)]), {"keypoints_3d": poses})
 
 
+@cache
 def read() -> H36M:
     """The packed real poses, with the defects that the converter records."""
     with np.load(REAL / "h36m" / "h36m_S9_S11_world17_f32_m.npz") as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -112,8 +113,8 @@ class ToyError(Protocol):
     task = "pose"
     summary = "toy"
     metrics = (Metric("error", "mm", "lower", "mean distance of joint 0"),)
-    recipes = {name: Recipe(name, "toy", "nothing", "nobody") for name in ("plain", "double")}
-    options = {"every": (1, "every N-th frame")}
+    recipes: ClassVar = {name: Recipe(name, "toy", "nothing", "nobody") for name in ("plain", "double")}
+    options: ClassVar = {"every": (1, "every N-th frame")}
     truth_columns = ("keypoints_3d",)
     prediction_columns = ("keypoints_3d",)
     train_split = "x/train"

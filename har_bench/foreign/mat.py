@@ -63,7 +63,7 @@ def load_mat(path: Path) -> dict[str, Any]:
         warnings.simplefilter("error")
         try:
             # SciPy meets damage inside an element (sizes that contradict, bytes that are no text) with any exception
-            found = scipy.io.loadmat(plain, struct_as_record=True)
+            found = scipy.io.loadmat(plain, struct_as_record=True)  # type: ignore[arg-type] # the stubs know no files
         except Exception as error:
             raise HarBenchError(f"{path} is a damaged .mat file ({error}); download it again") from error
     return {name: value for name, value in found.items() if not name.startswith("__")}
@@ -201,8 +201,8 @@ def _words(body: bytes, order: str) -> npt.NDArray[np.uint32]:
     return np.frombuffer(body, f"{order}u4", len(body) // 4).astype(np.uint32, copy=False)
 
 
-@njit(cache=True)
-def _element(words: npt.NDArray[np.uint32], position: int) -> tuple[int, int, int]:
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _element(words: npt.NDArray[np.uint32], position: int) -> tuple[Any, Any, Any]:
     """Bytes of data, first word of data, and next element of the data element at ``position``.
 
     The next element is -1 where the element is malformed or reaches beyond the end.
@@ -217,7 +217,7 @@ def _element(words: npt.NDArray[np.uint32], position: int) -> tuple[int, int, in
     return size, position + 2, after if after <= len(words) else -1
 
 
-@njit(cache=True)
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def _walk(
     words: npt.NDArray[np.uint32],
     numeric: npt.NDArray[np.bool_],
@@ -247,7 +247,7 @@ def _walk(
         if kind == 0 or kind > 15 or kind == 3 or kind == 5:
             return (_FOREIGN if kind in (3, 5, 16, 17) else _MALFORMED), position
         size, start, position = _element(words, position + 6)
-        if position < 0 or size % 4 or not 8 <= size <= 128:
+        if position < 0 or size % 4 or not 8 <= size <= 128:  # fewer than two dimensions crash SciPy's reader
             return _MALFORMED, start
         count = 1.0
         for dimension in words[start : start + size // 4]:
@@ -277,7 +277,9 @@ def _walk(
                 return _CUT, start
             fields = size // width
         # every child takes two words at least, so what SciPy allocates is bounded by what is there
-        if (count * max(fields, 1) * 2 > len(words) - position and count > 1) or count * fields * 2 > len(words) - position:
+        if (count * max(fields, 1) * 2 > len(words) - position and count > 1) or count * fields * 2 > len(
+            words
+        ) - position:
             return _CUT, position
         if level + 1 == depth:
             return _DEEP, position

@@ -73,7 +73,9 @@ def test_the_number_of_workers_does_not_change_a_byte(jobs: int, raw: Path, refe
 
 def test_a_dask_cluster_gives_the_same_bytes(raw: Path, reference: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+    ) as cluster:
         har_bench.convert(TOY, raw, tmp_path / "store", scheduler=cluster.scheduler_address, quiet=True)
     assert tree(tmp_path / "store") == tree(reference)
 
@@ -185,7 +187,7 @@ def test_nothing_usable_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     raw = write_raw(tmp_path / "raw", ["oops"])
     with pytest.raises(HarBenchError, match="not a number of frames"):
         har_bench.convert(TOY, raw, tmp_path / "store", quiet=True)
-    with pytest.raises(HarBenchError, match="no .txt file"):
+    with pytest.raises(HarBenchError, match=r"no \.txt file"):
         har_bench.convert(TOY, write_raw(tmp_path / "empty", []), tmp_path / "store", quiet=True)
     with pytest.raises(HarBenchError, match="does not exist"):
         har_bench.convert(TOY, tmp_path / "nowhere", tmp_path / "store", quiet=True)

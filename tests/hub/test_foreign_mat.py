@@ -108,6 +108,7 @@ def test_a_stream_without_its_end_mark_is_whole_when_its_content_is(tmp_path: Pa
         (file(matrix(6, element(99, bytes(8)), name=b"x")), "variable 'x' is damaged"),
         (file(matrix(1, b"", (1 << 20, 1 << 20), b"x")), "variable 'x' ends too early"),
         (file(matrix(1, b"", (-1, 5), b"x")), "variable 'x' is damaged"),
+        (file(matrix(4, element(4, b"a\0"), (), b"x")), "variable 'x' is damaged"),
         (file(matrix(17, b"", name=b"x")), "variable 'x' holds a MATLAB object"),
     ],
 )

@@ -117,7 +117,7 @@ def test_a_part_of_the_data_never_meets_published_numbers(built):
 def test_one_recipe_per_column(built, other):
     found = scored(built({}, other))
     assert len(found) == 2
-    assert len({board.slug for board in found}) == 2
+    assert len({board.slug for board in found}) == len({board.title for board in found}) == 2
     for board in found:
         results = [line.entry.result for line in board.lines if isinstance(line.entry, Verified)]
         assert {canonical(result) for result in results} == {board.scoring}

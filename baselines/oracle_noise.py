@@ -45,8 +45,7 @@ class OracleNoise(Baseline):
             points = to_numpy(table[name], field).astype(np.float64)
             if name == "keypoints_3d":
                 points = points - points[:, :1]
-            absent: npt.NDArray[np.bool_] = np.isnan(points).any(axis=-1, keepdims=True)
-            points = np.where(absent, _mean_of_present(points, absent), points) + self._noise(table, points.shape)
+            points = np.where(np.isnan(points), _mean_of_present(points), points) + self._noise(table, points.shape)
             yield table.select(["sequence", "frame", "person"]).append_column(
                 column(name, pa.float32(), shape=shape_of(field)), vector(points.astype(np.float32))
             )
@@ -65,8 +64,9 @@ class OracleNoise(Baseline):
         return noise
 
 
-def _mean_of_present(points: npt.NDArray[np.float64], absent: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+def _mean_of_present(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """(N, 1, D) mean of each pose's present joints."""
-    present = (~absent).sum(axis=1, keepdims=True)
-    total: npt.NDArray[np.float64] = np.where(absent, 0.0, points).sum(axis=1, keepdims=True)
-    return total / np.maximum(present, 1)
+    seen = np.isfinite(points)
+    mean: npt.NDArray[np.float64] = np.where(seen, points, 0.0).sum(axis=1, keepdims=True)
+    mean /= np.maximum(seen.sum(axis=1, keepdims=True), 1)
+    return mean

@@ -187,7 +187,7 @@ def _views(job: _Job, rejects: list[Reject]) -> dict[str, tuple[Poses, Poses]]:
         source = job.recording.world or job.recording.mono[name]
         points = _within_reach(read_cdf(source, 3)) if world is None else camera.to_camera(world)
         points[points[..., 2] < _NEAREST] = np.nan
-        bad: npt.NDArray[np.bool_] = np.isnan(points).any(axis=(1, 2))
+        bad = np.asarray(np.isnan(points).any(axis=(1, 2)))
         unmeasured[source] = bad | unmeasured.get(source, bad)
         pixels = camera.project(points)
         if name in job.recording.pixels:

@@ -20,6 +20,8 @@ import numpy.typing as npt
 from har_bench.errors import HarBenchError
 from har_bench.foreign.npz import open_npz
 
+from .h36m_cdf import read_pose
+
 Poses = npt.NDArray[np.float64]
 
 JOINTS = 32
@@ -133,15 +135,7 @@ def read_cdf(path: Path, dims: Literal[2, 3]) -> Poses:
     Raises:
         HarBenchError: the file is damaged, or holds something else.
     """
-    import cdflib  # a slow import that h5 and npz archives do without
-
-    try:
-        values = cdflib.CDF(path).varget("Pose")
-    except Exception as error:  # cdflib has no exception of its own: garbage raises whatever its bytes lead to
-        raise HarBenchError(
-            f"{path} is not a readable CDF file ({_short(error)}); unpack or download it again"
-        ) from error
-    return _checked(values, path, (JOINTS, dims), leading=True)
+    return _checked(read_pose(path), path, (JOINTS, dims), leading=True)
 
 
 def read_h5(path: Path) -> Poses:
@@ -156,7 +150,7 @@ def read_h5(path: Path) -> Poses:
         with h5py.File(path) as file:
             values = np.asarray(file["3D_positions"])
     except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
-        raise HarBenchError(f"{path} holds no dataset 3D_positions ({_short(error)}); download it again") from error
+        raise HarBenchError(f"{path} holds no dataset 3D_positions ({error}); download it again") from error
     return _checked(values.T, path, (JOINTS, 3))
 
 
@@ -171,7 +165,7 @@ def _checked(values: Any, path: Path, shape: tuple[int, int], *, leading: bool =
             f"{path} holds {array.dtype} values of shape {array.shape} where frames of {flat} numbers are expected; "
             "download it again"
         )
-    return array.astype(np.float64).reshape(-1, *shape)
+    return array.astype(np.float64).reshape(len(array), *shape)
 
 
 def _positions(path: Path) -> dict[str, dict[str, npt.NDArray[Any]]]:
@@ -196,7 +190,3 @@ def _loaded(path: Path, modified: int, size: int) -> dict[str, dict[str, npt.NDA
             f"{path} holds no subject -> action -> poses in positions_3d; it is not VideoPose3D's {NPZ}"
         )
     return positions  # type: ignore[no-any-return]
-
-
-def _short(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]

@@ -99,6 +99,7 @@ def score(
     option: Options = None,
     out: Path | None = None,
     missing: Missing = "error",
+    skeleton: str | None = None,
     jobs: int = 1,
     scheduler: str | None = None,
     resamples: int = 1000,
@@ -115,6 +116,7 @@ def score(
         option: An option of the recipe, as name=value, such as every=64; may be repeated.
         out: Where the result file goes.
         missing: What missing or non-finite predictions are: an error, or counted as errors.
+        skeleton: The predictions' joint layout, from `har-bench list skeletons`; usually told by the number of joints.
         jobs: Processes; 0 is one per processor.
         scheduler: Address of a Dask scheduler to use instead of local processes.
         resamples: Bootstrap resamples for the confidence intervals; 0 for none.
@@ -130,6 +132,7 @@ def score(
         predictions,
         recipe=recipe,
         missing=missing,
+        skeleton=skeleton,
         jobs=jobs,
         scheduler=scheduler,
         resamples=resamples,
@@ -268,7 +271,8 @@ def build(results: Path, site: Path) -> None:
     """
     from har_bench import registry
 
-    for path in registry.load("leaderboards", "site")(results, site):
+    publish = registry.load("leaderboards", "site")
+    for path in publish(results, site, on_problem=lambda problem: print(f"har-bench: {problem}", file=sys.stderr)):
         _say(str(path))
 
 
@@ -322,9 +326,8 @@ def _show_result(result: Result) -> None:
         interval = result.intervals.get(name)
         spread = f"{interval.low:.2f} to {interval.high:.2f}" if interval else ""
         rows.append((name, f"{value:.4f}", result.units.get(name, ""), spread))
-    options = "".join(f",{key}={value}" for key, value in result.options.items())
     counts = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in result.counts.items())
-    _show_table(f"{result.protocol}:{result.recipe}{options}", ("metric", "value", "unit", "95 % interval"), rows)
+    _show_table(result.canonical, ("metric", "value", "unit", "95 % interval"), rows)
     _say(f"{result.environment['predictions']}; {counts}")
 
 

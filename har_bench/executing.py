@@ -101,7 +101,10 @@ def unordered(pool: Executor, width: int, task: Callable[[T], R], items: Sequenc
             for future in finished:
                 yield running.pop(future), future.result()
     except BrokenProcessPool as error:
-        raise HarBenchError("a worker process died, perhaps for want of memory; run again with fewer --jobs") from error
+        raise HarBenchError(
+            "a worker process died: for want of memory (use fewer jobs), or because the calling script does not guard "
+            'its work with `if __name__ == "__main__":`; a second run resumes'
+        ) from error
     finally:
         for future in running:
             future.cancel()

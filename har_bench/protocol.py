@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from har_bench.errors import HarBenchError
-from har_bench.results import Row
+from har_bench.results import Row, canonical
 
 Floats = npt.NDArray[np.float64]
 
@@ -224,7 +224,7 @@ class Protocol(ABC):
     @property
     def canonical(self) -> str:
         """The printable name of this exact way of scoring, such as ``h36m/mpjpe:videopose3d,every=64``."""
-        return ",".join([f"{self.name}:{self.recipe.name}", *(f"{key}={value}" for key, value in self.given.items())])
+        return canonical(self.name, self.recipe.name, self.given)
 
     def fresh(self) -> Self:
         """An empty accumulator of the same recipe and options, for another worker."""

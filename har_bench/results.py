@@ -5,6 +5,7 @@ A result is JSON, typed by :class:`Result` and written by :func:`write`; ``docs/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ from har_bench.errors import HarBenchError
 RESULT_SCHEMA = 1
 
 Row = dict[str, str | int | float | None]
+
+
+def canonical(protocol: str, recipe: str, options: Mapping[str, Any]) -> str:
+    """The printable name of one exact way of scoring, such as ``h36m/mpjpe:videopose3d,every=64``."""
+    return ",".join([f"{protocol}:{recipe}", *(f"{key}={value}" for key, value in sorted(options.items()))])
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +79,11 @@ class Result(msgspec.Struct, kw_only=True, omit_defaults=False):
             return self.metrics[metric]
         except KeyError:
             raise HarBenchError(f"no metric {metric!r} in this result; there are {', '.join(self.metrics)}") from None
+
+    @property
+    def canonical(self) -> str:
+        """The printable name of the way this was scored: a leaderboard's column."""
+        return canonical(self.protocol, self.recipe, self.options)
 
     def to_json(self) -> bytes:
         """The file's bytes: indented JSON, keys in the order of the class."""

@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from har_bench import predictions, registry
+from har_bench.aligning import Missing
 from har_bench.baseline import Baseline
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Protocol
 from har_bench.results import Result
-from har_bench.scoring import Missing, make_protocol, score
+from har_bench.scoring import make_protocol, score
 from har_bench.store import Store, open_store
 
 

@@ -296,7 +296,8 @@ class Store:
 
 def _pandas_part(path: Path, table: str, columns: Sequence[str] | None, part: int) -> pd.DataFrame:
     """One part of a table in a Dask worker, which opens the store for itself."""
-    return open_store(path).read(table, part, columns).to_pandas()
+    frame: pd.DataFrame = open_store(path).read(table, part, columns).to_pandas()
+    return frame
 
 
 def _contains(lists: pa.ChunkedArray, names: set[str]) -> pa.Array:

@@ -261,12 +261,6 @@ def _reported(rows: list[ReportedRow], sources: tuple[Source, ...]) -> Reported:
     )
 
 
-def canonical(result: Result) -> str:
-    """The printable name of the exact way a result was scored, as ``Protocol.canonical`` writes it."""
-    options = (f"{name}={value}" for name, value in sorted(result.options.items()))
-    return ",".join([f"{result.protocol}:{result.recipe}", *options])
-
-
 def verified(folder: Path) -> tuple[list[Verified], list[str]]:
     """The result files under a folder, and one sentence about each file that is not one.
 
@@ -282,8 +276,6 @@ def verified(folder: Path) -> tuple[list[Verified], list[str]]:
             entries.append(_verified(read(path), name))
         except HarBenchError as error:
             problems.append(str(error).replace(str(path), name))
-        except UnicodeDecodeError:
-            problems.append(f"{name} is not a har_bench result: it is not UTF-8 text")
     return entries, problems
 
 
@@ -292,7 +284,7 @@ def _verified(result: Result, file: str) -> Verified:
         raise HarBenchError(f"{file} has no number for its primary metric {result.primary!r}; score it again")
     return Verified(
         dataset=DATASETS.get(result.dataset, result.dataset),
-        scoring=canonical(result),
+        scoring=result.canonical,
         method=result.model or Path(file).stem,
         values={
             name: Value(number, f"{number:.2f}", result.units.get(name, ""), interval=result.intervals.get(name))

@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.golden import REAL, present
+
+# a first compilation of a kernel takes longer than hypothesis allows an example
+settings.register_profile("har-bench", deadline=None)
+settings.load_profile("har-bench")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

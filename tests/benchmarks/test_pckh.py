@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from har_bench.protocols.pckh import THRESHOLDS, PCKh, count, head_distance, unpack
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from har_bench.protocol import Batch
+from har_bench.protocols.pckh import THRESHOLDS, PCKh, count, head_distance, unpack
 
 PERSONS, IMAGES = 2958, 2729
 

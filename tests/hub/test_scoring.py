@@ -78,7 +78,7 @@ def test_predictions_in_another_layout_are_mapped_by_name(store: Store, arrays: 
         wide[name] = np.zeros((len(points), 32, 3), np.float32)
         wide[name][:, places] = points
     assert error(store, wide) == error(store, arrays)
-    with pytest.raises(HarBenchError, match=r"have 5 joints; toy/error takes 17 \(h36m17\), 32 \(h36m32\)"):
+    with pytest.raises(HarBenchError, match=r"have 5 joints, and toy/error takes 17 \(h36m17\), 32 \(h36m32\)"):
         error(store, {name: points[:, :5] for name, points in arrays.items()})
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from har_bench.errors import HarBenchError
 from har_bench.leaderboard.board import EQUALS, Board, boards
-from har_bench.leaderboard.entries import Reported, Verified, canonical, reported, verified
+from har_bench.leaderboard.entries import Reported, Verified, reported, verified
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_one_recipe_per_column(built, other):
     assert len({board.slug for board in found}) == len({board.title for board in found}) == 2
     for board in found:
         results = [line.entry.result for line in board.lines if isinstance(line.entry, Verified)]
-        assert {canonical(result) for result in results} == {board.scoring}
+        assert {result.canonical for result in results} == {board.scoring}
         assert len({result.version for result in results}) == 1
 
 

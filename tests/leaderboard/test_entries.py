@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from har_bench.errors import HarBenchError
-from har_bench.leaderboard.entries import Part, Readme, canonical, published, reported, reported_file, verified
+from har_bench.leaderboard.entries import Part, Readme, published, reported, reported_file, verified
 from tests.golden import ROOT
 
 REFERENCE = ROOT.parent / "shared" / "reference" / "reported_results.json"
@@ -92,11 +92,6 @@ def test_values_keep_the_digits_that_were_printed(value: float, unit: str, text:
     found = published(value, unit)
     assert (found.text, found.unit) == (text, shown)
     assert found.number == float(text)
-
-
-def test_the_canonical_name_is_that_of_the_protocol(make_result):
-    assert canonical(make_result()) == "h36m/mpjpe:videopose3d"
-    assert canonical(make_result(options={"every": 64, "camera": 1})) == "h36m/mpjpe:videopose3d,camera=1,every=64"
 
 
 def test_results_are_read_recursively_in_the_order_of_their_names(save: Callable[..., Path]):

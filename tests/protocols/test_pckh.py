@@ -13,6 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import scipy.io
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from har_bench.errors import HarBenchError
+from har_bench.protocol import Batch, Scores
 from har_bench.protocols.pckh import (
     JOINTS,
     RECIPES,
@@ -26,11 +31,6 @@ from har_bench.protocols.pckh import (
     tompson_truth,
     unpack,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Scores
 from tests.golden import REAL, leaves, load
 
 MPII = REAL / "mpii"

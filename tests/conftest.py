@@ -33,7 +33,8 @@ def real() -> Path:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a run that had the research data and was told to use it, but ran no test on it."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if os.environ.get("HAR_BENCH_REQUIRE_REAL") and reporter is not None:  # workers of pytest-xdist have no reporter
-        if not any("real" in report.keywords for report in reporter.stats.get("passed", [])):
-            reporter.write_line(f"ERROR: no test ran on the research data at {REAL}", red=True)
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if reporter is None or not os.environ.get("HAR_BENCH_REQUIRE_REAL"):  # workers of pytest-xdist have no reporter
+        return
+    if not any("real" in report.keywords for report in reporter.stats.get("passed", [])):
+        reporter.write_line(f"ERROR: no test ran on the research data at {REAL}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

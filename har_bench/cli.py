@@ -331,10 +331,10 @@ def _show_result(result: Result) -> None:
     _say(f"{result.environment['predictions']}; {counts}")
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """The entry point of the ``har-bench`` command: errors are one line on standard error, exit status 1."""
     try:
-        app()
+        app(sys.argv[1:] if words is None else words)
     except HarBenchError as error:
         print(f"har-bench: {error}", file=sys.stderr)
         sys.exit(1)

@@ -2,4 +2,9 @@
 
 
 class HarBenchError(Exception):
-    """Something a user can mend; its text is one sentence with the place and the remedy."""
+    """Something a user can mend; its text is one sentence, on one line, with the place and the remedy."""
+
+    def __init__(self, sentence: str) -> None:
+        # a damaged file's bytes may be in the sentence, quoted by the library that choked on them
+        printable = (letter if letter.isprintable() else " " for letter in sentence)
+        super().__init__(" ".join("".join(printable).split()))

@@ -1,0 +1,82 @@
+"""Every registered baseline on every protocol's sample: it predicts what is scored, and order changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import har_bench
+from har_bench import HarBenchError, Store, registry
+from har_bench.scoring import make_protocol
+
+CASES = [
+    (baseline, protocol) for baseline in registry.available("baselines") for protocol in registry.available("protocols")
+]
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Store]:
+    """A store of the sample of every dataset that has a protocol."""
+    home = tmp_path_factory.mktemp("samples")
+    found = {}
+    for dataset in {registry.load("protocols", name).dataset for name in registry.available("protocols")}:
+        registry.load("converters", dataset).sample(home / "raw" / dataset)
+        found[dataset] = har_bench.convert(dataset, home / "raw" / dataset, home / dataset, jobs=1, quiet=True)
+    return found
+
+
+@pytest.mark.parametrize(("baseline", "protocol"), CASES)
+def test_a_baseline_runs_saves_loads_and_predicts_the_same(
+    baseline: str, protocol: str, stores: dict[str, Store], tmp_path: Path
+) -> None:
+    chosen = make_protocol(protocol)
+    store = stores[chosen.dataset]
+    model = registry.load("baselines", baseline)()
+    model.fit(store, chosen)
+    first = [table.to_pylist() for table in model.predict(store, chosen)]
+    assert first == [table.to_pylist() for table in model.predict(store, chosen)]
+    result = har_bench.run(baseline, store, protocol=protocol, out=tmp_path / "p.parquet")
+    assert np.isfinite(list(result.metrics.values())).all()
+    assert har_bench.score(protocol, store, tmp_path / "p.parquet").metrics == result.metrics
+    if model.trains:
+        model.save(tmp_path / "weights")
+        loaded = har_bench.run(baseline, store, protocol=protocol, weights=tmp_path / "weights")
+        assert loaded.metrics == result.metrics
+
+
+def test_the_oracle_without_noise_is_perfect(stores: dict[str, Store]) -> None:
+    mpii = har_bench.run("oracle-noise", stores["mpii"], protocol="mpii/pckh", sigma=0.0)
+    assert mpii["PCKh@0.5"] == mpii["PCKh@0.1"] == 100
+    h36m = har_bench.run("oracle-noise", stores["h36m"], protocol="h36m/mpjpe", sigma=0.0)
+    assert h36m["MPJPE"] == pytest.approx(0, abs=1e-3)
+
+
+def test_the_oracle_s_noise_has_the_size_it_says(stores: dict[str, Store]) -> None:
+    """The mean length of a 3D Gaussian of deviation s is s sqrt(8 / pi)."""
+    result = har_bench.run("oracle-noise", stores["h36m"], protocol="h36m/mpjpe", sigma=20.0)
+    assert result["MPJPE"] == pytest.approx(20 * np.sqrt(8 / np.pi), rel=0.02)
+    assert result.environment["sigma"] == "20.0"
+
+
+def test_the_mean_pose_is_the_mean_of_the_training_split(stores: dict[str, Store]) -> None:
+    from har_bench.schema import to_numpy
+
+    store = stores["h36m"]
+    model = registry.load("baselines", "mean-pose")()
+    model.fit(store, make_protocol("h36m/mpjpe"))
+    table = store.poses(split="standard/train", columns=["keypoints_3d"])
+    points = to_numpy(table["keypoints_3d"], table.schema.field(0)).astype(np.float64)
+    np.testing.assert_allclose(model.mean, (points - points[:, :1]).mean(axis=0), atol=1e-6)
+
+
+def test_an_untrained_mean_pose_and_wrong_weights_are_one_sentence(stores: dict[str, Store], tmp_path: Path) -> None:
+    model = registry.load("baselines", "mean-pose")()
+    with pytest.raises(HarBenchError, match="learnt nothing yet"):
+        next(model.predict(stores["h36m"], make_protocol("h36m/mpjpe")))
+    with pytest.raises(HarBenchError, match="learnt nothing yet"):
+        model.save(tmp_path / "weights")
+    (tmp_path / "weights").write_bytes(b"no weights")
+    with pytest.raises(HarBenchError, match="is no mean pose"):
+        model.load(tmp_path / "weights")

@@ -1,0 +1,190 @@
+"""The command line: it teaches, it does what the functions do, and errors are one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import har_bench
+from har_bench import cli, registry, results
+from tests.toy import write_raw
+
+COMMANDS = ("convert", "score", "run", "list", "info", "validate", "demo", "sample", "leaderboard")
+
+
+def call(*words: str | Path) -> int:
+    """Run the command in this process; returns its exit status."""
+    try:
+        cli.main([str(word) for word in words])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def test_help_names_every_command_and_loads_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--help") == 0
+    text = capsys.readouterr().out
+    assert all(f" {command} " in text for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_its_arguments(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(command, "--help") == 0
+    text = capsys.readouterr().out
+    assert "Usage: har-bench" in text
+    assert len(text.splitlines()) > 5
+
+
+def test_a_whole_walk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in (
+        ("sample", "mpii", "raw"),
+        ("convert", "mpii", "raw", "store", "--jobs", "1", "--quiet"),
+        ("convert", "mpii", "store", "hdf5", "--format", "hdf5"),
+        ("validate", "store"),
+        ("validate", "hdf5"),
+        ("info", "store"),
+        ("run", "oracle-noise", "store", "--protocol", "mpii/pckh", "--predictions", "p.parquet", "--set", "sigma=1.5"),
+        (
+            "score",
+            "mpii/pckh",
+            "store",
+            "p.parquet",
+            "--recipe",
+            "bearpaw",
+            "--out",
+            "results/r.json",
+            "--model",
+            "mine",
+        ),
+        ("info", "results/r.json"),
+        ("leaderboard", "build", "results", "site"),
+    ):
+        assert call(*words) == 0, capsys.readouterr().err
+    printed = capsys.readouterr().out
+    assert "differs from what was published: images" in printed
+    assert "as converted" in printed
+    found = results.read(tmp_path / "results" / "r.json")
+    assert (found.recipe, found.model, found.primary) == ("bearpaw", "mine", "PCKh@0.5")
+    assert found["PCKh@0.5"] > 85
+    assert {path.name for path in (tmp_path / "site").iterdir()} >= {"index.html", "leaderboard.md"}
+
+
+def test_options_reach_the_protocol_and_the_converter(tmp_path: Path) -> None:
+    raw = write_raw(tmp_path / "raw", [8])
+    convert = ("convert", "tests.toy:Toy", raw, tmp_path / "store", "--jobs", "1", "-o", "scale=2.5")
+    assert call(*convert) == 0
+    assert har_bench.open_store(tmp_path / "store").manifest.options == {"scale": 2.5}
+    run = ("run", "tests.toy:Zero", tmp_path / "store", "--protocol", "tests.toy:ToyError", "-o", "every=2")
+    assert call(*run, "--out", tmp_path / "r.json") == 0
+    assert results.read(tmp_path / "r.json").options == {"every": 2}
+
+
+@pytest.mark.parametrize("kind", ["converters", "protocols", "baselines"])
+def test_list_and_info_know_everything_installed(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("list", kind) == 0
+    printed = capsys.readouterr().out
+    for name in registry.available(kind):  # type: ignore[arg-type]
+        assert name in printed
+        assert call("info", name) == 0
+        assert name in capsys.readouterr().out
+    assert call("info", "h36m17") == 0
+    assert "0 hip (root)" in capsys.readouterr().out
+
+
+GARBAGE = {
+    "empty": b"",
+    "text": b"this is not a dataset\n",
+    "random": bytes(range(256)) * 40,
+    "pickle": b"cos\nsystem\n(S'touch owned'\ntR.",
+    "archive": b"PK\x03\x04" + bytes(100),
+}
+
+
+@pytest.mark.parametrize("content", GARBAGE)
+@pytest.mark.parametrize(
+    ("dataset", "file"),
+    [
+        ("mpii", "mpii_human_pose_v1_u12_1.mat"),
+        ("mpii", "detections.mat"),
+        ("mpii", "mpii_annotations.json"),
+        ("h36m", "S9/MyPoseFeatures/D3_Positions/Walking 1.cdf"),
+        ("h36m", "S9/MyPoses/3D_positions/Walking 1.h5"),
+        ("h36m", "data_3d_h36m.npz"),
+    ],
+)
+def test_a_wrong_raw_file_is_one_line_and_leaves_nothing(
+    dataset: str,
+    file: str,
+    content: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "raw" / file
+    path.parent.mkdir(parents=True)
+    path.write_bytes(GARBAGE[content])
+    assert call("convert", dataset, "raw", "store", "--jobs", "1") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("har-bench: ")
+    assert len(error.strip().splitlines()) == 1
+    assert Path(file).name in error
+    assert [each.name for each in tmp_path.iterdir()] == ["raw"]
+
+
+def test_half_a_raw_file_is_one_line_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("sample", "mpii", "raw") == 0
+    (path,) = (tmp_path / "raw").rglob("*.mat")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert call("convert", "mpii", "raw", "store") == 1
+    error = capsys.readouterr().err
+    assert path.name in error
+    assert [each.name for each in tmp_path.iterdir()] == ["raw"]
+
+
+@pytest.mark.parametrize("content", GARBAGE)
+@pytest.mark.parametrize("name", ["p.mat", "p.h5", "p.parquet", "p.csv"])
+def test_wrong_predictions_are_one_line(
+    name: str,
+    content: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    call("sample", "mpii", "raw")
+    call("convert", "mpii", "raw", "store", "--jobs", "1")
+    capsys.readouterr()
+    (tmp_path / name).write_bytes(GARBAGE[content])
+    words = ("score", "mpii/pckh", "store", name, "--out", "r.json")
+    assert call(*words) == 1
+    error = capsys.readouterr().err
+    assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "r.json").exists()
+    assert not (tmp_path / "owned").exists()
+
+
+def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, message in (
+        (("convert", "mpi", "x", "y"), "does not exist"),
+        (("info", "nothing"), "nothing is called 'nothing'"),
+        (("score", "mpii/pckh", "nowhere", "p.h5"), "is not a store"),
+        (("leaderboard", "build", tmp_path / "nowhere", "site"), "is not a folder"),
+        (("demo", Path(__file__).parent), "is no demo of har-bench"),
+        (("convert", "mpii", tmp_path, "y", "-o", "colour"), "is not name=value"),
+    ):
+        assert call(*words) == 1
+        assert message in capsys.readouterr().err
+
+
+def test_the_command_is_installed() -> None:
+    command = Path(sys.executable).parent / "har-bench"
+    shown = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == har_bench.__version__

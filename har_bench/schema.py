@@ -152,16 +152,19 @@ def one_array(values: pa.ChunkedArray | pa.Array) -> pa.Array:
     return pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
 
 
-def to_numpy(values: pa.ChunkedArray | pa.Array, field: pa.Field) -> npt.NDArray[Any]:
+def to_numpy(data: pa.ChunkedArray | pa.Array, field: pa.Field) -> npt.NDArray[Any]:
     """A column as NumPy: numbers and vectors without a copy where Arrow allows it, everything else as objects.
 
     Null vectors become NaN (0 for integers); null scalars follow ``pyarrow.Array.to_numpy``.
     """
-    array = one_array(values)
+    array = one_array(data)
     if not pa.types.is_fixed_size_list(array.type):
         return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
     size = array.type.list_size
-    flat = array.values.slice(array.offset * size, len(array) * size).to_numpy(zero_copy_only=False)
+    values = array.values.slice(array.offset * size, len(array) * size)
+    if values.null_count and not pa.types.is_floating(values.type):  # behind null vectors; NumPy has no null integer
+        values = values.fill_null(0)
+    flat = values.to_numpy(zero_copy_only=False)
     if array.null_count:
         flat = flat.copy()
         null = np.repeat(array.is_null().to_numpy(zero_copy_only=False), size)

@@ -61,6 +61,8 @@ def test_null_vectors_are_nan_or_zero() -> None:
     assert (numbers[0] == 1).all()
     flags = to_numpy(vector(np.ones((2, 3), np.uint8), mask=mask), column("x", pa.uint8(), shape=(3,)))
     assert flags.tolist() == [[1, 1, 1], [0, 0, 0]]
+    listed = to_numpy(pa.array([[1, 2], None], pa.list_(pa.int8(), 2)), column("x", pa.int8(), shape=(2,)))
+    assert (listed.dtype, listed.tolist()) == (np.int8, [[1, 2], [0, 0]])
 
 
 def test_a_table_refuses_what_its_schema_cannot_hold() -> None:

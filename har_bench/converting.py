@@ -78,7 +78,7 @@ def convert(
     Raises:
         HarBenchError: ``raw`` is not the dataset, ``out`` holds something else, or a record under ``strict``.
     """
-    raw, out = Path(raw), Path(out)
+    raw, out = Path(raw).absolute(), Path(out)
     if not raw.exists():
         raise HarBenchError(f"{raw} does not exist; give the folder of the raw download")
     if (raw / manifest.MANIFEST).is_file():
@@ -191,7 +191,7 @@ def _run(
     journal = partial / JOURNAL
     records = _resumed(journal, header, partial)
     todo = [(index, shard) for index, shard in enumerate(found) if index not in records]
-    task = functools.partial(_one, converter, raw.absolute(), partial.absolute(), strict)
+    task = functools.partial(_one, converter, raw, partial.absolute(), strict)
     with (
         executing.executor(min(jobs or os.cpu_count() or 1, max(len(todo), 1)), scheduler) as (pool, width),
         progress(header.converter, len(found), done=len(records), quiet=quiet) as shown,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import har_bench
 from har_bench import HarBenchError
 from har_bench.converter import Shard, Tables
 from har_bench.fingerprint import of_file
-from tests.golden import ROOT
+from tests.golden import REAL, ROOT
 from tests.toy import Toy, write_raw
 
 TOY = "tests.toy:Toy"
@@ -86,41 +87,67 @@ def test_an_absent_scheduler_is_one_sentence(raw: Path, tmp_path: Path) -> None:
         har_bench.convert(TOY, raw, tmp_path / "store", scheduler="nonsense://x", quiet=True)
 
 
-SLOW = """
+SLOWLY = """
 import sys, time
 sys.path.insert(0, {root!r})
-import har_bench, tests.toy as toy
-read = toy.Toy.read
-def slow(self, shard):
-    time.sleep(0.02)
-    return read(self, shard)
-toy.Toy.read = slow
+import har_bench, har_bench.shards as shards
+write = shards.write
+def slow(*args, **options):
+    time.sleep({pause})
+    return write(*args, **options)
+shards.write = slow
 if __name__ == "__main__":
-    har_bench.convert("tests.toy:Toy", {raw!r}, {out!r}, jobs={jobs}, quiet=True)
+    har_bench.convert({dataset!r}, {raw!r}, {out!r}, jobs={jobs}, quiet=True)
 """
+
+
+def written(path: Path) -> int:
+    """When a file was last written; 0 when it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def kill_and_resume(dataset: str, raw: Path, reference: Path, out: Path, *, jobs: int, pause: float) -> None:
+    """SIGKILL a conversion at twelve random moments; what the thirteenth run finishes is the reference."""
+    code = SLOWLY.format(root=str(ROOT), dataset=dataset, raw=str(raw), out=str(out), jobs=jobs, pause=pause)
+    moments = random.Random(jobs)
+    journal = out.with_name(f"{out.name}.partial") / "journal.jsonl"
+    grown = set()
+    for _ in range(12):
+        before = written(journal)
+        run = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+        while written(journal) == before and run.poll() is None:  # the run has not begun to work yet
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 1.0 if jobs == 1 else 2.0))
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        if out.exists():  # it was faster than the kill: that store must be right, and the next run begins again
+            assert tree(out) == tree(reference)
+            shutil.rmtree(out)
+        grown.add(journal.read_bytes().count(b"\n") if journal.exists() else 0)
+    assert len(grown) > 2  # the kills did meet the conversion at different places
+    har_bench.convert(dataset, raw, out, jobs=jobs, quiet=True)
+    assert tree(out) == tree(reference)
+    assert not out.with_name(f"{out.name}.partial").exists()
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_conversion_killed_anywhere_resumes_to_the_identical_store(
     jobs: int, raw: Path, reference: Path, tmp_path: Path
 ) -> None:
-    """SIGKILL at random moments, at least 12 times for each number of workers, the last run left to finish."""
-    out = tmp_path / "store"
-    code = SLOW.format(root=str(ROOT), raw=str(raw), out=str(out), jobs=jobs)
-    moments = random.Random(jobs)
-    kills = 0
-    while kills < 12:
-        run = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-        time.sleep(moments.uniform(0.3, 1.1 if jobs == 1 else 1.8))
-        run.send_signal(signal.SIGKILL)
-        if run.wait() == 0 or out.exists():  # it had finished: begin again
-            har_bench_files = tree(out)
-            assert har_bench_files == tree(reference)
-            subprocess.run(["rm", "-r", str(out)], check=True)
-        kills += 1
-    har_bench.convert(TOY, raw, out, jobs=jobs, quiet=True)
-    assert tree(out) == tree(reference)
-    assert not out.with_name("store.partial").exists()
+    kill_and_resume(TOY, raw, reference, tmp_path / "store", jobs=jobs, pause=0.1)
+
+
+@pytest.mark.real
+def test_real_files_give_the_same_bytes_for_any_number_of_workers_and_after_any_kill(tmp_path: Path) -> None:
+    raw = REAL / "h36m" / "h36m_raw_mini"
+    stores = {jobs: tmp_path / f"store{jobs}" for jobs in (1, 2, 4)}
+    for jobs, out in stores.items():
+        har_bench.convert("h36m", raw, out, jobs=jobs, quiet=True)
+    assert tree(stores[1]) == tree(stores[2]) == tree(stores[4])
+    kill_and_resume("h36m", raw, stores[1], tmp_path / "killed", jobs=2, pause=0.02)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 40, -1, -30])
@@ -218,3 +245,12 @@ def test_shards_out_of_order_are_the_converters_fault(
     monkeypatch.setattr(Toy, "discover", lambda self, raw: shards)
     with pytest.raises(HarBenchError, match=message):
         har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, quiet=True)
+
+
+def test_a_relative_path_is_the_same_raw_folder(
+    raw: Path, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(raw.parent)
+    har_bench.convert(TOY, raw.name, tmp_path / "store", jobs=1, quiet=True)
+    assert tree(tmp_path / "store") == tree(reference)
+    har_bench.convert(TOY, raw.name, reference, quiet=True)

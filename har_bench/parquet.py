@@ -68,10 +68,11 @@ class ParquetTables:
         names = None if columns is None else list(columns)
         if rows is None:
             return file.read(columns=names)
-        first, last = rows.start // ROW_GROUP, max(rows.start, rows.stop - 1) // ROW_GROUP
+        size = max(file.metadata.row_group(0).num_rows, 1) if file.num_row_groups else ROW_GROUP
+        first, last = rows.start // size, max(rows.start, rows.stop - 1) // size
         groups = range(first, min(last + 1, file.num_row_groups))
         found = file.read_row_groups(list(groups), columns=names)
-        return found.slice(rows.start - first * ROW_GROUP, rows.stop - rows.start)
+        return found.slice(rows.start - first * size, rows.stop - rows.start)
 
     def _file(self, table: str, part: int) -> pq.ParquetFile:
         return _open(table_path(self.folder, table, part))

@@ -108,7 +108,7 @@ def targets(store: Store, protocol: Protocol, columns: Sequence[str] = ()) -> It
     wanted = list(dict.fromkeys((*keys, *protocol.truth_columns, *columns)))
     chosen = protocol.select(store.sequences)
     for part, rows in store.rows_by_part(chosen):
-        table = store.read("poses", part, wanted).take(rows)
+        table = store.take(part, rows, wanted)
         mask = protocol.keep(chosen, table)
         yield table if mask is None else table.filter(pa.array(np.asarray(mask, bool)))
 

@@ -17,7 +17,7 @@ from har_bench import fingerprint, manifest
 from har_bench.cameras import Camera
 from har_bench.errors import HarBenchError
 from har_bench.hdf5 import ARRAYS, Hdf5Tables
-from har_bench.parquet import ParquetTables
+from har_bench.parquet import ROW_GROUP, ParquetTables
 from har_bench.schema import TABLES, column, one_array, shape_of, to_numpy, vector
 from har_bench.skeletons import Mapping as JointMapping
 from har_bench.skeletons import Skeleton, mapping, skeleton
@@ -224,7 +224,7 @@ class Store:
         skeleton: str | None = None,
         sequences: Sequence[str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """The same as :meth:`poses`, as a stream of record batches: one part is in memory at a time."""
+        """The same as :meth:`poses`, as a stream of record batches: one row group is in memory at a time."""
         for part in self._pose_parts(split, columns, skeleton, sequences):
             yield from part.combine_chunks().to_batches(max_chunksize=batch_rows)
 
@@ -232,14 +232,11 @@ class Store:
         self, split: str | None, columns: Sequence[str] | None, skeleton: str | None, sequences: Sequence[str] | None
     ) -> Iterator[pa.Table]:
         chosen = self.select(split, sequences)
-        everything = split is None and sequences is None
         joints = self._mapping(skeleton) if skeleton else None
         personal = split is not None and "splits" in self.schema("poses").names
         reading = [*columns, "splits"] if columns is not None and personal and "splits" not in columns else columns
-        for part, rows in self.rows_by_part(chosen):
-            found = self.read("poses", part, reading)
-            if not everything:
-                found = found.take(rows)
+        for part, rows in self._row_groups(chosen):
+            found = self.take(part, rows, reading)
             if personal and split is not None:
                 found = found.filter(_contains(found["splits"], self.split_names(split)))
             if reading is not columns:
@@ -247,12 +244,25 @@ class Store:
             yield _mapped(found, joints) if joints else found
 
     def rows_by_part(self, chosen: pa.Table) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-        """For each part that holds poses of the chosen sequences: its number and their row numbers in it."""
-        part, first, rows = (chosen[name].to_numpy() for name in ("part", "first_row", "rows"))
-        for number in np.unique(part[rows > 0]):
-            inside = (part == number) & (rows > 0)
-            spans = zip(first[inside], rows[inside], strict=True)
-            yield int(number), np.concatenate([np.arange(start, start + count) for start, count in spans])
+        """For each part that holds poses of the chosen sequences: its number and their sorted row numbers in it."""
+        part, first, count = (chosen[name].to_numpy() for name in ("part", "first_row", "rows"))
+        for number in np.unique(part[count > 0]):
+            inside = (part == number) & (count > 0)
+            spans = zip(first[inside], count[inside], strict=True)
+            yield int(number), np.concatenate([np.arange(start, start + length) for start, length in spans])
+
+    def _row_groups(self, chosen: pa.Table) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+        """The same in pieces of one row group, so that memory does not grow with the size of a part."""
+        for part, rows in self.rows_by_part(chosen):
+            edges = np.searchsorted(rows, np.arange(ROW_GROUP, rows[-1] + 1, ROW_GROUP))
+            for piece in np.split(rows, edges):
+                if len(piece):
+                    yield part, piece
+
+    def take(self, part: int, rows: npt.NDArray[np.int64], columns: Sequence[str] | None = None) -> pa.Table:
+        """Some rows of a part of ``poses``, by their sorted numbers; no more than their span is read."""
+        found = self.read("poses", part, columns, slice(int(rows[0]), int(rows[-1]) + 1))
+        return found if found.num_rows == len(rows) else found.take(rows - rows[0])
 
     def _mapping(self, name: str) -> JointMapping:
         return mapping(self.skeleton(), self.skeleton(name))

@@ -127,3 +127,18 @@ def test_damage_is_found(folder: Path, tmp_path: Path) -> None:
     arrays.write_bytes((folder / "hdf5" / "arrays.h5").read_bytes()[:5000])
     with pytest.raises(HarBenchError, match="cannot be read as HDF5"):
         har_bench.open_store(arrays)
+
+
+def test_a_part_of_many_row_groups_is_streamed_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("har_bench.parquet.ROW_GROUP", 8)
+    monkeypatch.setattr("har_bench.store.ROW_GROUP", 8)
+    raw = write_raw(tmp_path / "raw", FRAMES)
+    store = har_bench.convert("tests.toy:Toy", raw, tmp_path / "store", jobs=1, quiet=True)
+    assert store.sequence("s000/right").frame.tolist() == list(range(30))
+    whole = store.table("poses")
+    for options in ({}, {"split": "x/test"}, {"sequences": ["s002/right", "s000/left"]}):
+        streamed = list(store.iter_poses(**options))
+        assert max(batch.num_rows for batch in streamed) <= 8
+        names = set(store.select(**options)["sequence"].to_pylist())
+        wanted = whole.filter(pa.array([name in names for name in whole["sequence"].to_pylist()]))
+        assert pa.Table.from_batches(streamed).equals(wanted)

@@ -183,14 +183,14 @@ class Aligner:
     def _expected_shape(self, column: str) -> tuple[int, ...]:
         """The shape of a predicted value where a whole part has no prediction to tell."""
         if column in POINTS and self.protocol.skeletons:
-            return len(skeletons.skeleton(self.protocol.skeletons[0])), DIMENSIONS[column]
+            return len(self.store.skeleton(self.protocol.skeletons[0])), DIMENSIONS[column]
         return ()
 
     def _in_layout(self, column: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Predicted joints in the protocol's first layout."""
         names = (*self.protocol.skeletons, self.store.skeleton().name) if self.skeleton is None else (self.skeleton,)
-        accepted = [skeletons.skeleton(name) for name in names]
-        target = skeletons.skeleton(self.protocol.skeletons[0])
+        accepted = [self.store.skeleton(name) for name in names]
+        target = self.store.skeleton(self.protocol.skeletons[0])
         for source in accepted:
             if len(source) == values.shape[1]:
                 self.layout = source.name
@@ -205,7 +205,7 @@ class Aligner:
         """The ground-truth columns as NumPy, joints in the protocol's layout."""
         joints = None
         if self.protocol.skeletons and self.protocol.skeletons[0] != self.store.skeleton().name:
-            joints = skeletons.mapping(self.store.skeleton(), skeletons.skeleton(self.protocol.skeletons[0]))
+            joints = skeletons.mapping(self.store.skeleton(), self.store.skeleton(self.protocol.skeletons[0]))
         columns = {}
         for name in table.column_names:
             field_ = table.schema.field(name)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import pyarrow as pa
 
 from har_bench.schema import CAMERAS, REJECTS, table
+from har_bench.skeletons import Skeleton
 
 if TYPE_CHECKING:
     from har_bench.store import Store
@@ -99,7 +100,8 @@ class Converter(ABC):
         version: version of this converter; raise it when the same raw files would give another store.
         summary: one line for ``har-bench list``.
         raw: what the raw folder must hold, in one sentence, shown by ``har-bench info`` and in errors.
-        skeletons: names of the skeletons of the store's joints; the first is the store's own.
+        skeletons: layouts of the store's joints, the first being the store's own: names that har_bench knows, or
+            skeletons of the dataset's own.
         citation: BibTeX key or short reference of the dataset.
         licence: the dataset's terms, in one sentence.
         notes: facts about this conversion that a reader of the store must know (shifts, mirrored names).
@@ -109,7 +111,7 @@ class Converter(ABC):
     version: ClassVar[str]
     summary: ClassVar[str]
     raw: ClassVar[str]
-    skeletons: ClassVar[tuple[str, ...]] = ()
+    skeletons: ClassVar[tuple[str | Skeleton, ...]] = ()
     citation: ClassVar[str]
     licence: ClassVar[str]
     notes: ClassVar[tuple[str, ...]] = ()
@@ -129,6 +131,10 @@ class Converter(ABC):
         Raises:
             HarBenchError: a file that is not what its name says; a broken record inside is a :class:`Reject` instead.
         """
+
+    def layouts(self) -> tuple[str | Skeleton, ...]:
+        """``skeletons``, unless the raw files that ``discover`` found define the joints."""
+        return self.skeletons
 
     def check(self, store: Store) -> list[Check]:
         """Published counts against a finished store; none unless a converter knows some."""

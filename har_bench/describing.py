@@ -60,7 +60,11 @@ def describe(what: str) -> str:
 
 def _of_converter(name: str, converter: Any) -> str:
     lines = [f"{name}: {converter.summary}", f"raw download: {converter.raw}", f"licence: {converter.licence}"]
-    lines += [f"cite: {converter.citation}", f"skeletons: {', '.join(converter.skeletons)}", *_fields(converter)]
+    lines += [
+        f"cite: {converter.citation}",
+        f"skeletons: {', '.join(getattr(each, 'name', each) for each in converter.skeletons)}",
+        *_fields(converter),
+    ]
     return "\n".join([*lines, *(f"note: {note}" for note in converter.notes)])
 
 

@@ -1,8 +1,8 @@
 """Skeletons as data: joint names, parents, sides, OKS sigmas, and graded mappings between layouts.
 
-The layouts are in ``skeletons.toml``. A mapping says for every target joint how good it is: ``exact`` (the same point
-of the body by the same definition), ``midpoint`` (the mean of its sources) or ``approximate`` (a neighbour, or the
-same name by another dataset's definition).
+The layouts are in ``layouts/``, one file per family. A mapping says for every target joint how good it is: ``exact``
+(the same point of the body by the same definition), ``midpoint`` (the mean of its sources) or ``approximate`` (a
+neighbour, or the same name by another dataset's definition).
 """
 
 from __future__ import annotations
@@ -119,7 +119,15 @@ class Mapping:
 
 @cache
 def _data() -> dict[str, Any]:
-    return tomllib.loads(files("har_bench").joinpath("skeletons.toml").read_text("utf-8"))
+    """Every layout by name, and under ``mapping`` the tables by source and target."""
+    found: dict[str, Any] = {"mapping": {}}
+    folder = files("har_bench").joinpath("layouts")
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".toml"):
+            content = tomllib.loads(file.read_text("utf-8"))
+            found["mapping"] |= content.pop("mapping", {})
+            found |= content
+    return found
 
 
 def names() -> list[str]:
@@ -140,7 +148,7 @@ def skeleton(name: str) -> Skeleton:
 
 
 def mapping(source: Skeleton, target: Skeleton) -> Mapping:
-    """The mapping between two layouts: by name inside a family, else the table of ``skeletons.toml``.
+    """The mapping between two layouts: by name inside a family, else the table in ``layouts/``.
 
     Raises:
         HarBenchError: there is no table for the pair, or a target joint has no source.
@@ -150,7 +158,7 @@ def mapping(source: Skeleton, target: Skeleton) -> Mapping:
     else:
         rows = _data()["mapping"].get(source.name, {}).get(target.name, {})
         if not rows:
-            raise HarBenchError(f"there is no mapping from {source.name} to {target.name}; add one to skeletons.toml")
+            raise HarBenchError(f"there is no mapping from {source.name} to {target.name}; add one to layouts/")
     missing = [joint for joint in target.joints if joint not in rows]
     if missing:
         raise HarBenchError(f"{source.name} has nothing for {target.name}'s {', '.join(missing)}")

@@ -101,36 +101,37 @@ if __name__ == "__main__":
 """
 
 
-def written(path: Path) -> int:
-    """When a file was last written; 0 when it is not there."""
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
+def finished_shards(partial: Path) -> int:
+    """How many whole lines the journal has."""
+    journal = partial / "journal.jsonl"
+    return journal.read_bytes().count(b"\n") if journal.exists() else 0
 
 
 def kill_and_resume(dataset: str, raw: Path, reference: Path, out: Path, *, jobs: int, pause: float) -> None:
-    """SIGKILL a conversion at twelve random moments; what the thirteenth run finishes is the reference."""
+    """SIGKILL a conversion at twelve random moments; what the thirteenth run finishes is the reference.
+
+    Every other kill waits until the run has finished a shard, so that the machine's load cannot spoil the test.
+    """
     code = SLOWLY.format(root=str(ROOT), dataset=dataset, raw=str(raw), out=str(out), jobs=jobs, pause=pause)
+    partial = out.with_name(f"{out.name}.partial")
     moments = random.Random(jobs)
-    journal = out.with_name(f"{out.name}.partial") / "journal.jsonl"
-    grown = set()
-    for _ in range(12):
-        before = written(journal)
+    reached = set()
+    for kill in range(12):
+        before = finished_shards(partial)
         run = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-        while written(journal) == before and run.poll() is None:  # the run has not begun to work yet
-            time.sleep(0.01)
-        time.sleep(moments.uniform(0, 1.0 if jobs == 1 else 2.0))
+        while kill % 2 and finished_shards(partial) <= max(before, 1) and run.poll() is None:
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.3 if kill % 2 else 1.5))
         run.send_signal(signal.SIGKILL)
         run.wait()
         if out.exists():  # it was faster than the kill: that store must be right, and the next run begins again
             assert tree(out) == tree(reference)
             shutil.rmtree(out)
-        grown.add(journal.read_bytes().count(b"\n") if journal.exists() else 0)
-    assert len(grown) > 2  # the kills did meet the conversion at different places
+        reached.add(finished_shards(partial))
+    assert len(reached) > 2  # the kills did meet the conversion at different places
     har_bench.convert(dataset, raw, out, jobs=jobs, quiet=True)
     assert tree(out) == tree(reference)
-    assert not out.with_name(f"{out.name}.partial").exists()
+    assert not partial.exists()
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

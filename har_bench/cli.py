@@ -52,6 +52,7 @@ def convert(
     strict: bool = False,
     resume: bool = True,
     format: Literal["parquet", "hdf5", "both"] = "parquet",  # noqa: A002 - the option's name
+    check_media: Annotated[bool, Parameter(negative="")] = False,
     option: Options = None,
     quiet: bool = False,
 ) -> None:
@@ -69,6 +70,7 @@ def convert(
         strict: Stop at the first record that cannot be used as it is.
         resume: Go on where an interrupted conversion stopped; --no-resume starts afresh.
         format: parquet for scoring and analytics, hdf5 for random-access training windows, or both.
+        check_media: Compare the images and videos under RAW with the store: number of frames, size.
         option: An option of the converter, as name=value; may be repeated.
         quiet: Show no progress.
     """
@@ -87,6 +89,8 @@ def convert(
         **_pairs(option),
     )
     _show_store(store)
+    if check_media:
+        _check_media(store, raw, jobs, quiet=quiet)
 
 
 @app.command
@@ -221,17 +225,22 @@ def info(what: str) -> None:
 
 
 @app.command
-def validate(store: Path) -> None:
+def validate(store: Path, *, media: Path | None = None, jobs: int = 0, quiet: bool = False) -> None:
     """Check a store against its manifest: every value is read and its fingerprint compared.
 
     Args:
         store: A converted dataset.
+        media: The raw folder, to compare its images and videos with the store: number of frames, size.
+        jobs: Processes that read media; 0 is one per processor.
+        quiet: Show no progress.
     """
     from har_bench.store import open_store
 
     opened = open_store(store)
     opened.validate()
     _say(f"{store}: {sum(opened.manifest.rows.values()):,} rows, fingerprint {opened.fingerprint[:16]}, as converted")
+    if media is not None:
+        _check_media(opened, media, jobs, quiet=quiet)
 
 
 @app.command
@@ -318,6 +327,17 @@ def _show_store(store: Store) -> None:
             _say(f"  differs from what was published: {count.what}: {count.found:,} here, {count.expected:,} published")
     if found.rejects:
         _say(f"  {found.rejects} records were dropped or repaired; see {store.path / 'rejects.parquet'}")
+
+
+def _check_media(store: Store, raw: Path, jobs: int, *, quiet: bool) -> None:
+    """Say how the images and videos differ from the store; a difference is exit status 1."""
+    from har_bench.media import check_media
+
+    report = check_media(store, raw, jobs=jobs, quiet=quiet)
+    for line in report.lines():
+        _say(line)
+    if not report.ok:
+        sys.exit(1)
 
 
 def _show_result(result: Result) -> None:

@@ -188,3 +188,19 @@ def test_the_command_is_installed() -> None:
     command = Path(sys.executable).parent / "har-bench"
     shown = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == har_bench.__version__
+
+
+def test_media_beside_the_raw_files_is_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    call("sample", "mpii", "raw")
+    assert call("convert", "mpii", "raw", "store", "--jobs", "1", "--check-media") == 0
+    path = tmp_path / "raw" / har_bench.open_store("store").sequences["media"][0].as_py()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (64, 48)).save(path)
+    capsys.readouterr()
+    assert call("validate", "store", "--media", "raw", "--jobs", "1") == 0
+    assert "1 " in capsys.readouterr().out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -53,6 +52,7 @@ class ParquetTables:
     def __init__(self, folder: Path, parts: Mapping[str, Sequence[int]]) -> None:
         self.folder = folder
         self._parts = parts
+        self._open: dict[Path, pq.ParquetFile] = {}
 
     def parts(self, table: str) -> Sequence[int]:
         """The numbers of a table's parts; an absent table has none."""
@@ -75,10 +75,12 @@ class ParquetTables:
         return found.slice(rows.start - first * size, rows.stop - rows.start)
 
     def _file(self, table: str, part: int) -> pq.ParquetFile:
-        return _open(table_path(self.folder, table, part))
+        path = table_path(self.folder, table, part)
+        if path not in self._open:
+            self._open[path] = _open(path)
+        return self._open[path]
 
 
-@cache
 def _open(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path, memory_map=True)

@@ -120,9 +120,8 @@ def test_damage_is_found(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(HarBenchError, match="convert the dataset again"):
         har_bench.open_store(tmp_path / "store").validate()
     part.write_bytes(part.read_bytes()[:100])
-    shutil.move(tmp_path / "store", tmp_path / "moved")  # readers of the same path are kept open
     with pytest.raises(HarBenchError, match="damaged or missing"):
-        har_bench.open_store(tmp_path / "moved").validate()
+        har_bench.open_store(tmp_path / "store").validate()
     arrays = tmp_path / "arrays.h5"
     arrays.write_bytes((folder / "hdf5" / "arrays.h5").read_bytes()[:5000])
     with pytest.raises(HarBenchError, match="cannot be read as HDF5"):

@@ -200,8 +200,8 @@ def run(
 
 
 @app.command(name="list")
-def list_all(kind: Literal["converters", "protocols", "baselines", "skeletons", "all"] = "all") -> None:
-    """List what is installed: converters, protocols with their recipes, baselines and skeletons.
+def list_all(kind: Literal["converters", "protocols", "baselines", "views", "skeletons", "all"] = "all") -> None:
+    """List what is installed: converters, protocols with their recipes, baselines, views and skeletons.
 
     Args:
         kind: Only these.

@@ -22,6 +22,9 @@ def listing(kind: str) -> dict[str, list[tuple[str, str]]]:
     for each in kinds:
         if kind in (each, "all"):
             shown[each] = [(name, _line(each, name)) for name in registry.available(each)]
+    if kind in ("views", "all"):
+        rules = registry.available("views")
+        shown["views"] = [(name, _first_line(registry.load("views", name))) for name in rules]
     if kind in ("skeletons", "all"):
         shown["skeletons"] = [(name, skeletons.skeleton(name).about) for name in skeletons.names()]
     return shown
@@ -53,6 +56,8 @@ def describe(what: str) -> str:
     for kind, words in describers.items():
         if what in registry.available(kind):
             return words(what, registry.load(kind, what))
+    if what in registry.available("views"):
+        return f"{what}: {inspect.getdoc(registry.load('views', what))}"
     if what in skeletons.names():
         return _of_skeleton(skeletons.skeleton(what))
     raise HarBenchError(f"nothing is called {what!r}, and no such path exists; see `har-bench list`")
@@ -80,8 +85,12 @@ def _of_protocol(name: str, protocol: Any) -> str:
         lines += [f"  {option}={default}: {about}" for option, (default, about) in protocol.options.items()]
     columns = ", ".join(("sequence", "frame", "person", *protocol.prediction_columns))
     lines.append(f"predictions: Parquet, HDF5 or CSV with {columns}")
-    foreign = inspect.getdoc(protocol.read_foreign) or ""
-    return "\n".join([*lines, f"also: {foreign.splitlines()[0]}"])
+    return "\n".join([*lines, f"also: {_first_line(protocol.read_foreign)}"])
+
+
+def _first_line(thing: Any) -> str:
+    """The first line of a docstring."""
+    return (inspect.getdoc(thing) or "").partition("\n")[0]
 
 
 def _of_baseline(name: str, baseline: Any) -> str:

@@ -1,4 +1,4 @@
-"""One registry for converters, protocols, baselines and leaderboards: Python entry points, loaded when they are used.
+"""One registry for converters, protocols, baselines, views and leaderboards: Python entry points, loaded when they are used.
 
 The built-in plug-ins are declared in pyproject.toml exactly as a stranger's package declares its own; a class that
 is in no package at all is named ``package.module:Name``.
@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from har_bench.errors import HarBenchError
 
-Kind = Literal["converters", "protocols", "baselines", "leaderboards"]
+Kind = Literal["converters", "protocols", "baselines", "views", "leaderboards"]
 
 
 @cache

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from har_bench import fingerprint, manifest
+from har_bench import fingerprint, manifest, registry
 from har_bench.cameras import Camera
 from har_bench.errors import HarBenchError
 from har_bench.hdf5 import ARRAYS, Hdf5Tables
@@ -78,6 +78,14 @@ class SequenceView:
 
     def __len__(self) -> int:
         return int(self.poses.num_rows)
+
+    def view(self, name: str) -> npt.NDArray[Any]:
+        """The arrays that a published selection rule makes of this sequence, such as NTU's ``ctrgcn``.
+
+        Rules are views, not part of the conversion; ``har-bench list views`` names those installed.
+        """
+        array: npt.NDArray[Any] = registry.load("views", name)(self)
+        return array
 
 
 class Store:

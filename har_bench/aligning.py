@@ -67,6 +67,15 @@ class Problems:
             raise HarBenchError(f"{what} cannot be scored: rows {'; '.join(parts)}")
 
 
+def strangers(predictions: Predictions, store: Store) -> Problems:
+    """The predicted sequences that the store does not have."""
+    problems = Problems()
+    unknown = sorted(set(predictions.names()) - set(store.sequences["sequence"].to_pylist()))
+    if unknown:
+        problems.add("unknown", len(unknown), f"sequence {unknown[0]!r}")
+    return problems
+
+
 @dataclass
 class Aligner:
     """Makes aligned batches of ground truth and predictions, part by part, and notes what does not fit.
@@ -88,12 +97,6 @@ class Aligner:
     skeleton: str | None = None
     problems: Problems = field(default_factory=Problems)
     layout: str = ""
-
-    def refuse_strangers(self) -> None:
-        """Note the predicted sequences that the store does not have."""
-        unknown = sorted(set(self.predictions.names()) - set(self.store.sequences["sequence"].to_pylist()))
-        if unknown:
-            self.problems.add("unknown", len(unknown), f"sequence {unknown[0]!r}")
 
     def batches(self, chosen: pa.Table, part: int) -> tuple[Batch, Batch] | None:
         """Ground truth and predictions of the chosen sequences of one part, row for row; None if they do not fit.

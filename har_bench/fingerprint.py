@@ -20,6 +20,14 @@ def of_file(path: Path) -> str:
     return _of_content(path, status.st_size, status.st_mtime_ns)
 
 
+def of_path(path: Path) -> str:
+    """The fingerprint of a file, or of every file in a folder with its name."""
+    if path.is_file():
+        return of_file(path)
+    inside = sorted(file for file in path.rglob("*") if file.is_file())
+    return combined(f"{file.relative_to(path).as_posix()} {of_file(file)}" for file in inside)
+
+
 @cache
 def _of_content(path: Path, size: int, changed: int) -> str:
     del changed  # only tells a changed file from the one already hashed

@@ -24,6 +24,7 @@ from har_bench.schema import column, one_array, shape_of, to_numpy, vector
 
 if TYPE_CHECKING:
     from har_bench.protocol import Protocol
+    from har_bench.store import Store
 
 Columns = Mapping[str, npt.NDArray[Any]]
 DIMENSIONS = {"keypoints": 2, "keypoints_3d": 3, "bbox": 0, "scores": 0, "keypoint_scores": 0}
@@ -82,19 +83,20 @@ class ParquetPredictions(Predictions):
             yield self._group[1].slice(low - start, min(rows.stop, stop) - low)
 
 
-def open_predictions(source: Any, protocol: Protocol) -> Predictions:
+def open_predictions(source: Any, protocol: Protocol, store: Store) -> Predictions:
     """Predictions from a path, or from what a Python user has at hand.
 
     Args:
         source: a path to a file; an Arrow table or pandas dataframe in our columns; a mapping of our columns; a
             mapping from sequence to an (n, J, D) array; or one (N, J, D) array in the protocol's row order.
         protocol: knows the foreign files of its field, and which coordinates it scores.
+        store: what they will be scored on; some foreign files name its sequences in another way.
 
     Raises:
         HarBenchError: the file is of no known kind, damaged, or lacks a column.
     """
     if isinstance(source, str | Path):
-        return _from_file(Path(source), protocol)
+        return _from_file(Path(source), protocol, store)
     name = protocol.prediction_columns[0]
     if isinstance(source, pd.DataFrame):
         source = pa.Table.from_pandas(source, preserve_index=False)
@@ -137,14 +139,16 @@ def _rows(array: npt.NDArray[Any], name: str, taken_for: str, digest: str) -> Ro
     return RowPredictions(array, name, taken_for, digest)
 
 
-def _from_file(path: Path, protocol: Protocol) -> Predictions:
-    if not path.is_file():
+def _from_file(path: Path, protocol: Protocol, store: Store) -> Predictions:
+    if not path.exists():
         raise HarBenchError(f"{path} does not exist; give a file of predictions")
-    if path.stat().st_size == 0:
+    if path.is_file() and path.stat().st_size == 0:
         raise HarBenchError(f"{path} is empty; was it written completely?")
-    foreign = protocol.read_foreign(path)
+    foreign = protocol.read_foreign(path, store)
     if foreign is not None:
-        digest, name = fingerprint.of_file(path), protocol.prediction_columns[0]
+        digest, name = fingerprint.of_path(path), protocol.prediction_columns[0]
+        if isinstance(foreign.values, pa.Table):
+            return _from_table(foreign.values, foreign.taken_for, digest)
         if isinstance(foreign.values, np.ndarray):
             return _rows(foreign.values, name, foreign.taken_for, digest)
         return _pieces(foreign.values, name, foreign.taken_for, digest)

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ import pyarrow as pa
 
 from har_bench.errors import HarBenchError
 from har_bench.results import Row, canonical
+
+if TYPE_CHECKING:
+    from har_bench.store import Store
 
 Floats = npt.NDArray[np.float64]
 
@@ -123,12 +126,12 @@ class Foreign:
     """Predictions read from a foreign file.
 
     Attributes:
-        values: what :func:`har_bench.score` takes from Python: an array in the protocol's row order, or a mapping from
-            sequence to array, already in our units and pixel origin.
+        values: what :func:`har_bench.score` takes from Python: a table in our columns, a mapping from sequence to
+            array, or an array in the protocol's row order; already in our units and pixel origin.
         taken_for: what the file was taken for, as told to the user.
     """
 
-    values: npt.NDArray[Any] | Mapping[str, npt.NDArray[Any]]
+    values: pa.Table | npt.NDArray[Any] | Mapping[str, npt.NDArray[Any]]
     taken_for: str
 
 
@@ -159,8 +162,12 @@ class Protocol(ABC):
         metrics: what it computes; the first is the primary one.
         recipes: by name; the first is the default.
         options: what :class:`__init__` accepts besides the recipe: name -> (default, one line of help).
-        truth_columns: the columns of ``poses`` that :meth:`update` reads.
+        truth_table: where the ground truth is; the pose task always takes it from ``poses``.
+        truth_columns: the columns of that table that :meth:`update` reads.
         prediction_columns: the columns that predictions must have.
+        optional_columns: columns that are handed over when the predictions have them (not for the pose task).
+        complete: whether every sequence must have predictions (not for the pose task, whose rows all must).
+        finite: whether NaN and infinity in predictions are refused before scoring.
         train_split: the split of the store that baselines learn from.
         row_order: a column of ``poses`` that numbers the scored rows in a published order, if the field has one: an
             array of predictions without keys is taken to be in this order.
@@ -175,8 +182,12 @@ class Protocol(ABC):
     metrics: ClassVar[tuple[Metric, ...]]
     recipes: ClassVar[Mapping[str, Recipe]]
     options: ClassVar[Mapping[str, tuple[Any, str]]] = {}
+    truth_table: ClassVar[Literal["poses", "segments", "sequences"]] = "poses"
     truth_columns: ClassVar[tuple[str, ...]]
     prediction_columns: ClassVar[tuple[str, ...]]
+    optional_columns: ClassVar[tuple[str, ...]] = ()
+    complete: ClassVar[bool] = False
+    finite: ClassVar[bool] = True
     train_split: ClassVar[str] = "train"
     row_order: ClassVar[str | None] = None
     missing: ClassVar[float] = float("nan")
@@ -212,13 +223,17 @@ class Protocol(ABC):
         """Joint layouts accepted in predictions, told apart by their number of joints; truth comes in the first."""
         return ()
 
-    def read_foreign(self, path: Path) -> Foreign | None:
+    def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """Predictions in one of this field's own file formats; None when ``path`` is not one of them.
+
+        Args:
+            path: a file or folder.
+            store: the store they will be scored on, for formats that do not name sequences as it does.
 
         Raises:
             HarBenchError: the file is one of them but damaged.
         """
-        del path
+        del path, store
         return None
 
     @property
@@ -229,6 +244,10 @@ class Protocol(ABC):
     def fresh(self) -> Self:
         """An empty accumulator of the same recipe and options, for another worker."""
         return type(self)(self.recipe.name, **self.given)
+
+    def units(self) -> list[str]:
+        """What the bootstrap resamples: the sequences scored so far, sorted."""
+        return self.state.names()
 
     def merge(self, other: Self) -> None:
         """Take over the sequences another accumulator scored."""
@@ -250,11 +269,15 @@ class Protocol(ABC):
 
     @abstractmethod
     def update(self, truth: Batch, predictions: Batch) -> None:
-        """Score whole sequences. For the pose task, row i of both batches is the same person in the same frame."""
+        """Score whole sequences, the same ones in both batches.
+
+        For the pose task, row i of both is the same person in the same frame; for the others each batch has its own
+        ``starts``, and a sequence may have no row in either.
+        """
 
     @abstractmethod
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
-        """The metrics when sequence i of ``state.names()`` counts ``weights[i]`` times (once each by default)."""
+        """The metrics when sequence i of :meth:`units` counts ``weights[i]`` times (once each by default)."""
 
     @abstractmethod
     def compute(self) -> Scores:

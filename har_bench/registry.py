@@ -1,4 +1,4 @@
-"""One registry for converters, protocols, baselines, views and leaderboards: Python entry points, loaded when they are used.
+"""One registry for converters, protocols, baselines, views and leaderboards: entry points, loaded when used.
 
 The built-in plug-ins are declared in pyproject.toml exactly as a stranger's package declares its own; a class that
 is in no package at all is named ``package.module:Name``.

@@ -16,9 +16,10 @@ import pyarrow as pa
 
 import har_bench
 from har_bench import executing, registry
-from har_bench.aligning import Aligner, Missing, Problems
+from har_bench.aligning import Aligner, Missing, Problems, strangers
 from har_bench.errors import HarBenchError
-from har_bench.predictions import open_predictions
+from har_bench.gathering import Gatherer
+from har_bench.predictions import Predictions, open_predictions
 from har_bench.progress import progress
 from har_bench.protocol import Protocol
 from har_bench.results import Interval, Result
@@ -65,13 +66,14 @@ def score(
     opened = store if isinstance(store, Store) else open_store(store)
     if opened.dataset != chosen.dataset:
         raise HarBenchError(f"{chosen.name} needs a {chosen.dataset} store; {opened.path} is one of {opened.dataset}")
-    given = open_predictions(predictions, chosen)
+    given = open_predictions(predictions, chosen, opened)
     selected = chosen.select(opened.sequences)
-    selected = selected.filter(pa.array(selected["rows"].to_numpy() > 0))
+    if chosen.task == "pose":
+        selected = selected.filter(pa.array(selected["rows"].to_numpy() > 0))
     if not selected.num_rows:
         raise HarBenchError(f"{opened.path} has no sequence that {chosen.canonical} scores; is it part of the data?")
-    aligner = Aligner(chosen, opened, given, missing, skeleton)
-    aligner.refuse_strangers()
+    aligner = _aligner(chosen, opened, given, missing, skeleton)
+    aligner.problems.merge(strangers(given, opened))
     _score_all(aligner, predictions, selected, jobs, scheduler, quiet=quiet)
     aligner.problems.check(str(predictions) if isinstance(predictions, str | Path) else given.taken_for)
     scores = chosen.compute()
@@ -94,7 +96,7 @@ def score(
             "platform": platform.platform(),
             "processors": str(os.cpu_count()),
             "predictions": given.taken_for,
-            **({"layout": aligner.layout} if aligner.layout else {}),
+            **({"layout": aligner.layout} if isinstance(aligner, Aligner) and aligner.layout else {}),
         },
         model=model or (Path(predictions).stem if isinstance(predictions, str | Path) else ""),
     )
@@ -125,8 +127,16 @@ def make_protocol(
     return registry.load("protocols", head)(first, **chosen)  # type: ignore[no-any-return]
 
 
+def _aligner(
+    protocol: Protocol, store: Store, given: Predictions, missing: Missing, skeleton: str | None
+) -> Aligner | Gatherer:
+    if protocol.task == "pose":
+        return Aligner(protocol, store, given, missing, skeleton)
+    return Gatherer(protocol, store, given, missing)
+
+
 def _score_all(
-    aligner: Aligner, source: Any, selected: pa.Table, jobs: int, scheduler: str | None, *, quiet: bool
+    aligner: Aligner | Gatherer, source: Any, selected: pa.Table, jobs: int, scheduler: str | None, *, quiet: bool
 ) -> None:
     """Feed every part to the aligner's protocol, here or spread over workers."""
     parts = np.unique(selected["part"].to_numpy()).tolist()
@@ -138,12 +148,14 @@ def _score_all(
             return
         with executing.executor(min(jobs or os.cpu_count() or 1, len(parts)), scheduler) as (pool, width):
             protocol, store = aligner.protocol.fresh(), aligner.store.path.absolute()
-            task = functools.partial(_worker, protocol, store, source, aligner.missing, aligner.skeleton, selected)
+            layout = aligner.skeleton if isinstance(aligner, Aligner) else None
+            task = functools.partial(_worker, protocol, store, source, aligner.missing, layout, selected)
             groups = [parts[offset::width] for offset in range(width) if parts[offset::width]]
-            for group, (scored, problems, layout) in executing.unordered(pool, width, task, groups):
+            for group, (scored, problems, seen) in executing.unordered(pool, width, task, groups):
                 aligner.protocol.merge(scored)
                 aligner.problems.merge(problems)
-                aligner.layout = layout
+                if isinstance(aligner, Aligner):
+                    aligner.layout = seen
                 for _ in group:
                     shown.advance()
 
@@ -158,13 +170,14 @@ def _worker(
     parts: Sequence[int],
 ) -> tuple[Protocol, Problems, str]:
     """Score some parts in another process, which opens the store and the predictions for itself."""
-    aligner = Aligner(protocol, open_store(store), open_predictions(source, protocol), missing, skeleton)
+    opened = open_store(store)
+    aligner = _aligner(protocol, opened, open_predictions(source, protocol, opened), missing, skeleton)
     for part in parts:
         _score_part(aligner, selected, part)
-    return protocol, aligner.problems, aligner.layout
+    return protocol, aligner.problems, getattr(aligner, "layout", "")
 
 
-def _score_part(aligner: Aligner, selected: pa.Table, part: int) -> None:
+def _score_part(aligner: Aligner | Gatherer, selected: pa.Table, part: int) -> None:
     batches = aligner.batches(selected.filter(pa.array(selected["part"].to_numpy() == part)), part)
     if batches is not None:
         aligner.protocol.update(*batches)
@@ -172,7 +185,7 @@ def _score_part(aligner: Aligner, selected: pa.Table, part: int) -> None:
 
 def _intervals(protocol: Protocol, resamples: int) -> dict[str, Interval]:
     """Percentile bootstrap over sequences, seeded, so the same predictions always give the same interval."""
-    names = protocol.state.names()
+    names = protocol.units()
     if not resamples or len(names) < 2:
         return {}
     random = np.random.default_rng(SEED)

@@ -20,6 +20,7 @@ from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Floats, Foreign, Metric, Protocol, Recipe, Scores
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
+from har_bench.store import Store
 
 from .h36m_files import read_npz
 from .pose_errors import THRESHOLDS, sequence_sums
@@ -144,8 +145,9 @@ class MPJPE(Protocol):
         """The joints that the recipe scores."""
         return (self.recipe.skeleton,)
 
-    def read_foreign(self, path: Path) -> Foreign | None:
+    def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """VideoPose3D-like ``.npz``: arrays by ``S9|Walking 1|54138969``, or its nested ``positions_3d``; in metres."""
+        del store
         return read_npz(path)
 
     def merge(self, other: Self) -> None:

@@ -24,6 +24,7 @@ from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Floats, Foreign, Metric, Protocol, Recipe, Scores
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
+from har_bench.store import Store
 
 from .mpii_files import read_preds
 from .mpii_truth import Bools, inside_crop, tompson_truth
@@ -285,8 +286,9 @@ class PCKh(Protocol):
         """MPII's 16 joints."""
         return ("mpii16",)
 
-    def read_foreign(self, path: Path) -> Foreign | None:
+    def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """``preds`` (2958, 16, 2) in a .mat or .h5 file, in Tompson's order and MPII's 1-based pixels."""
+        del store
         return read_preds(path)
 
     def select(self, sequences: pa.Table) -> pa.Table:

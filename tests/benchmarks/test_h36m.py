@@ -97,7 +97,7 @@ def test_score_as_a_paper_s_script_does(benchmark: BenchmarkFixture, store: Stor
 
     def script() -> float:
         protocol = make_protocol("h36m/mpjpe")
-        given = predictions.open_predictions(predicted, protocol)
+        given = predictions.open_predictions(predicted, protocol, store)
         totals: dict[str, list[Any]] = {}
         for table in targets(store, protocol):
             points = to_numpy(table["keypoints_3d"], table.schema.field("keypoints_3d"))

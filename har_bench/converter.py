@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import pyarrow as pa
 
 from har_bench.schema import CAMERAS, REJECTS, table
-from har_bench.skeletons import Skeleton
+from har_bench.skeletons import Skeleton, skeleton
 
 if TYPE_CHECKING:
     from har_bench.store import Store
@@ -132,9 +132,9 @@ class Converter(ABC):
             HarBenchError: a file that is not what its name says; a broken record inside is a :class:`Reject` instead.
         """
 
-    def layouts(self) -> tuple[str | Skeleton, ...]:
-        """``skeletons``, unless the raw files that ``discover`` found define the joints."""
-        return self.skeletons
+    def layouts(self) -> Sequence[Skeleton]:
+        """The layouts of ``skeletons``, unless the raw files that ``discover`` found bring joints of their own."""
+        return [each if isinstance(each, Skeleton) else skeleton(each) for each in self.skeletons]
 
     def check(self, store: Store) -> list[Check]:
         """Published counts against a finished store; none unless a converter knows some."""

@@ -30,7 +30,6 @@ from har_bench.files import UNFINISHED, write_whole
 from har_bench.manifest import Manifest, PublishedCount
 from har_bench.progress import progress
 from har_bench.schema import PARTITIONED, TABLES
-from har_bench.skeletons import Skeleton, skeleton
 from har_bench.store import Store, open_store
 
 Format = Literal["parquet", "hdf5", "both"]
@@ -322,7 +321,7 @@ def _manifest(converter: Converter, dataset: str, records: list[shards.Record], 
         converter_version=converter.version,
         options=_given(converter),
         sources=[sources[path] for path in sorted(sources)],
-        skeletons=[each if isinstance(each, Skeleton) else skeleton(each) for each in converter.layouts()],
+        skeletons=list(converter.layouts()),
         splits={row["values"]: row["counts"] for row in sorted(counts, key=lambda row: str(row["values"]))},
         rows=rows,
         parts={name: numbers for name, numbers in parts.items() if numbers},

@@ -65,8 +65,10 @@ def _feed(hasher: blake3, array: pa.Array) -> None:
     elif pa.types.is_dictionary(kind):
         _feed(hasher, array.dictionary_decode())
     elif not pa.types.is_primitive(kind):  # text and bytes, of either offset size
-        values = array.cast(pa.binary()).to_pylist()
-        hasher.update(np.array([len(value) for value in values], np.int64).tobytes())
-        hasher.update(b"".join(values))
+        values = array.cast(pa.large_binary())
+        _, offsets, data = values.buffers()
+        ends = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
+        hasher.update(np.diff(ends).tobytes())
+        hasher.update(np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]].data)
     else:
         hasher.update(np.ascontiguousarray(array.to_numpy(zero_copy_only=False)).view(np.uint8).data)

@@ -24,6 +24,7 @@ from har_bench.schema import one_array, to_numpy
 
 ARRAYS = "arrays.h5"
 CHUNK_ROWS = 512
+CHUNK_BYTES = 1 << 16
 
 
 def write(tables: Iterable[tuple[str, Iterable[pa.Table]]], manifest: Manifest, path: Path) -> None:
@@ -68,6 +69,13 @@ def _append(group: h5py.Group, name: str, array: pa.Array, field: pa.Field, done
         offsets = first + np.cumsum(lengths)
         _extend(inner, "offsets", offsets if "offsets" in inner else np.concatenate([[0], offsets]))
         _append(inner, "values", array.flatten(), pa.field("values", kind.value_type), first)
+    elif pa.types.is_binary(kind):
+        array = array.fill_null(b"")
+        inner = group.require_group(name)
+        first = int(inner["offsets"][-1]) if "offsets" in inner else 0
+        offsets = first + np.cumsum(pc.binary_length(array).to_numpy().astype(np.int64))
+        _extend(inner, "offsets", offsets if "offsets" in inner else np.concatenate([[0], offsets]))
+        _extend(inner, "values", np.frombuffer(b"".join(array.to_pylist()), np.uint8))
     elif pa.types.is_fixed_size_list(kind):
         _extend(group, name, to_numpy(array, field))
     else:
@@ -85,7 +93,7 @@ def _extend(group: h5py.Group, name: str, values: np.ndarray[Any, Any], dtype: A
             shape=(0, *values.shape[1:]),
             maxshape=(None, *values.shape[1:]),
             dtype=dtype or values.dtype,
-            chunks=(CHUNK_ROWS, *values.shape[1:]),
+            chunks=(CHUNK_BYTES if values.dtype == np.uint8 and values.ndim == 1 else CHUNK_ROWS, *values.shape[1:]),
             **({} if dtype else {"compression": "gzip", "compression_opts": 1, "shuffle": True}),
         )
     dataset = group[name]
@@ -140,6 +148,13 @@ def _take(group: h5py.Group, name: str, field: pa.Field, start: int, stop: int) 
         values = _take(group[name], "values", pa.field("values", kind.value_type), first, int(offsets[-1]))
         lengths = pa.array((offsets - first).astype(np.int32))
         return pa.ListArray.from_arrays(lengths, values, type=kind, mask=pa.array(null))
+    if pa.types.is_binary(kind):
+        offsets = group[name]["offsets"][start : stop + 1]
+        first = int(offsets[0])
+        values = pa.py_buffer(group[name]["values"][first : int(offsets[-1])])
+        buffers = [None, pa.py_buffer((offsets - first).astype(np.int32)), values]
+        found = pa.Array.from_buffers(kind, stop - start, buffers)
+        return pc.if_else(pa.array(null), pa.scalar(None, kind), found)
     values = group[name][start:stop]
     if pa.types.is_fixed_size_list(kind):
         flat = pa.array(values.reshape(-1), kind.value_type)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,8 @@ _BROKEN = (
     NotImplementedError,
     RuntimeError,
     MemoryError,
+    SyntaxError,  # NumPy parses an array's header as a Python literal
+    tokenize.TokenError,
 )
 
 
@@ -56,8 +59,9 @@ class Npz(Mapping[str, npt.NDArray[Any]]):
             with zipfile.ZipFile(self._path) as archive, archive.open(info) as stream:
                 return _array(stream, info.file_size, self._limit, f"{self._path} ({name})")
         except _BROKEN as error:
+            reason = str(error).partition("\n")[0]
             raise HarBenchError(
-                f"{self._path} is damaged at its member {name!r} ({error}); download it again"
+                f"{self._path} is damaged at its member {name!r} ({reason}); download it again"
             ) from error
 
 

@@ -14,7 +14,8 @@ import pickle
 import pickletools
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import msgspec
@@ -32,9 +33,10 @@ _PUT = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
 _GET = {"GET", "BINGET", "LONG_BINGET"}
 _NESTING = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET", "REDUCE", "OBJ", "INST"}
 _DEEPEST = 500
+_PIECE = 1 << 20
 
 
-class _DType:
+class DType:
     """Stands for ``numpy.dtype``: a plain element type; structured, datetime and user types are refused."""
 
     __slots__ = ("code",)
@@ -53,6 +55,7 @@ class _DType:
         self.code = order + self.code.lstrip("|<>=")
 
     def numpy(self) -> np.dtype[Any]:
+        """The element type itself."""
         return np.dtype(self.code)
 
 
@@ -74,7 +77,7 @@ class _Array:
     def fill(self, items: Any, dtype: Any, shape: Any, order: Any) -> None:
         if isinstance(items, str):  # Python 2 wrote the bytes as text
             items = items.encode("latin1")
-        if not isinstance(dtype, _DType) or not isinstance(shape, tuple) or order not in ("C", "F"):
+        if not isinstance(dtype, DType) or not isinstance(shape, tuple) or order not in ("C", "F"):
             raise HarBenchError("holds an array whose state is malformed")
         self.dtype = dtype.numpy()
         expected = list if self.dtype.hasobject else bytes | bytearray
@@ -94,6 +97,18 @@ class _Array:
             flat = np.frombuffer(self.items, self.dtype).copy() if self.items else np.empty(0, self.dtype)
         self.items = b""
         return flat.reshape(self.shape, order=self.order)
+
+
+class _Wrapped(_Array):
+    """joblib's array: its wrapper's state first, then its bytes, which :mod:`har_bench.foreign.joblib` puts there."""
+
+    __slots__ = ("state",)
+
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, dict):
+            self.state = state
+        else:
+            self.fill(state, self.state["dtype"], self.state["shape"], self.state["order"])
 
 
 def _frombuffer(items: Any, dtype: Any, shape: Any, order: Any) -> _Array:
@@ -132,7 +147,8 @@ ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     **_numpy("scalar", _scalar, "multiarray"),
     **_numpy("_frombuffer", _frombuffer, "numeric"),
     ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _DType,
+    ("numpy", "dtype"): DType,
+    ("joblib.numpy_pickle", "NumpyArrayWrapper"): _Wrapped,
     ("collections", "OrderedDict"): OrderedDict,
     ("_codecs", "encode"): _encode,
     **_builtin("bytes", _empty),
@@ -196,17 +212,30 @@ def load(source: bytes | BinaryIO, *, limit: int = LIMIT, name: str = "the pickl
     """
     stream = io.BytesIO(source) if isinstance(source, bytes) else source
     budget = _Budget(limit)
-    try:
+    with refusing(name):
         start = stream.tell()
         _inspect(stream, limit)
         stream.seek(start)
         return _finished(_Unpickler(stream, budget).load(), budget, {})
+
+
+@contextmanager
+def refusing(name: str) -> Iterator[None]:
+    """Whatever goes wrong with the pickle called ``name`` inside the block becomes one sentence."""
+    try:
+        yield
     except HarBenchError as error:
-        raise HarBenchError(f"{name} {error}; it is refused, convert it to plain arrays first") from error
+        raise HarBenchError(f"{name} {_printable(error)}; it is refused, convert it to plain arrays first") from error
     except (RecursionError, MemoryError) as error:
         raise HarBenchError(f"{name} is nested too deeply or too large to be read") from error
     except Exception as error:  # whatever a forged instruction makes pickle or NumPy raise
-        raise HarBenchError(f"{name} is not a readable pickle ({type(error).__name__}: {error})") from error
+        reason = f"{type(error).__name__}: {_printable(error)}"
+        raise HarBenchError(f"{name} is not a readable pickle ({reason})") from error
+
+
+def _printable(error: Exception) -> str:
+    """The error's text on one line; a forged name in it may have half characters, which nothing can print."""
+    return " ".join(str(error).encode("utf-8", "backslashreplace").decode().split())
 
 
 def _inspect(stream: BinaryIO, limit: int) -> None:
@@ -215,9 +244,48 @@ def _inspect(stream: BinaryIO, limit: int) -> None:
     A memo index that no honest pickle has would make the unpickler allocate a table of that length, an extension code
     would bypass ``find_class``, and hashing a tuple that is nested too deeply overflows the interpreter's stack.
     """
-    depths: list[int | None] = []  # of every value on the unpickler's stack; None is a mark
-    memo: dict[int, int | None] = {}
-    for opcode, argument, position in pickletools.genops(stream):
+
+    def depth(opcode: pickletools.OpcodeInfo, _: Any, taken: list[Any]) -> int:
+        inner: int = max((depth for depth in taken if depth is not None), default=0)
+        if inner + (opcode.name in _NESTING) > _DEEPEST:
+            raise HarBenchError("is nested too deeply")
+        return inner + (opcode.name in _NESTING)
+
+    follow(stream, limit, depth)
+
+
+class _Piecewise:
+    """A stream that is read in pieces: a file allocates at once whatever length a forged number asks for."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.tell = stream.tell
+        self.readline = stream.readline
+
+    def read(self, length: int) -> bytes:
+        if length <= _PIECE:
+            return self.stream.read(length)
+        pieces = bytearray()
+        while piece := self.stream.read(min(length - len(pieces), _PIECE)):
+            pieces += piece
+        return bytes(pieces)
+
+
+def follow(stream: BinaryIO, limit: int, value: Callable[[pickletools.OpcodeInfo, Any, list[Any]], Any]) -> None:
+    """Go through a pickle's instructions with a stack and a memo of our own values, and refuse forged ones.
+
+    Args:
+        stream: the pickle, at its beginning; ``value`` may move it on.
+        limit: how many bytes the pickle may have.
+        value: what stands for the result of an instruction, given its argument and what it takes off the stack, where
+            a mark is None.
+
+    Raises:
+        HarBenchError: an instruction refers to something outside the pickle, or to what is not there.
+    """
+    stack: list[Any] = []
+    memo: dict[int, Any] = {}
+    for opcode, argument, position in pickletools.genops(_Piecewise(stream)):  # type: ignore[arg-type]
         if opcode.name in _FOREIGN:
             raise HarBenchError(f"refers to something outside itself ({opcode.name})")
         if position is not None and position > limit:
@@ -226,37 +294,34 @@ def _inspect(stream: BinaryIO, limit: int) -> None:
             index = len(memo) if argument is None else int(argument)
             if index > len(memo) + 1:  # Python 2 counts from 1
                 raise HarBenchError(f"has a forged memo index {index}")
-            memo[index] = depths[-1]
+            memo[index] = stack[-1]
         elif opcode.name in _GET:
-            depths.append(memo[int(argument or 0)])
+            stack.append(memo[int(argument or 0)])
         else:
-            inner = max((depth for depth in _taken(depths, opcode) if depth is not None), default=0)
-            depth = inner + (opcode.name in _NESTING)
-            if depth > _DEEPEST:
-                raise HarBenchError("is nested too deeply")
-            depths += [None if after is pickletools.markobject else depth for after in opcode.stack_after]
+            result = value(opcode, argument, _taken(stack, opcode))
+            stack += [None if after is pickletools.markobject else result for after in opcode.stack_after]
 
 
-def _taken(depths: list[int | None], opcode: pickletools.OpcodeInfo) -> list[int | None]:
+def _taken(stack: list[Any], opcode: pickletools.OpcodeInfo) -> list[Any]:
     """Take an instruction's operands off the stack."""
-    start = len(depths)
+    start = len(stack)
     if pickletools.markobject in opcode.stack_before:
         start -= 1
-        while start >= 0 and depths[start] is not None:
+        while start >= 0 and stack[start] is not None:
             start -= 1
         start -= opcode.stack_before.index(pickletools.markobject)
     else:
         start -= len(opcode.stack_before)
     if start < 0:
         raise HarBenchError("takes more from its stack than is there")
-    taken = depths[start:]
-    del depths[start:]
+    taken = stack[start:]
+    del stack[start:]
     return taken
 
 
 def _finished(value: Any, budget: _Budget, done: dict[int, tuple[Any, Any]]) -> Any:
     """``value`` with every stand-in replaced; ``done`` keeps the originals, whose identities are its keys."""
-    if isinstance(value, _DType):
+    if isinstance(value, DType):
         return value.numpy()
     if isinstance(value, _Call):
         raise HarBenchError("holds a function, which is not data")

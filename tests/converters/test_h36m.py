@@ -14,11 +14,12 @@ from PIL import Image
 
 from har_bench.cameras import Camera
 from har_bench.converter import Tables
-from har_bench.converters import h36m_metadata
-from har_bench.converters.h36m import FRAMES, POSES, SEQUENCES, Human36M
-from har_bench.converters.h36m_archives import NPZ, read_cdf
-from har_bench.converters.h36m_metadata import packaged, rotation
-from har_bench.converters.h36m_sample import TAKES, WITH_PIXELS, write_cdf
+from har_bench.converters.h36m import Human36M
+from har_bench.converters.h36m import metadata as h36m_metadata
+from har_bench.converters.h36m.archives import NPZ, read_cdf
+from har_bench.converters.h36m.converter import FRAMES, POSES, SEQUENCES
+from har_bench.converters.h36m.metadata import packaged, rotation
+from har_bench.converters.h36m.sample import TAKES, WITH_PIXELS, write_cdf
 from har_bench.errors import HarBenchError
 from har_bench.samples import walking_person
 from har_bench.schema import to_numpy

@@ -18,8 +18,9 @@ import pytest
 import scipy.io
 
 from har_bench.converter import Tables
-from har_bench.converters.mpii import MPII, PUBLISHED
-from har_bench.converters.mpii_tables import POSES, SEQUENCES, tompson
+from har_bench.converters.mpii import MPII
+from har_bench.converters.mpii.converter import PUBLISHED
+from har_bench.converters.mpii.tables import POSES, SEQUENCES, tompson
 from har_bench.errors import HarBenchError
 from har_bench.schema import to_numpy
 from tests.golden import REAL, load

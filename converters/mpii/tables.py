@@ -120,8 +120,8 @@ class Tompson(NamedTuple):
 
 @cache
 def tompson() -> Tompson:
-    """The list that comes with har_bench (``data/mpii_tompson_valid.csv``)."""
-    text = files(__package__).joinpath("data/mpii_tompson_valid.csv").read_text("utf-8")
+    """The list that comes with har_bench (``tompson_valid.csv``)."""
+    text = files(__package__).joinpath("tompson_valid.csv").read_text("utf-8")
     rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
     images = tuple(row["image"] for row in rows)
     persons = tuple(int(row["person"]) for row in rows)

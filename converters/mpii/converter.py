@@ -17,10 +17,10 @@ from har_bench.errors import HarBenchError
 from har_bench.foreign.mat import variable_names
 from har_bench.schema import to_numpy
 
-from .mpii_hourglass import content, read_hourglass
-from .mpii_release import DETECTION_VARIABLES, read_detections, read_release
-from .mpii_sample import write_sample
-from .mpii_tables import POSES, Annotations, Origin, tables
+from .hourglass import content, read_hourglass
+from .release import DETECTION_VARIABLES, read_detections, read_release
+from .sample import write_sample
+from .tables import POSES, Annotations, Origin, tables
 
 if TYPE_CHECKING:
     from har_bench.store import Store

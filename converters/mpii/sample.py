@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.io
 
-from .mpii_release import HEAD_BOX, HEAD_ROTATION, PART_OCCLUSION, TORSO_ROTATION
-from .mpii_tables import tompson
+from .release import HEAD_BOX, HEAD_ROTATION, PART_OCCLUSION, TORSO_ROTATION
+from .tables import tompson
 
 FILE = Path("mpii_human_pose_v1_u12_2", "mpii_human_pose_v1_u12_1.mat")
 VALID_ROWS = 12

@@ -17,9 +17,9 @@ from har_bench.converter import Check, Converter, Reject, Shard, Tables
 from har_bench.errors import HarBenchError
 from har_bench.schema import CAMERAS, column, poses_schema, sequences_schema, table
 
-from . import h36m_metadata
-from .h36m_archives import JOINTS, LAYOUTS, Poses, Recording, read_cdf, recordings
-from .h36m_metadata import DEFECTS, FPS, Metadata, Take
+from . import metadata as h36m_metadata
+from .archives import JOINTS, LAYOUTS, Poses, Recording, read_cdf, recordings
+from .metadata import DEFECTS, FPS, Metadata, Take
 
 if TYPE_CHECKING:
     from har_bench.store import Store
@@ -146,7 +146,7 @@ class Human36M(Converter):
     @classmethod
     def sample(cls, out: Path, *, seed: int = 0) -> None:
         """Write a tiny official tree: three subjects, a walking person, the names and defects of the real one."""
-        from .h36m_sample import write_sample
+        from .sample import write_sample
 
         write_sample(out, seed)
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from har_bench.errors import HarBenchError
 from har_bench.foreign.npz import open_npz
 
-from .h36m_cdf import read_pose
+from .cdf import read_pose
 
 Poses = npt.NDArray[np.float64]
 

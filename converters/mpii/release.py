@@ -18,7 +18,7 @@ from har_bench.errors import HarBenchError
 from har_bench.foreign.mat import load_mat
 from har_bench.schema import vector
 
-from .mpii_tables import (
+from .tables import (
     ABSENT,
     EMPTY,
     NO_FIELD,

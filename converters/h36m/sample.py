@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from har_bench.samples import walking_person
 
-from . import h36m_metadata
-from .h36m_metadata import Take
+from . import metadata as h36m_metadata
+from .metadata import Take
 
 TAKES = {
     "S1": ("_ALL 1", "Directions 1", "TakingPhoto 1", "Walking 1", "WalkingDog"),

@@ -1,6 +1,6 @@
 """What Human3.6M's ``metadata.xml`` says: names of sequences, video lengths, image sizes, cameras, challenge split.
 
-The same facts are in the package (``data/h36m_metadata.json``), for archives that come without the file.
+The same facts are in the package (``metadata.json``), for archives that come without the file.
 """
 
 from __future__ import annotations
@@ -146,9 +146,7 @@ def rotation(angles: npt.ArrayLike) -> npt.NDArray[np.float64]:
 @cache
 def packaged() -> Metadata:
     """The package's own copy."""
-    return msgspec.json.decode(
-        files("har_bench.converters").joinpath("data/h36m_metadata.json").read_bytes(), type=Metadata
-    )
+    return msgspec.json.decode(files(__package__).joinpath("metadata.json").read_bytes(), type=Metadata)
 
 
 def read(path: Path) -> Metadata:

@@ -16,7 +16,7 @@ import numpy as np
 
 from har_bench.errors import HarBenchError
 
-from .mpii_tables import ABSENT, Annotations, RejectLog, is_file_name
+from .tables import ABSENT, Annotations, RejectLog, is_file_name
 
 MAX_BYTES = 1 << 30
 """The largest json, after decompression, that is opened; the published one has 25 MB."""

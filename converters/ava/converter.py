@@ -1,0 +1,252 @@
+"""AVA: 80 atomic actions of every person, once a second, in films (Gu et al., CVPR 2018); AVA-Kinetics; tracklets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from har_bench.converter import Check, Converter, Reject, Shard, Tables
+from har_bench.errors import HarBenchError
+from har_bench.schema import column, sequences_schema, to_numpy
+from har_bench.shards import relative
+
+from . import release as ava_release
+from . import tracklets as ava_tracklets
+from .release import Release
+from .tracklets import Name
+
+if TYPE_CHECKING:
+    from har_bench.store import Store
+
+CLIPS = sequences_schema(
+    [
+        column("origin", pa.string(), about="LART's name of the data set"),
+        column("video", pa.string()),
+        column("keyframe", pa.int32(), about="LART's number of the labelled frame, at 30 per second from second 900"),
+        column("tracks", pa.int32(), about="people in the clip"),
+    ]
+)
+VIDEOS = {
+    "v2.1/train": 235,
+    "v2.1/val": 64,
+    "v2.1/test": 131,
+    "v2.2/train": 235,
+    "v2.2/val": 64,
+    "v2.2/test": 131,
+    "v1.0/test": 38,
+}
+"""Videos of each split; Gu et al. and the official lists."""
+
+ROWS = {"v2.1/train": 837_318, "v1.0/test": 41_425}
+"""Lines of the annotation csv."""
+
+FRAMES = {"v1.0/test": 10_140}
+BOXES = {"v1.0/test": 18_824}
+TRACKLETS = {"ava-val": 97_148, "ava-train": 300_000, "kinetics-train": 1_213_908}
+"""Files of LART's archives."""
+
+_SHARD_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class _Clips:
+    """What reading some tracklets needs."""
+
+    raw: Path
+    files: tuple[tuple[Name, Path], ...]
+
+
+@dataclass(frozen=True)
+class AVA(Converter):
+    """Annotations of one release, or the tracklets of LART and the results of PHALP.
+
+    Attributes:
+        release: such as ``v2.1``, for a folder that holds several; the newest by default.
+    """
+
+    dataset: ClassVar[str] = "ava"
+    version: ClassVar[str] = "1"
+    summary: ClassVar[str] = "AVA v1.0 to v2.2 and AVA-Kinetics: boxes with actions; PHALP and LART tracklets"
+    raw: ClassVar[str] = (
+        "ava_{train,val,test}_v*.csv or kinetics_{train,val,test}_v*.csv with the lists beside them (action list, "
+        "included and excluded timestamps, videos, proposals); where there are none of these, LART tracklets "
+        "(DATASET_VIDEO_KEYFRAME_TRACK_LENGTH.pkl) or PHALP results (demo_VIDEO.pkl)"
+    )
+    citation: ClassVar[str] = (
+        "Gu et al. AVA: A Video Dataset of Spatio-temporally Localized Atomic Visual Actions. CVPR 2018; tracklets: "
+        "Rajasegaran et al. On the Benefits of 3D Pose and Tracking for Human Action Recognition. CVPR 2023"
+    )
+    licence: ClassVar[str] = (
+        "Annotations: CC BY 4.0 by Google; videos: their owners on YouTube; LART: no licence given."
+    )
+    notes: ClassVar[tuple[str, ...]] = (
+        "a segments row is one box with one action at a keyframe; a box is repeated for each of its actions",
+        "boxes are fractions of the image (bbox_normalised, as in the csv); bbox [px] is null, no file tells the sizes",
+        "start is the keyframe at 30 frames per second, from second 900 of AVA's films and second 0 of Kinetics' "
+        "clips, rounded to the nearest frame; stop is start + 1; timestamp is the csv's own",
+        "keyframes without a box and excluded keyframes are lists of the sequence (empty, excluded); excluded ones are "
+        "not removed from segments",
+        "poses of annotations are the proposed boxes, if there are any; poses of tracklets have a SMPL body instead of "
+        "keypoints",
+        "tracklets: each feature of apperance_dict and action_label_psudo is in the first row whose appearance_index "
+        "is its key",
+        "PHALP results are turned into tracklets as PHALP does it; masks, appearance and predicted frames at the ends "
+        "of a track are left out",
+    )
+
+    release: str = ""
+
+    def discover(self, raw: Path) -> Sequence[Shard]:
+        """One shard of all annotations, or tracklets in shards of some megabytes."""
+        raw = raw.absolute()
+        found = ava_release.find(raw, self.release)
+        if found is not None:
+            return [Shard(found.name or "kinetics", tuple(file.path for file in found.files), found)]
+        clips = list(_tracklets(raw))
+        if not clips:
+            raise HarBenchError(f"{raw} holds no AVA: expected {self.raw}")
+        return _shards(raw, clips)
+
+    def read(self, shard: Shard) -> Tables:
+        """The tables of the annotations, or of some clips."""
+        if isinstance(shard.payload, Release):
+            return ava_release.tables(shard.payload)
+        return _read_clips(shard.payload)
+
+    def check(self, store: Store) -> list[Check]:
+        """Videos, rows, frames and boxes of each split that is there, and which file is missing for the others."""
+        if "origin" in store.sequences.column_names:
+            return list(_check_tracklets(store.sequences))
+        return list(_check_annotations(store))
+
+    @classmethod
+    def sample(cls, out: Path, *, seed: int = 0) -> None:
+        """Write a tiny v2.2 with AVA-Kinetics and proposals, and in ``tracklets`` LART's and PHALP's files."""
+        from .sample import write_sample
+
+        write_sample(out, seed)
+
+
+def _tracklets(raw: Path) -> Iterator[tuple[Name, Path]]:
+    """The files that are tracklets by their names; a single file that is given may have any."""
+    if raw.is_file():
+        yield ava_tracklets.parse(raw) or Name(raw.stem, None), raw
+        return
+    for path in raw.rglob("*.pkl"):
+        name = ava_tracklets.parse(path)
+        if name:
+            yield name, path
+
+
+def _shards(raw: Path, clips: list[tuple[Name, Path]]) -> list[Shard]:
+    """Whole clips, in the order of their names, some megabytes together."""
+    clips.sort(key=lambda item: (item[0].clip, item[0].track or 0, item[1]))
+    shards: list[Shard] = []
+    group: list[tuple[Name, Path]] = []
+    size = 0
+    for _, files in groupby(clips, key=lambda item: item[0].clip):
+        if size >= _SHARD_BYTES:
+            shards.append(_shard(raw, group))
+            group, size = [], 0
+        for item in files:
+            group.append(item)
+            size += item[1].stat().st_size
+    return [*shards, _shard(raw, group)]
+
+
+def _shard(raw: Path, group: list[tuple[Name, Path]]) -> Shard:
+    return Shard(group[0][0].clip, tuple(path for _, path in group), _Clips(raw, tuple(group)))
+
+
+def _read_clips(clips: _Clips) -> Tables:
+    poses: list[pa.Table] = []
+    rejects: list[Reject] = []
+    known: set[tuple[str, int]] = set()
+    for name, path in clips.files:
+        try:
+            found = ava_tracklets.read_poses(path, name)
+            if not found.num_rows:
+                raise HarBenchError(f"{path} holds no track; remove it")
+            people = {(name.clip, person) for person in found["person"].unique().to_pylist()}
+            if people & known:
+                raise HarBenchError(f"{path} holds a track that another file of its clip holds; remove one of them")
+        except HarBenchError as error:
+            reason = str(error).replace(str(path), path.name)
+            rejects.append(Reject(relative(clips.raw, path), "the whole file", reason, "dropped"))
+        else:
+            known |= people
+            poses.append(found)
+    return Tables(
+        sequences=_sequences(poses),
+        poses=pa.concat_tables(poses) if poses else ava_tracklets.POSES.empty_table(),
+        rejects=rejects,
+    )
+
+
+def _sequences(poses: list[pa.Table]) -> pa.Table:
+    """A row for each clip; ``poses`` has a table per file, clip after clip."""
+    rows: list[dict[str, Any]] = []
+    for clip, tables in groupby(poses, key=lambda found: found["sequence"][0].as_py()):
+        merged = pa.concat_tables(tables)
+        origin, video, keyframe = Name(clip, None).origin
+        size = to_numpy(merged.filter(merged["has_detection"])["frame_size"], merged.schema.field("frame_size"))
+        height, width = size[0].tolist() if len(size) and (size == size[0]).all() else (None, None)
+        rows.append(
+            {
+                "sequence": clip,
+                "width": width,
+                "height": height,
+                "splits": [f"lart/{origin}"] if origin else [],
+                "origin": origin,
+                "video": video,
+                "keyframe": keyframe,
+                "tracks": len(merged["person"].unique()),
+            }
+        )
+    return pa.Table.from_pylist(rows, CLIPS)
+
+
+def _check_tracklets(sequences: pa.Table) -> Iterator[Check]:
+    counts = sequences.group_by("origin").aggregate([("tracks", "sum")]).to_pylist()
+    found = {row["origin"]: row["tracks_sum"] for row in counts}
+    for origin, expected in TRACKLETS.items():
+        if origin in found:
+            yield Check(f"{origin}: tracklets (LART's archives)", expected, found[origin])
+
+
+def _check_annotations(store: Store) -> Iterator[Check]:
+    videos = store.manifest.splits
+    columns = ["split", "sequence", "timestamp", "bbox_normalised"]
+    segments = store.table("segments", columns) if store.parts("segments") else None
+    releases = {split.split("/")[0] for split in videos}
+    for split, expected in VIDEOS.items():
+        release, part = split.split("/")
+        if release not in releases:
+            continue
+        missing = "" if split in videos else f"; ava_{part}_{release}.{'txt' if part == 'test' else 'csv'} is missing"
+        yield Check(f"{split}: videos (Gu et al.{missing})", expected, videos.get(split, 0))
+        if segments is None or not any(split in counts for counts in (ROWS, FRAMES, BOXES)):
+            continue
+        rows = segments.filter(pc.equal(segments["split"], split))
+        for counts, what, keys in (
+            (ROWS, "rows", None),
+            (FRAMES, "keyframes with a box", ["sequence", "timestamp"]),
+            (BOXES, "boxes", columns[1:]),
+        ):
+            if split in counts:
+                yield Check(f"{split}: {what}", counts[split], _different(rows, keys) if keys else rows.num_rows)
+
+
+def _different(rows: pa.Table, keys: list[str]) -> int:
+    """How many different values the columns have together."""
+    flat = {key: rows[key] for key in keys if key != "bbox_normalised"}
+    if "bbox_normalised" in keys:
+        box = to_numpy(rows["bbox_normalised"], rows.schema.field("bbox_normalised"))
+        flat |= {f"box {side}": box[:, side] for side in range(4)}
+    return int(pa.table(flat).group_by(list(flat)).aggregate([]).num_rows)

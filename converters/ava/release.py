@@ -1,0 +1,280 @@
+"""One release of AVA's annotations, with the Kinetics ones that came with it: its files, and their tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain, pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from har_bench.converter import Reject, Tables
+from har_bench.errors import HarBenchError
+from har_bench.schema import SEGMENTS as HUB_SEGMENTS
+from har_bench.schema import column, sequences_schema, table
+from har_bench.shards import relative
+
+from . import labels as ava_labels
+from .annotations import Annotations, content, read_annotations
+from .proposals import read_proposals
+
+FPS = 30.0
+"""The rate at which the field numbers AVA's frames; the videos' own rates differ."""
+
+BEGINNING = {"ava": 900.0, "kinetics": 0.0}
+"""The second of the video that is frame 0: AVA annotates the minutes 15 to 30 of a film."""
+
+SEGMENTS = pa.schema(
+    [
+        *HUB_SEGMENTS,
+        column("split", pa.string(), about="release/split of the csv"),
+        column("timestamp", pa.float64(), "s", about="of the keyframe in the video, as in the csv"),
+        column("bbox_normalised", pa.float64(), shape=(4,), about="x1, y1, x2, y2 as fractions of the image"),
+        column("action", pa.int32(), about="number of the label in the action list"),
+        column("evaluated", pa.bool_(), about="whether the label is one of those that are scored"),
+    ]
+)
+SEQUENCES = sequences_schema(
+    [
+        column("keyframes", pa.list_(pa.float64()), "s", about="the release's list of annotated seconds"),
+        column("excluded", pa.list_(pa.float64()), "s", about="keyframes that are not scored"),
+        column("empty", pa.list_(pa.float64()), "s", about="annotated keyframes without a box"),
+    ]
+)
+
+_FILES = {
+    kind: re.compile(pattern)
+    for kind, pattern in {
+        "annotations": r"(?P<of>ava|kinetics)_(?P<split>train|val|test)_(?P<release>v\d+\.\d+)\.csv(\.gz)?",
+        "excluded": r"ava_(?P<split>train|val|test)_excluded_timestamps_(?P<release>v\d+\.\d+)\.csv",
+        "included": r"ava_included_timestamps_(?P<release>v\d+\.\d+)\.txt",
+        "videos": r"ava_(?P<split>train|val|test)_(?P<release>v\d+\.\d+)\.txt",
+        "actions": r"ava_action_list_(?P<release>v\d+\.\d+)\.pbtxt",
+        "evaluated": r"ava_action_list_(?P<release>v\d+\.\d+)_for_activitynet_\d{4}\.pbtxt",
+        "media": r"ava_file_names_\w+_v\d+\.\d+\.txt",
+        "proposals": r".*proposals?(\W.*|_.*)?\.pkl",
+    }.items()
+}
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the download, told by its name."""
+
+    kind: str
+    path: Path
+    of: str = "ava"
+    split: str = ""
+    release: str = ""
+
+    @property
+    def full_split(self) -> str:
+        """Such as ``v2.2/train`` and ``kinetics-v1.0/val``."""
+        return f"{'' if self.of == 'ava' else f'{self.of}-'}{self.release}/{self.split}"
+
+
+@dataclass(frozen=True)
+class Release:
+    """The files of one release, and those that belong to every release."""
+
+    raw: Path
+    name: str
+    files: tuple[File, ...]
+
+    def of(self, kind: str) -> Iterator[File]:
+        """The files of one kind."""
+        return (file for file in self.files if file.kind == kind)
+
+    def source(self, file: File) -> str:
+        """What rejects call a file."""
+        return relative(self.raw, file.path)
+
+
+def find(raw: Path, wanted: str = "") -> Release | None:
+    """The release in a folder, or the newest of several; None where there is no file of AVA's annotations.
+
+    Args:
+        raw: the folder of the download; its files lie in it, or in folders directly below.
+        wanted: a release, such as ``v2.1``.
+
+    Raises:
+        HarBenchError: ``wanted`` is not there, or a file is there twice.
+    """
+    files = sorted(_files(raw), key=lambda file: file.path.name)
+    for one, other in pairwise(files):
+        if one.path.name.removesuffix(".gz") == other.path.name.removesuffix(".gz"):
+            raise HarBenchError(f"{one.path} and {other.path} are the same file of AVA; remove one of them")
+    annotated = [file for file in files if file.kind == "annotations"]
+    listed = [file for file in files if file.kind in ("videos", "included", "excluded")]
+    if not annotated and not listed:
+        return None
+    names = {file.release for file in annotated if file.of == "ava"} or {file.release for file in listed}
+    if wanted and wanted not in names:
+        raise HarBenchError(f"{raw} holds no AVA {wanted}; it holds {', '.join(sorted(names)) or 'Kinetics alone'}")
+    name = wanted or max(names, key=lambda release: [int(part) for part in release[1:].split(".")], default="")
+    kept = (file for file in files if file.of != "ava" or file.release in ("", name))
+    return Release(raw, name, tuple(kept))
+
+
+def _files(raw: Path) -> Iterator[File]:
+    for path in chain(raw.glob("*"), raw.glob("*/*")) if raw.is_dir() else (raw,):
+        for kind, pattern in _FILES.items():
+            matched = pattern.fullmatch(path.name)
+            if matched and path.is_file():
+                yield File(kind, path, **matched.groupdict())
+                break
+
+
+@dataclass
+class _Video:
+    """What the files say of one video."""
+
+    splits: set[str] = field(default_factory=set)
+    media: str | None = None
+    film: bool = False
+    excluded: list[float] = field(default_factory=list)
+    empty: list[float] = field(default_factory=list)
+
+
+class _Videos(dict[str, _Video]):
+    def __missing__(self, name: str) -> _Video:
+        self[name] = video = _Video()
+        return video
+
+
+def tables(release: Release) -> Tables:
+    """Everything the files of a release hold.
+
+    Raises:
+        HarBenchError: a file that is not what its name says.
+    """
+    rejects: list[Reject] = []
+    videos = _Videos()
+    names, evaluated = _actions(release)
+    segments = []
+    for file in release.of("annotations"):
+        found = read_annotations(file.path, release.source(file), names)
+        rejects += found.rejects
+        for video, timestamp in found.empty:
+            videos[video].empty.append(timestamp)
+        for video in {*found.video.unique().to_pylist(), *(video for video, _ in found.empty)}:
+            videos[video].splits.add(file.full_split)
+            videos[video].film |= file.of == "ava"
+        segments.append(_segments(found, file, release.source(file), names, evaluated, rejects))
+    poses: list[pa.Table] = []
+    seen: set[tuple[str, float]] = set()
+    for file in release.of("proposals"):
+        proposals, odd = read_proposals(file.path, release.source(file), BEGINNING["ava"], FPS, seen)
+        poses.append(proposals)
+        rejects += odd
+        for video in proposals["sequence"].unique().to_pylist():
+            videos[video].film = True
+    _lists(release, videos, rejects)
+    return Tables(
+        sequences=_sequences(videos, _included(release), excluding=any(release.of("excluded"))),
+        segments=pa.concat_tables(segments) if segments else None,
+        poses=pa.concat_tables(poses) if poses else None,
+        rejects=rejects,
+    )
+
+
+def _actions(release: Release) -> tuple[dict[int, str], frozenset[int]]:
+    """Names by id, and the ids that are scored."""
+    listed = next(release.of("actions"), None)
+    actions = ava_labels.read_actions(listed.path) if listed else ava_labels.packaged()
+    scored = next(release.of("evaluated"), None)
+    ids = (action.id for action in ava_labels.read_actions(scored.path)) if scored else ava_labels.packaged_evaluated()
+    return {action.id: action.name for action in actions}, frozenset(ids)
+
+
+def _segments(
+    found: Annotations,
+    file: File,
+    source: str,
+    names: dict[int, str],
+    evaluated: frozenset[int],
+    rejects: list[Reject],
+) -> pa.Table:
+    frame = np.rint((found.timestamp - BEGINNING[file.of]) * FPS).astype(np.int32)
+    ids = np.array(sorted(names), np.int32)
+    of_action = np.searchsorted(ids, found.action)
+    segments = table(
+        {
+            "sequence": found.video,
+            "person": found.person,
+            "start": frame,
+            "stop": frame + 1,
+            "label": pa.array([names[id_] for id_ in ids.tolist()], pa.string()).take(pa.array(of_action)),
+            "split": pa.repeat(file.full_split, len(frame)),
+            "timestamp": found.timestamp,
+            "bbox_normalised": found.box,
+            "action": found.action,
+            "evaluated": np.isin(found.action, sorted(evaluated)),
+        },
+        SEGMENTS,
+    )
+    early: npt.NDArray[np.bool_] = frame < 0
+    if early.any():
+        for row in segments.filter(pa.array(early)).select(["sequence", "timestamp"]).to_pylist():
+            reason = f"before second {BEGINNING[file.of]:g}, where AVA's annotated part begins"
+            rejects.append(Reject(source, f"{row['sequence']} at {row['timestamp']:g} s", reason, "dropped"))
+        segments = segments.filter(pa.array(~early))
+    return segments
+
+
+def _lists(release: Release, videos: _Videos, rejects: list[Reject]) -> None:
+    """What the lists of videos, files and excluded keyframes say."""
+    for file in release.of("excluded"):
+        found = read_annotations(file.path, release.source(file), ())
+        rejects += found.rejects
+        for video, timestamp in found.empty:
+            videos[video].excluded.append(timestamp)
+            videos[video].film = True
+    for file in release.of("videos"):
+        for video in _lines(file.path):
+            videos[video].splits.add(file.full_split)
+            videos[video].film = True
+    for file in release.of("media"):
+        for name in _lines(file.path):
+            if Path(name).stem in videos:  # the one official list is of v2.1, and names more than v1.0 has
+                videos[Path(name).stem].media = name
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = [line.strip() for line in content(path).decode("ascii").splitlines()]
+    except UnicodeDecodeError as error:
+        raise HarBenchError(f"{path} is not a list of names ({error}); download it again") from error
+    return [line for line in lines if line]
+
+
+def _included(release: Release) -> list[float] | None:
+    file = next(release.of("included"), None)
+    if file is None:
+        return None
+    lines = _lines(file.path)
+    for number, line in enumerate(lines, 1):
+        if not line.isdigit() or len(line) > 7:
+            raise HarBenchError(f"{file.path}, entry {number}: {line[:20]!r} is not a second; download it again")
+    return [float(line) for line in lines]
+
+
+def _sequences(videos: _Videos, included: list[float] | None, *, excluding: bool) -> pa.Table:
+    names = sorted(videos)
+    found = [videos[name] for name in names]
+    return table(
+        {
+            "sequence": names,
+            "media": [video.media for video in found],
+            "fps": np.full(len(names), FPS),
+            "splits": [sorted(video.splits) for video in found],
+            "keyframes": [included if video.film else None for video in found],
+            "excluded": [sorted(video.excluded) if video.film and excluding else None for video in found],
+            "empty": [sorted(video.empty) for video in found],
+        },
+        SEQUENCES,
+    )

@@ -1,0 +1,226 @@
+"""Tracks of people as PHALP and LART keep them: joblib pickles with a SMPL body, boxes, labels and features per frame.
+
+A *tracklet* file is one person in one clip, ``DATASET_VIDEO_KEYFRAME_TRACK_LENGTH.pkl`` in LART's data and
+``VIDEO_TRACK_LENGTH.pkl`` in its demo's; a *results* file, ``demo_VIDEO.pkl``, is what PHALP says of a whole video.
+Tracklets become rows of ``poses`` without loss; a results file is first turned into tracklets as PHALP does it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from har_bench.errors import HarBenchError
+from har_bench.foreign import joblib
+from har_bench.schema import column, table, vector
+
+Array = npt.NDArray[Any]
+ACTIONS = 80
+
+POSES = pa.schema(
+    [
+        column("sequence", pa.string(), nullable=False),
+        column("frame", pa.int32(), about="fid, 0-based", nullable=False),
+        column("person", pa.int64(), about="the track's number in its clip", nullable=False),
+        column("bbox", pa.float64(), "px", shape=(4,), about="x, y, w, h; null where the tracklet has zeros"),
+        column("confidence", pa.float64(), about="frame_conf, of the detector"),
+        column("frame_name", pa.string()),
+        column("frame_size", pa.int32(), "px", shape=(2,), about="height, width; 0 where nothing was detected"),
+        column("has_detection", pa.bool_(), about="else the frame only bridges a gap and its values are zeros"),
+        column("has_gt", pa.uint8(), about="2 action_label_gt is true, 1 there is a pseudo label, 0 none"),
+        column("pose_shape", pa.float64(), shape=(229,), about="SMPL: 24 rotations 3x3, 10 betas; camera x, y, z/200"),
+        column("joints_3d", pa.float64(), "m", shape=(45, 3), about="3d_joints: 25 of OpenPose, 19 others, a zero row"),
+        column("camera", pa.float64(), shape=(3,), about="x, y, z/200"),
+        column("camera_bbox", pa.float64(), shape=(3,)),
+        column("action_label_gt", pa.uint8(), shape=(ACTIONS,), about="index is the action's number - 1"),
+        column("appearance_index", pa.int64(), about="apperance_index: the key of this frame's feature; null: none"),
+        column("appearance", pa.list_(pa.float64()), about="apperance_dict, in the first row that has the key"),
+        column("action_label_pseudo", pa.float64(), shape=(ACTIONS,), about="action_label_psudo, in the same row"),
+    ]
+)
+
+_TRACKLET = re.compile(r"(?P<clip>.+)_(?P<track>\d{1,9})_\d{1,9}")
+_CLIP = re.compile(r"(?P<dataset>[A-Za-z]+-[a-z]+)_(?P<video>.{11})_(?P<keyframe>\d{6})")
+_RESULTS = "demo_"
+_MAX_BYTES = 4 << 30
+
+
+@dataclass(frozen=True)
+class Name:
+    """What a file's name says.
+
+    Attributes:
+        clip: the sequence: all tracklets of one clip share it.
+        track: the person; None for a results file, which has all of them.
+    """
+
+    clip: str
+    track: int | None
+
+    @property
+    def origin(self) -> tuple[str | None, str | None, int | None]:
+        """LART's data set, video and key frame; None in the files of a demo."""
+        matched = _CLIP.fullmatch(self.clip)
+        return (matched["dataset"], matched["video"], int(matched["keyframe"])) if matched else (None, None, None)
+
+
+def parse(path: Path) -> Name | None:
+    """The name of a tracklet or of a results file; None for any other file."""
+    matched = _TRACKLET.fullmatch(path.stem)
+    if path.stem.startswith(_RESULTS):
+        return Name(path.stem, None)
+    return Name(matched["clip"], int(matched["track"])) if matched else None
+
+
+def read_poses(path: Path, name: Name) -> pa.Table:
+    """The rows of a tracklet, or of all tracks of a results file.
+
+    Raises:
+        HarBenchError: the file holds something else, or more than data.
+    """
+    found = joblib.load(path.read_bytes(), limit=_MAX_BYTES, name=str(path))
+    if not isinstance(found, dict):
+        raise HarBenchError(f"{path} holds a {type(found).__name__} and not a tracklet; remove it")
+    try:
+        tracks = {name.track: found} if name.track is not None else from_phalp(found)
+        return pa.concat_tables(
+            [_rows(name.clip, track, tracklet) for track, tracklet in tracks.items()] or [POSES.empty_table()]
+        )
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise HarBenchError(f"{path} is not a whole tracklet ({type(error).__name__}: {error}); remove it") from error
+
+
+def _rows(clip: str, track: int | None, tracklet: Mapping[str, Any]) -> pa.Table:
+    frame = _whole(_per_frame(tracklet, "fid", len(tracklet["frame_name"])), np.int32)
+    if (np.diff(frame) <= 0).any() or (frame[:1] < 0).any():
+        raise ValueError("fid must be 0 or more and increase")
+
+    def numbers(name: str, *shape: int) -> npt.NDArray[np.float64]:
+        return np.asarray(_per_frame(tracklet, name, len(frame), *shape), np.float64)
+
+    def optional(name: str, kind: type, *shape: int) -> Array | None:
+        return _whole(_per_frame(tracklet, name, len(frame), *shape), kind) if name in tracklet else None
+
+    box = numbers("frame_bbox", 4)
+    index = optional("apperance_index", np.int64)
+    first = {} if index is None else _first_rows(index)
+    return table(
+        {
+            "sequence": pa.repeat(clip, len(frame)),
+            "frame": frame,
+            "person": np.full(len(frame), track, np.int64),
+            "bbox": vector(box, mask=(box == 0).all(axis=1)),
+            "confidence": numbers("frame_conf"),
+            "frame_name": [str(text) for text in tracklet["frame_name"]],
+            "frame_size": _whole(_per_frame(tracklet, "frame_size", len(frame), 2), np.int32),
+            "has_detection": _whole(_per_frame(tracklet, "has_detection", len(frame)), np.bool_),
+            "has_gt": optional("has_gt", np.uint8),
+            "pose_shape": numbers("pose_shape", 229),
+            "joints_3d": numbers("3d_joints", 45, 3),
+            "camera": numbers("camera", 3),
+            "camera_bbox": numbers("camera_bbox", 3),
+            "action_label_gt": optional("action_label_gt", np.uint8, ACTIONS),
+            "appearance_index": None if index is None else pa.array(index, mask=index == -1),
+            "appearance": _keyed(tracklet, "apperance_dict", first, len(frame), POSES.field("appearance").type),
+            "action_label_pseudo": _keyed(
+                tracklet, "action_label_psudo", first, len(frame), POSES.field("action_label_pseudo").type
+            ),
+        },
+        POSES,
+    )
+
+
+def _per_frame(tracklet: Mapping[str, Any], name: str, frames: int, *shape: int) -> Array:
+    """A value of every frame, whether the file has (T, 1, ...) or a list of T; (T, ...)."""
+    values = np.asarray(tracklet[name])
+    if values.dtype.kind not in "fiub" or values.shape not in ((frames, *shape), (frames, 1, *(shape or (1,)))):
+        raise ValueError(f"{name} is {values.dtype} {values.shape} where {frames} frames of {shape or 1} are expected")
+    return values.reshape(frames, *shape)
+
+
+def _whole(values: Array, kind: type) -> Array:
+    """The same numbers as integers, which must hold them all."""
+    with np.errstate(invalid="ignore"):
+        integers: Array = values.astype(kind)
+    if not np.array_equal(integers, values):
+        raise ValueError(f"numbers that are no {np.dtype(kind)}")
+    return integers
+
+
+def _first_rows(index: Array) -> dict[int, int]:
+    """The first row of each key."""
+    keys, rows = np.unique(index, return_index=True)
+    return {key: row for key, row in zip(keys.tolist(), rows.tolist(), strict=True) if key != -1}
+
+
+def _keyed(tracklet: Mapping[str, Any], name: str, first: dict[int, int], frames: int, kind: pa.DataType) -> pa.Array:
+    """The values of a dictionary, each in the first row that has its key."""
+    rows: list[Array | None] = [None] * frames
+    for key, value in tracklet.get(name, {}).items():
+        numbers = np.asarray(value)
+        if key not in first or numbers.dtype.kind not in "fiu" or numbers.shape != (1, numbers.size):
+            raise ValueError(f"{name} has a key {key!r} that no frame has, or that is not one row of numbers")
+        rows[first[key]] = numbers[0].astype(np.float64)
+    return pa.array(rows, kind)
+
+
+def from_phalp(results: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+    """The tracks of a PHALP results file, in the form of tracklets and with PHALP's own rules.
+
+    A track goes from the first to the last frame in which it was seen (``tracked_time`` 0); in the frames between
+    where it was only predicted everything is zero. The camera's z is divided by 200.
+
+    Args:
+        results: ``{frame: {"time", "tid", "tracked_time", "smpl", "camera", ...}}`` with parallel lists.
+
+    Returns:
+        By track: ``fid``, ``has_detection`` (T, 1, 1), ``pose_shape`` (T, 1, 229), ``3d_joints`` (T, 1, 45, 3),
+        ``camera``, ``camera_bbox`` (T, 1, 3), and lists of T: ``frame_name``, ``frame_size`` [height, width],
+        ``frame_bbox`` [x, y, w, h], ``frame_conf``.
+
+    Raises:
+        LookupError, TypeError, ValueError: the results are not PHALP's.
+    """
+    seen: dict[int, list[tuple[str, Mapping[str, Any], int]]] = {}
+    for frame, entry in results.items():
+        for place, track in enumerate(entry["tid"]):
+            seen.setdefault(int(track), []).append((str(frame), entry, place))
+    return {track: _tracklet(places) for track, places in sorted(seen.items()) if any(map(_detected, places))}
+
+
+def _detected(place: tuple[str, Mapping[str, Any], int]) -> bool:
+    _, entry, position = place
+    return bool(entry["tracked_time"][position] == 0)
+
+
+def _tracklet(places: list[tuple[str, Mapping[str, Any], int]]) -> dict[str, Any]:
+    detected = np.array([_detected(place) for place in places])
+    present = np.flatnonzero(detected)
+    places, detected = places[present[0] : present[-1] + 1], detected[present[0] : present[-1] + 1]
+    fields = {"3d_joints": (45, 3), "camera": (3,), "camera_bbox": (3,), "size": (2,), "bbox": (4,), "conf": ()}
+    values = {name: np.zeros((len(places), *shape)) for name, shape in fields.items()}
+    body = np.zeros((len(places), 226))
+    for row, (_, entry, position) in enumerate(places):
+        if detected[row]:
+            for name, array in values.items():
+                array[row] = entry[name][position]
+            smpl = entry["smpl"][position]
+            parts = [np.asarray(smpl[part]).reshape(-1) for part in ("global_orient", "body_pose", "betas")]
+            body[row] = np.concatenate(parts)
+    # the z of PHALP's float32 cameras is divided in float32
+    values["camera"][:, 2] = values["camera"][:, 2].astype(np.float32) / np.float32(200)
+    return {
+        "fid": np.array([entry["time"] for _, entry, _ in places], np.float64).reshape(-1, 1, 1),
+        "has_detection": detected.astype(np.float64).reshape(-1, 1, 1),
+        "pose_shape": np.concatenate([body, values["camera"]], axis=1)[:, None],
+        **{name: values[name][:, None] for name in ("3d_joints", "camera", "camera_bbox")},
+        "frame_name": [frame for frame, _, _ in places],
+        **{f"frame_{name}": list(values[name]) for name in ("size", "bbox", "conf")},
+    }

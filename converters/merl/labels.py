@@ -1,0 +1,123 @@
+"""MERL Shopping's official files: ``tlabs`` in a label file, and the list of frames beside the released results."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from har_bench.converter import Reject
+from har_bench.errors import HarBenchError
+from har_bench.foreign.mat import load_mat
+
+Ints = npt.NDArray[np.int64]
+
+CLASSES = ("ReachToShelf", "RetractFromShelf", "HandInShelf", "InspectProduct", "InspectShelf")
+"""The classes of ``tlabs{1}`` to ``tlabs{5}``, as the names of extracted clips spell them."""
+
+BACKGROUND = 5
+"""Stands in the list of frames for none of the classes, which are 0 to 4 there."""
+
+_LAST = 1 << 24  # frames; the videos have about 3,600
+_LINE = re.compile(rb"([0-9]{1,3}_[0-9]{1,3})_crop/thumb-([0-9]{1,6})_2\.jpg ([0-5])")
+
+
+class Instances(NamedTuple):
+    """The labelled intervals of a video, in the order of the file; N of them.
+
+    Attributes:
+        class_id: (N,) 1 to 5.
+        row: (N,) 1-based row in the class's cell.
+        start: (N,) 0-based first frame.
+        stop: (N,) 0-based frame after the last one.
+    """
+
+    class_id: Ints
+    row: Ints
+    start: Ints
+    stop: Ints
+
+
+class Scored(NamedTuple):
+    """A video's rows in the list of frames at 15 fps.
+
+    Attributes:
+        row: 1-based number of the first one.
+        thumb: number in its name; thumb t shows the 0-based frames 2t - 2 and 2t - 1 of the video.
+        labels: (N,) classes 0 to 4, or :data:`BACKGROUND`.
+    """
+
+    row: int
+    thumb: int
+    labels: npt.NDArray[np.uint8]
+
+
+def read_instances(path: Path, source: str, rejects: list[Reject]) -> Instances | None:
+    """Read ``tlabs``: a cell per class, of [first, last] frames, 1-based and inclusive, in no order.
+
+    Args:
+        path: the label file.
+        source: its path under the raw root.
+        rejects: gets what is wrong with the file.
+
+    Returns:
+        The intervals; None where the file is unusable, and dropped.
+    """
+    try:
+        cells = _cells(load_mat(path))
+    except HarBenchError as error:
+        rejects.append(Reject(source, path.stem, str(error).replace(str(path), path.name), "dropped"))
+        return None
+    class_ids = np.repeat(np.arange(1, len(CLASSES) + 1), [len(cell) for cell in cells])
+    rows = np.concatenate([np.arange(1, len(cell) + 1) for cell in cells])
+    frames = np.concatenate(cells)
+    first, last = frames.T
+    usable = (first >= 1) & (first <= last) & (last < _LAST) & (frames % 1 == 0).all(axis=1)
+    for index in np.flatnonzero(~usable):
+        reason = f"[{first[index]:g}, {last[index]:g}] is no interval of frames"
+        rejects.append(Reject(source, f"tlabs{{{class_ids[index]}}}({rows[index]}, :)", reason, "dropped"))
+    start, stop = frames[usable].astype(np.int64).T - [[1], [0]]
+    return Instances(class_ids[usable], rows[usable], start, stop)
+
+
+def _cells(variables: dict[str, Any]) -> list[npt.NDArray[np.float64]]:
+    """(K, 2) numbers per class; a class without instances is a 0 x 0 array of another type in the real files."""
+    found = variables.get("tlabs")
+    if not isinstance(found, np.ndarray) or found.dtype != object or found.size != len(CLASSES):
+        raise HarBenchError(f"tlabs is not a cell array of {len(CLASSES)} classes")
+    cells = []
+    for number, cell in enumerate(found.ravel().tolist(), start=1):
+        numbers = isinstance(cell, np.ndarray) and cell.dtype.kind in "iuf"
+        if not numbers or (cell.size and cell.shape[1:] != (2,)):
+            raise HarBenchError(f"tlabs{{{number}}} is not a table of first and last frames")
+        cells.append(cell.reshape(-1, 2).astype(np.float64))
+    return cells
+
+
+def read_scored(path: Path, source: str, rejects: list[Reject]) -> dict[str, Scored]:
+    """Read ``Results/frame_names.txt``: which rows of the released results belong to which video.
+
+    Args:
+        path: the list.
+        source: its path under the raw root.
+        rejects: gets what is wrong with it; a video whose rows are not one run of consecutive frames is left out.
+    """
+    found: dict[str, list[tuple[int, int, int]]] = {}
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        match = _LINE.fullmatch(line.strip())
+        if match:
+            found.setdefault(match[1].decode(), []).append((number, int(match[2]), int(match[3])))
+        else:
+            rejects.append(Reject(source, f"line {number}", "it is not a frame and its class", "dropped"))
+    scored = {}
+    for video, lines in found.items():
+        rows, thumbs, labels = np.array(lines).T
+        if (np.diff(rows) == 1).all() and (np.diff(thumbs) == 1).all():
+            scored[video] = Scored(int(rows[0]), int(thumbs[0]), labels.astype(np.uint8))
+        else:
+            reason = f"the frames of {video} do not follow one another; the video is stored without them"
+            rejects.append(Reject(source, f"line {rows[0]}", reason, "dropped"))
+    return scored

@@ -1,0 +1,248 @@
+"""Penn Action: 2,326 clips of 15 actions, 13 joints in every frame (Zhang, Zhu, Derpanis, ICCV 2013)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from har_bench.converter import Check, Converter, Reject, Shard, Tables
+from har_bench.errors import HarBenchError
+from har_bench.schema import column, poses_schema, sequences_schema, table, to_numpy, vector
+
+from .labels import JOINTS, README_NAMES, Label, read_label
+
+if TYPE_CHECKING:
+    from har_bench.store import Store
+
+DEFECTS = {
+    "box-missing": "bbox has fewer rows than there are frames; bbox and box are null in the last ones",
+    "box-degenerate": "boxes without width or height; bbox is null there, box has their numbers",
+    "box-outside": "boxes that reach out of the picture, at most 0.34 px in the real files (a trace of rescaling)",
+    "joint-never-visible": "joints that are visible in no frame",
+    "no-joints": "frames without any visible joint",
+    "joint-outside-box": "visible joints more than 1 px outside the box",
+    "joint-outside-picture": "visible joints outside the picture (jump_rope clips labelled at another scale)",
+}
+"""What may be wrong with a sequence, as the labels themselves show."""
+
+SEQUENCES = sequences_schema(
+    [
+        column("readme_action", pa.string(), about="the action as the README spells it"),
+        column("pose", pa.string(), about="coarse viewpoint: front, back, left or right"),
+        column("defects", pa.list_(pa.string()), about="; ".join(f"{code}: {text}" for code, text in DEFECTS.items())),
+    ]
+)
+POSES = poses_schema(
+    JOINTS,
+    points=pa.float64(),
+    extras=[
+        column(
+            "box",
+            pa.float64(),
+            "px",
+            shape=(4,),
+            about="x1, y1, x2, y2: the label's numbers minus 1; PCK is measured in max(x2 - x1, y2 - y1)",
+        )
+    ],
+)
+
+PUBLISHED = {
+    "sequences": 2326,
+    "sequences in standard/train": 1258,
+    "sequences in standard/test": 1068,
+    "frames": 163_841,
+    "frames in standard/train": 87_543,
+    "frames in standard/test": 76_298,
+    "visible joints": 1_660_432,
+    "sequences of baseball_pitch": 167,
+    "sequences of baseball_swing": 173,
+    "sequences of bench_press": 140,
+    "sequences of bowl": 220,
+    "sequences of clean_and_jerk": 88,
+    "sequences of golf_swing": 166,
+    "sequences of jump_rope": 82,
+    "sequences of jumping_jacks": 112,
+    "sequences of pullup": 199,
+    "sequences of pushup": 211,
+    "sequences of situp": 100,
+    "sequences of squat": 231,
+    "sequences of strum_guitar": 94,
+    "sequences of tennis_forehand": 157,
+    "sequences of tennis_serve": 186,
+}
+"""The README's number of sequences, the split of ICCV 2013, and counts of the 2,326 official files."""
+
+_NAME = re.compile(r"\d{4}\.mat")
+_NAMED = 20  # how many missing files a message lists
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The files of a shard, and where they are: the raw root, and the folder that holds ``labels`` and ``frames``."""
+
+    raw: Path
+    home: Path
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class PennAction(Converter):
+    """The official label files: joints, boxes, action, viewpoint and split of every clip."""
+
+    dataset: ClassVar[str] = "penn_action"
+    version: ClassVar[str] = "1"
+    summary: ClassVar[str] = "Penn Action: 2,326 clips of 15 actions with 13 joints and a box per frame"
+    raw: ClassVar[str] = "labels/0001.mat to labels/2326.mat, as Penn_Action.tar.gz has them (frames/ is not read)"
+    skeletons: ClassVar[tuple[str, ...]] = ("penn13",)
+    citation: ClassVar[str] = (
+        "Zhang, Zhu, Derpanis. From Actemes to Action: A Strongly-supervised Representation for Detailed Action "
+        "Understanding. ICCV 2013"
+    )
+    licence: ClassVar[str] = "No terms in the download; cite the ICCV 2013 paper."
+    notes: ClassVar[tuple[str, ...]] = (
+        "Pixels are shifted from 1-based to 0-based: joints and boxes are the raw numbers minus 1 (no digit is lost).",
+        "An invisible joint has no coordinates: the raw file holds a placeholder there, mostly the rescaled (1, 1).",
+        "A joint is visible (2) or absent (0); the dataset does not tell hidden joints from joints out of the picture.",
+        "action is spelled as in the label files, readme_action as in the README; both spellings are read.",
+        "bbox is x1, y1, x2 - x1, y2 - y1; width and height are those of `dimensions`, not read from the frames.",
+        *(f"defect {code}: {text}; the sequences are kept" for code, text in DEFECTS.items()),
+    )
+
+    def discover(self, raw: Path) -> Sequence[Shard]:
+        """One shard per hundred numbers: 0000 to 0099, 0100 to 0199 and so on."""
+        raw = raw.absolute()
+        home = next((home for home in (raw, raw / "Penn_Action") if _labels(home)), None)
+        if home is None:
+            raise HarBenchError(f"{raw} is not Penn Action; expected there {self.raw}")
+        shards = []
+        # label files have 3 kB each: a hundred make a shard of a few MB
+        for hundred, group in groupby(_labels(home), lambda path: path.stem[:2]):
+            paths = tuple(group)
+            shards.append(Shard(f"{hundred}00-{hundred}99", paths, _Job(raw, home, paths)))
+        return shards
+
+    def read(self, shard: Shard) -> Tables:
+        """Every label file of the shard; an unusable one is a reject."""
+        job: _Job = shard.payload
+        rejects: list[Reject] = []
+        read = (read_label(path, path.relative_to(job.raw).as_posix(), rejects) for path in job.paths)
+        labels = [label for label in read if label is not None]
+        frames = (job.home / "frames").relative_to(job.raw).as_posix()
+        return Tables(sequences=_sequences(labels, frames), poses=_poses(labels) if labels else None, rejects=rejects)
+
+    def check(self, store: Store) -> list[Check]:
+        """The published counts; the first one names the label files that are missing."""
+        sequences = store.table("sequences")
+        present = set(sequences["sequence"].to_pylist())
+        missing = [name for name in (f"{number:04d}" for number in range(1, 2327)) if name not in present]
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        note = f" (missing: {', '.join(missing[:_NAMED])}{more})" if missing else ""
+        found = _counts(sequences, store.poses(columns=["visibility"]))
+        return [
+            Check(what + (note if what == "sequences" else ""), expected, found.get(what, 0))
+            for what, expected in PUBLISHED.items()
+        ]
+
+    @classmethod
+    def sample(cls, out: Path, *, seed: int = 0) -> None:
+        """Write a dozen label files with a walking person and every quirk of the real ones."""
+        from .sample import write_sample
+
+        write_sample(out, seed)
+
+
+def _labels(home: Path) -> list[Path]:
+    """The label files under the folder that holds ``labels``, in the order of their names."""
+    return sorted(path for path in home.glob("labels/*.mat") if _NAME.fullmatch(path.name))
+
+
+def _sequences(labels: list[Label], frames: str) -> pa.Table:
+    sizes = [label.size or (None, None) for label in labels]
+    return table(
+        {
+            "sequence": [label.sequence for label in labels],
+            "action": [label.action for label in labels],
+            "media": [f"{frames}/{label.sequence}" for label in labels],
+            "n_frames": [len(label.joints) for label in labels],
+            "width": [width for width, _ in sizes],
+            "height": [height for _, height in sizes],
+            "splits": [label.splits for label in labels],
+            "readme_action": [README_NAMES[label.action] if label.action else None for label in labels],
+            "pose": [label.pose for label in labels],
+            "defects": [defects(label) for label in labels],
+        },
+        SEQUENCES,
+    )
+
+
+def _poses(labels: list[Label]) -> pa.Table:
+    lengths = [len(label.joints) for label in labels]
+    box, joints, visible = (
+        np.concatenate([getattr(label, name) for label in labels]) for name in ("box", "joints", "visible")
+    )
+    bbox = np.concatenate([box[:, :2], box[:, 2:] - box[:, :2]], axis=1)
+    return table(
+        {
+            "sequence": pa.array([label.sequence for label in labels]).take(np.repeat(np.arange(len(labels)), lengths)),
+            "frame": np.concatenate([np.arange(length, dtype=np.int32) for length in lengths]),
+            "person": np.zeros(len(box), np.int64),
+            "bbox": vector(bbox.astype(np.float32), mask=_any(~(bbox[:, 2:] > 0))),
+            "keypoints": joints,
+            "visibility": np.where(visible, np.uint8(2), np.uint8(0)),
+            "box": vector(box, mask=_any(np.isnan(box))),
+        },
+        POSES,
+    )
+
+
+def _any(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which rows have a true flag."""
+    return np.asarray(flags.any(axis=1))
+
+
+def defects(label: Label) -> list[str]:
+    """The codes of :data:`DEFECTS` that hold for a label."""
+    x1, y1, x2, y2 = label.box.T
+    low, high = label.box[:, None, :2], label.box[:, None, 2:]
+    # comparisons with NaN, of an absent joint or box, are false
+    found = {
+        "box-missing": label.box_rows < len(label.box),
+        "box-degenerate": ((x2 <= x1) | (y2 <= y1)).any(),
+        "box-outside": _outside(label, label.box.reshape(-1, 2, 2)),
+        "joint-never-visible": not label.visible.any(axis=0).all(),
+        "no-joints": not label.visible.any(axis=1).all(),
+        "joint-outside-box": ((label.joints < low - 1) | (label.joints > high + 1)).any(),
+        "joint-outside-picture": _outside(label, label.joints),
+    }
+    return [code for code, holds in found.items() if holds]
+
+
+def _outside(label: Label, points: npt.NDArray[np.float64]) -> bool:
+    """Whether any of (T, N, 2) points lies beyond the centres of the picture's outermost pixels."""
+    edge = np.array(label.size or (np.inf, np.inf)) - 1
+    return bool(((points < 0) | (points > edge)).any())
+
+
+def _counts(sequences: pa.Table, poses: pa.Table) -> dict[str, int]:
+    """What a store holds, by the names of :data:`PUBLISHED`."""
+    found = {
+        "sequences": len(sequences),
+        "frames": pc.sum(sequences["n_frames"]).as_py(),
+        "visible joints": int((to_numpy(poses["visibility"], POSES.field("visibility")) == 2).sum()),
+    }
+    for row in pc.value_counts(sequences["action"]).to_pylist():
+        found[f"sequences of {row['values']}"] = row["counts"]
+    for splits, frames in zip(sequences["splits"].to_pylist(), sequences["n_frames"].to_pylist(), strict=True):
+        for split in splits:
+            found[f"sequences in {split}"] = found.get(f"sequences in {split}", 0) + 1
+            found[f"frames in {split}"] = found.get(f"frames in {split}", 0) + frames
+    return found

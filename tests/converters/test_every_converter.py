@@ -1,0 +1,46 @@
+"""Every registered converter: its sample converts by one command, the same each time, in both formats and any order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import har_bench
+from har_bench import HarBenchError, registry
+from har_bench.fingerprint import of_path
+
+NAMES = list(registry.available("converters"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_sample_converts_validates_and_survives_hdf5(name: str, tmp_path: Path) -> None:
+    registry.load("converters", name).sample(tmp_path / "raw")
+    one = har_bench.convert(name, tmp_path / "raw", tmp_path / "one", jobs=1, quiet=True)
+    har_bench.convert(name, tmp_path / "raw", tmp_path / "two", jobs=2, quiet=True)
+    assert of_path(tmp_path / "one") == of_path(tmp_path / "two")
+    dense = har_bench.convert(name, tmp_path / "one", tmp_path / "dense", format="hdf5", quiet=True)
+    dense.validate()
+    har_bench.convert(name, tmp_path / "dense", tmp_path / "back", quiet=True)
+    assert of_path(tmp_path / "back") == of_path(tmp_path / "one")
+    assert one.dataset == dense.dataset == registry.load("converters", name).dataset
+    assert one.manifest.published, "no published count is checked"
+    assert one.manifest.splits
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_sample_depends_on_the_seed_alone(name: str, tmp_path: Path) -> None:
+    converter = registry.load("converters", name)
+    for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
+        converter.sample(tmp_path / folder, seed=seed)
+    assert of_path(tmp_path / "a") == of_path(tmp_path / "b") != of_path(tmp_path / "c")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_of_something_else_is_one_sentence(name: str, tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "holiday.txt").write_text("not a dataset\n")
+    with pytest.raises(HarBenchError) as caught:
+        har_bench.convert(name, tmp_path / "raw", tmp_path / "store", quiet=True)
+    assert "raw" in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]

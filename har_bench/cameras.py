@@ -74,6 +74,19 @@ class Camera:
         return self.project(self.to_camera(world))
 
 
+def calibration(cameras: Mapping[str, Camera], subject: str) -> dict[str, Any]:
+    """The calibration columns of a store's ``cameras`` table, for a subject's cameras by name."""
+    found = list(cameras.values())
+    return {
+        "camera": list(cameras),
+        "subject": [subject] * len(found),
+        **{name: [camera.f[axis] for camera in found] for axis, name in enumerate(("fx", "fy"))},
+        **{name: [camera.c[axis] for camera in found] for axis, name in enumerate(("cx", "cy"))},
+        "model": [camera.model for camera in found],
+        **{name: np.stack([getattr(camera, name) for camera in found]) for name in ("distortion", "R", "t")},
+    }
+
+
 def distort(plane: npt.ArrayLike, distortion: npt.ArrayLike, model: Model) -> Array:
     """(..., 2) points of the image plane at distance 1, bent as the lens bends them.
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from har_bench.cameras import Camera
+from har_bench.cameras import Camera, calibration
 from har_bench.converter import Check, Converter, Reject, Shard, Tables
 from har_bench.errors import HarBenchError
 from har_bench.schema import CAMERAS, column, poses_schema, sequences_schema, table
@@ -275,19 +275,12 @@ def _poses(names: list[str], views: list[tuple[Poses, Poses]]) -> pa.Table:
 
 
 def _cameras(job: _Job, names: list[str]) -> pa.Table:
-    cameras = [job.cameras[name] for name in names]
+    sizes = [job.sizes[name] for name in names]
     return table(
         {
-            "camera": names,
-            "subject": [job.recording.subject] * len(names),
-            **{key: [camera.f[axis] for camera in cameras] for axis, key in enumerate(("fx", "fy"))},
-            **{key: [camera.c[axis] for camera in cameras] for axis, key in enumerate(("cx", "cy"))},
-            "model": [camera.model for camera in cameras],
-            "distortion": np.stack([camera.distortion for camera in cameras]),
-            "R": np.stack([camera.R for camera in cameras]),
-            "t": np.stack([camera.t for camera in cameras]),
-            "width": [job.sizes[name][0] for name in names],
-            "height": [job.sizes[name][1] for name in names],
+            **calibration({name: job.cameras[name] for name in names}, job.recording.subject),
+            "width": [width for width, _ in sizes],
+            "height": [height for _, height in sizes],
         },
         CAMERAS,
     )

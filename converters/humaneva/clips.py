@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from har_bench.cameras import calibration
 from har_bench.converter import Reject, Tables
 from har_bench.schema import CAMERAS, column, poses_schema, sequences_schema, table
 
@@ -176,22 +177,14 @@ def _seen(world: Array, calibration: Calibration, pixels: Array | None) -> tuple
 
 
 def _cameras(footage: Footage) -> pa.Table:
-    names = list(footage.calibrations)
-    cameras = [footage.calibrations[name].camera for name in names]
-    colour = [name in COLOUR for name in names]
+    calibrations = footage.calibrations
+    colour = [name in COLOUR for name in calibrations]
     return table(
         {
-            "camera": names,
-            "subject": [footage.take.subject] * len(names),
-            **{key: [camera.f[axis] for camera in cameras] for axis, key in enumerate(("fx", "fy"))},
-            **{key: [camera.c[axis] for camera in cameras] for axis, key in enumerate(("cx", "cy"))},
-            "model": [camera.model for camera in cameras],
-            "distortion": np.stack([camera.distortion for camera in cameras]),
-            "R": np.stack([camera.R for camera in cameras]),
-            "t": np.stack([camera.t for camera in cameras]),
+            **calibration({name: each.camera for name, each in calibrations.items()}, footage.take.subject),
             "width": [WIDTH if known else None for known in colour],
             "height": [HEIGHT if known else None for known in colour],
-            "skew": [footage.calibrations[name].skew for name in names],
+            "skew": [each.skew for each in calibrations.values()],
         },
         CALIBRATIONS,
     )

@@ -79,13 +79,19 @@ def _of_protocol(name: str, protocol: Any) -> str:
         lines.append(f"  {metric.name} [{metric.unit}], {metric.better} is better: {metric.about}")
     lines.append("recipes (the first is the default):")
     for recipe in protocol.recipes.values():
-        lines.append(f"  {recipe.name}: {recipe.about} Reproduces {recipe.oracle} ({recipe.cite}).")
+        lines.append(f"  {recipe.name}: {recipe.about.rstrip('.')}; reproduces {recipe.oracle} ({recipe.cite})")
     if protocol.options:
         lines.append("options:")
-        lines += [f"  {option}={default}: {about}" for option, (default, about) in protocol.options.items()]
+        lines += [
+            f"  {option}: {about}{_unless_empty(default)}" for option, (default, about) in protocol.options.items()
+        ]
     columns = ", ".join(("sequence", "frame", "person", *protocol.prediction_columns))
     lines.append(f"predictions: Parquet, HDF5 or CSV with {columns}")
     return "\n".join([*lines, f"also: {_first_line(protocol.read_foreign)}"])
+
+
+def _unless_empty(default: Any) -> str:
+    return f" (default: {default})" if default not in (None, "") else ""
 
 
 def _first_line(thing: Any) -> str:

@@ -35,6 +35,7 @@ from har_bench.store import Store, open_store
 Format = Literal["parquet", "hdf5", "both"]
 JOURNAL = "journal.jsonl"
 LOCK = "lock"
+_BEGUN = "{} was begun from other files, options or versions; --no-resume starts afresh"
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,11 +95,14 @@ def convert(
         shards=fingerprint.combined(_identity(raw, shard) for shard in found),
     )
     if out.exists():
-        return _existing(out, header, raw, found)
+        return _existing(out, header, raw, found, format)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
     with _locked(partial, resume=resume):
-        if not (partial / manifest.MANIFEST).exists():
+        if (partial / manifest.MANIFEST).exists():  # killed between the last file and the renaming
+            if not _same(manifest.read(partial), header, raw, found):
+                raise HarBenchError(_BEGUN.format(partial))
+        else:
             try:
                 records = _run(converter, raw, found, header, partial, jobs, scheduler, strict=strict, quiet=quiet)
                 _finish(converter, dataset, records, partial, format, quiet=quiet)
@@ -137,15 +141,25 @@ def _identity(raw: Path, shard: Shard) -> str:
     return "\t".join([shard.key, *(f"{shards.relative(raw, path)} {path.stat().st_size}" for path in shard.sources)])
 
 
-def _existing(out: Path, header: Header, raw: Path, found: Sequence[Shard]) -> Store:
+def _existing(out: Path, header: Header, raw: Path, found: Sequence[Shard], layout: Format) -> Store:
     """The store that is already there, if it is of the same files; nothing is read but names and sizes."""
     store = open_store(out)
-    old = store.manifest
-    same = (old.converter, old.converter_version, old.options) == (header.converter, header.version, header.options)
+    if not _same(store.manifest, header, raw, found):
+        raise HarBenchError(f"{out} was made from other files, options or versions; remove it or choose another folder")
+    present = {"parquet": parquet.table_path(out, "sequences").exists(), "hdf5": (out / hdf5.ARRAYS).exists()}
+    absent = [name for name, there in present.items() if layout in (name, "both") and not there]
+    if absent:
+        remedy = f"har-bench convert {header.converter} {out} OTHER --format {layout}"
+        raise HarBenchError(f"{out} is finished and has no {absent[0]}; repack it into another folder: {remedy}")
+    return store
+
+
+def _same(old: Manifest, header: Header, raw: Path, found: Sequence[Shard]) -> bool:
+    """Whether a store is of these files, options and versions."""
+    if (old.converter, old.converter_version, old.options) != (header.converter, header.version, header.options):
+        return False
     now = {(shards.relative(raw, path), path.stat().st_size) for shard in found for path in shard.sources}
-    if same and now == {(source.path, source.bytes) for source in old.sources}:
-        return store
-    raise HarBenchError(f"{out} was made from other files, options or versions; remove it or choose another folder")
+    return now == {(source.path, source.bytes) for source in old.sources}
 
 
 @contextmanager
@@ -224,7 +238,7 @@ def _resumed(journal: Path, header: Header, partial: Path) -> dict[int, shards.R
         write_whole(journal, msgspec.json.encode(header) + b"\n")
         return {}
     if msgspec.json.decode(whole[0], type=Header) != header:
-        raise HarBenchError(f"{partial} was begun from other files, options or versions; --no-resume starts afresh")
+        raise HarBenchError(_BEGUN.format(partial))
     records = [msgspec.json.decode(line, type=shards.Record) for line in whole[1:]]
     kept = {record.index: record for record in records if all(path.exists() for path in _files(record, partial))}
     write_whole(journal, b"".join(msgspec.json.encode(line) + b"\n" for line in (header, *kept.values())))

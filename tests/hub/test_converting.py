@@ -255,3 +255,19 @@ def test_a_relative_path_is_the_same_raw_folder(
     har_bench.convert(TOY, raw.name, tmp_path / "store", jobs=1, quiet=True)
     assert tree(tmp_path / "store") == tree(reference)
     har_bench.convert(TOY, raw.name, reference, quiet=True)
+
+
+def test_a_store_killed_before_its_renaming_is_finished_only_for_the_same_files(
+    raw: Path, reference: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(reference, tmp_path / "store.partial")
+    other = write_raw(tmp_path / "raw", [1, 2])
+    with pytest.raises(HarBenchError, match="--no-resume"):
+        har_bench.convert(TOY, other, tmp_path / "store", quiet=True)
+    har_bench.convert(TOY, raw, tmp_path / "store", quiet=True)
+    assert tree(tmp_path / "store") == tree(reference)
+
+
+def test_a_finished_store_in_another_format_says_how_to_repack(raw: Path, reference: Path) -> None:
+    with pytest.raises(HarBenchError, match="repack it into another folder"):
+        har_bench.convert(TOY, raw, reference, format="hdf5", quiet=True)

@@ -33,6 +33,12 @@ class MeanPose(Baseline):
 
     mean: npt.NDArray[np.float64] | None = field(default=None, init=False)
 
+    def serves(self, store: Store, protocol: Protocol) -> bool:
+        """3D poses, and 2D poses where the store says where the persons are."""
+        if not super().serves(store, protocol):
+            return False
+        return set(_anchors(protocol.prediction_columns[0])) <= set(store.schema("poses").names)
+
     def fit(self, store: Store, protocol: Protocol) -> None:
         """Average the poses of the protocol's training split, joint by joint over the persons that have it."""
         name = protocol.prediction_columns[0]

@@ -32,6 +32,11 @@ class Baseline(ABC):
     cite: ClassVar[str] = ""
     trains: ClassVar[bool] = True
 
+    def serves(self, store: Store, protocol: Protocol) -> bool:
+        """Whether this model can predict what the protocol scores; poses, unless a subclass says otherwise."""
+        del store
+        return protocol.task == "pose"
+
     @abstractmethod
     def fit(self, store: Store, protocol: Protocol) -> None:
         """Learn from the store's training split of the protocol's dataset."""

@@ -1,4 +1,4 @@
-"""The command line: ``har-bench convert | score | run | list | info | validate | demo | sample | leaderboard``.
+"""The command line: ``har-bench convert | score | run | compare | explain | rescore | list | info | …``.
 
 Each command is a thin sentence over the Python function of the same name; nothing heavy is imported until it runs.
 """
@@ -6,7 +6,7 @@ Each command is a thin sentence over the Python function of the same name; nothi
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -199,6 +199,89 @@ def run(
         _say(f"result: {results.write(result, out)}")
 
 
+@app.command
+def compare(
+    protocol: str,
+    store: Path,
+    a: Path,
+    b: Path,
+    *,
+    recipe: str | None = None,
+    option: Options = None,
+    missing: Missing = "error",
+    resamples: int = 10_000,
+    quiet: bool = False,
+) -> None:
+    """Compare two sets of predictions: paired bootstrap, permutation test, effect size, what differs most.
+
+    Args:
+        protocol: Such as mpii/pckh:hrnet.
+        store: A converted dataset.
+        a: One set of predictions.
+        b: The other one.
+        recipe: The protocol's recipe.
+        option: An option of the recipe, as name=value; may be repeated.
+        missing: What missing or non-finite predictions are: an error, or counted as errors.
+        resamples: Draws of the bootstrap, and exchanges of the permutation test.
+        quiet: Show no progress.
+    """
+    from har_bench.comparing import compare as run
+
+    found = run(
+        protocol, store, a, b, recipe=recipe, missing=missing, resamples=resamples, quiet=quiet, **_pairs(option)
+    )
+    _show_report(found.tables(), found.lines())
+
+
+@app.command
+def explain(
+    protocol: str,
+    store: Path,
+    predictions: Path,
+    *,
+    recipe: str | None = None,
+    option: Options = None,
+    missing: Missing = "error",
+    worst: int = 10,
+    quiet: bool = False,
+) -> None:
+    """Say where the errors are: slices by joint, action, camera, subject, visibility, size; the worst sequences.
+
+    Args:
+        protocol: Such as h36m/mpjpe.
+        store: A converted dataset.
+        predictions: What `har-bench score` takes.
+        recipe: The protocol's recipe.
+        option: An option of the recipe, as name=value; may be repeated.
+        missing: What missing or non-finite predictions are: an error, or counted as errors.
+        worst: How many of the worst sequences to name.
+        quiet: Show no progress.
+    """
+    from har_bench.explaining import explain as run
+
+    found = run(
+        protocol, store, predictions, recipe=recipe, missing=missing, worst=worst, quiet=quiet, **_pairs(option)
+    )
+    _show_report(found.tables(), found.lines())
+
+
+@app.command
+def rescore(results: Path, *, stores: list[Path], predictions: list[Path], jobs: int = 1, quiet: bool = False) -> None:
+    """Score again the results of older protocol versions; the old files stay, the new ones stand beside them.
+
+    Args:
+        results: A folder of result files.
+        stores: Stores, or folders that hold stores; found by fingerprint.
+        predictions: Folders that hold the predictions; found by fingerprint.
+        jobs: Processes.
+        quiet: Show no progress.
+    """
+    from har_bench import rescoring
+
+    outcomes = rescoring.rescore(results, stores=stores, predictions=predictions, jobs=jobs, quiet=quiet)
+    _show_report(rescoring.tables(outcomes), rescoring.lines(outcomes))
+
+
 @app.command(name="list")
 def list_all(kind: Literal["converters", "protocols", "baselines", "views", "skeletons", "all"] = "all") -> None:
     """List what is installed: converters, protocols with their recipes, baselines, views and skeletons.
@@ -316,6 +399,15 @@ def _show_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, 
     for row in rows:
         shown.add_row(*row)
     Console().print(shown)
+
+
+def _show_report(
+    tables: Iterable[tuple[str, tuple[str, ...], Sequence[tuple[str, ...]]]], lines: Iterable[str]
+) -> None:
+    for table in tables:
+        _show_table(*table)
+    for line in lines:
+        _say(line)
 
 
 def _show_store(store: Store) -> None:

@@ -10,12 +10,13 @@ from har_bench import registry, results
 from har_bench.converting import convert
 from har_bench.errors import HarBenchError
 from har_bench.running import run
+from har_bench.store import open_store
 
 MARK = ".har-bench-demo"
 
 
 def demo(folder: Path, *, say: Callable[[str], None]) -> Path:
-    """Sample, convert, run, score and publish every dataset that has a protocol; returns the page.
+    """Sample, convert, run, score and publish every dataset that a baseline serves; returns the page.
 
     Raises:
         HarBenchError: ``folder`` exists and is not an earlier demo's.
@@ -34,7 +35,9 @@ def demo(folder: Path, *, say: Callable[[str], None]) -> Path:
             registry.load("converters", protocol.dataset).sample(raw)
             say(f"har-bench convert {protocol.dataset} {raw} {store}")
             say(f"  {convert(protocol.dataset, raw, store, jobs=1, quiet=True)!r}")
-        for baseline in ("mean-pose", "oracle-noise"):
+        for baseline in registry.available("baselines"):
+            if not registry.load("baselines", baseline)().serves(open_store(store), protocol()):
+                continue
             out = folder / "results" / f"{name.replace('/', '-')}.{baseline}.json"
             say(f"har-bench run {baseline} {store} --protocol {name} --out {out}")
             result = run(baseline, store, protocol=name, model=f"{baseline} (synthetic data)")

@@ -10,6 +10,7 @@ from typing import Any
 
 from har_bench import registry, results, skeletons
 from har_bench.errors import HarBenchError
+from har_bench.protocol import Protocol
 from har_bench.registry import Kind
 from har_bench.results import Result
 from har_bench.store import Store, open_store
@@ -85,9 +86,13 @@ def _of_protocol(name: str, protocol: Any) -> str:
         lines += [
             f"  {option}: {about}{_unless_empty(default)}" for option, (default, about) in protocol.options.items()
         ]
-    columns = ", ".join(("sequence", "frame", "person", *protocol.prediction_columns))
-    lines.append(f"predictions: Parquet, HDF5 or CSV with {columns}")
-    return "\n".join([*lines, f"also: {_first_line(protocol.read_foreign)}"])
+    keys = ("sequence", "frame", "person") if protocol.task == "pose" else ("sequence",)
+    columns = ", ".join((*keys, *protocol.prediction_columns))
+    optional = f", optionally {', '.join(protocol.optional_columns)}" if protocol.optional_columns else ""
+    lines.append(f"predictions: Parquet, HDF5 or CSV with {columns}{optional}")
+    if protocol.read_foreign is not Protocol.read_foreign:
+        lines.append(f"also: {_first_line(protocol.read_foreign)}")
+    return "\n".join(lines)
 
 
 def _unless_empty(default: Any) -> str:

@@ -83,7 +83,7 @@ class Gatherer:
 
     def _refuse_broken(self, columns: Columns, names: Sequence[str], starts: Rows) -> None:
         for name, values in columns.items():
-            if values.dtype.kind == "f":
+            if values.dtype.kind == "f" and len(values):  # a part may have no predicted row
                 broken = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
                 if broken.any():
                     first = names[int(np.searchsorted(starts, int(np.argmax(broken)), "right")) - 1]

@@ -97,7 +97,7 @@ def open_predictions(source: Any, protocol: Protocol, store: Store) -> Predictio
     """
     if isinstance(source, str | Path):
         return _from_file(Path(source), protocol, store)
-    name = protocol.prediction_columns[0]
+    name = _main_column(protocol)
     if isinstance(source, pd.DataFrame):
         source = pa.Table.from_pandas(source, preserve_index=False)
     elif isinstance(source, Mapping) and "sequence" in source:
@@ -112,6 +112,11 @@ def open_predictions(source: Any, protocol: Protocol, store: Store) -> Predictio
             source, name, f"an array in the order of {protocol.row_order or 'the scored rows'}", _digest(source)
         )
     raise HarBenchError(f"predictions cannot be a {type(source).__name__}; give a path, a table, a mapping or an array")
+
+
+def _main_column(protocol: Protocol) -> str:
+    """What an array alone is taken to be: the first column that the protocol must, or may, be given."""
+    return (*protocol.prediction_columns, *protocol.optional_columns)[0]
 
 
 def _digest(array: npt.ArrayLike) -> str:
@@ -146,7 +151,7 @@ def _from_file(path: Path, protocol: Protocol, store: Store) -> Predictions:
         raise HarBenchError(f"{path} is empty; was it written completely?")
     foreign = protocol.read_foreign(path, store)
     if foreign is not None:
-        digest, name = fingerprint.of_path(path), protocol.prediction_columns[0]
+        digest, name = fingerprint.of_path(path), _main_column(protocol)
         if isinstance(foreign.values, pa.Table):
             return _from_table(foreign.values, foreign.taken_for, digest)
         if isinstance(foreign.values, np.ndarray):
@@ -177,7 +182,9 @@ def _from_parquet(path: Path) -> Predictions:
 def _from_csv(path: Path) -> Predictions:
     """CSV in our columns; a vector is spread over columns ``keypoints_0``, ``keypoints_1`` … in row-major order."""
     try:
-        spread = pa.csv.read_csv(path)
+        # a name such as Penn Action's 0001 is no number
+        kinds = pa.csv.ConvertOptions(column_types={"sequence": pa.string()})
+        spread = pa.csv.read_csv(path, convert_options=kinds)
     except pa.ArrowInvalid as error:
         raise HarBenchError(f"{path} is not a CSV table ({error})") from error
     columns: dict[str, Any] = {}

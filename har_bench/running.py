@@ -78,6 +78,8 @@ def run(
         raise HarBenchError(f"{chosen.name} needs a {chosen.dataset} store; {opened.path} is one of {opened.dataset}")
     name = baseline if isinstance(baseline, str) else type(baseline).__name__
     machine = _make(baseline, settings)
+    if not machine.serves(opened, chosen):
+        raise HarBenchError(f"{name} cannot predict what {chosen.name} scores; `har-bench list baselines` has others")
     if weights is not None:
         machine.load(Path(weights))
     elif machine.trains:

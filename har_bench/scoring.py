@@ -15,15 +15,16 @@ import numpy as np
 import pyarrow as pa
 
 import har_bench
-from har_bench import executing, registry
+from har_bench import executing, identities, registry
 from har_bench.aligning import Aligner, Missing, Problems, strangers
 from har_bench.errors import HarBenchError
 from har_bench.gathering import Gatherer
-from har_bench.predictions import Predictions, open_predictions
+from har_bench.predictions import open_predictions
 from har_bench.progress import progress
 from har_bench.protocol import Protocol
 from har_bench.results import Interval, Result
 from har_bench.store import Store, open_store
+from har_bench.streaming import engine, selection
 
 SEED = 20180615
 
@@ -60,25 +61,20 @@ def score(
         options: the recipe's options, such as ``every=64``.
 
     Raises:
-        HarBenchError: wrong store for the protocol, or rows that do not fit; all kinds are named before any score.
+        HarBenchError: wrong store for the protocol, or rows that do not fit; all kinds are named before any score; or
+            numbers that break an identity (:mod:`har_bench.identities`).
     """
     chosen = make_protocol(protocol, recipe, options)
     opened = store if isinstance(store, Store) else open_store(store)
-    if opened.dataset != chosen.dataset:
-        raise HarBenchError(f"{chosen.name} needs a {chosen.dataset} store; {opened.path} is one of {opened.dataset}")
+    selected = selection(chosen, opened)
     given = open_predictions(predictions, chosen, opened)
-    selected = chosen.select(opened.sequences)
-    if chosen.task == "pose":
-        selected = selected.filter(pa.array(selected["rows"].to_numpy() > 0))
-    if not selected.num_rows:
-        raise HarBenchError(f"{opened.path} has no sequence that {chosen.canonical} scores; is it part of the data?")
-    aligner = _aligner(chosen, opened, given, missing, skeleton)
+    aligner = engine(chosen, opened, given, missing, skeleton)
     aligner.problems.merge(strangers(given, opened))
     _score_all(aligner, predictions, selected, jobs, scheduler, quiet=quiet)
     aligner.problems.check(str(predictions) if isinstance(predictions, str | Path) else given.taken_for)
     scores = chosen.compute()
     ignored = len(set(given.names()) - set(selected["sequence"].to_pylist()))
-    return Result(
+    result = Result(
         protocol=chosen.name,
         version=chosen.version,
         recipe=chosen.recipe.name,
@@ -100,6 +96,8 @@ def score(
         },
         model=model or (Path(predictions).stem if isinstance(predictions, str | Path) else ""),
     )
+    identities.require(result)
+    return result
 
 
 def make_protocol(
@@ -125,14 +123,6 @@ def make_protocol(
             raise HarBenchError(f"{item!r} in {name} is not option=value")
         chosen.setdefault(key, value)
     return registry.load("protocols", head)(first, **chosen)  # type: ignore[no-any-return]
-
-
-def _aligner(
-    protocol: Protocol, store: Store, given: Predictions, missing: Missing, skeleton: str | None
-) -> Aligner | Gatherer:
-    if protocol.task == "pose":
-        return Aligner(protocol, store, given, missing, skeleton)
-    return Gatherer(protocol, store, given, missing)
 
 
 def _score_all(
@@ -171,7 +161,7 @@ def _worker(
 ) -> tuple[Protocol, Problems, str]:
     """Score some parts in another process, which opens the store and the predictions for itself."""
     opened = open_store(store)
-    aligner = _aligner(protocol, opened, open_predictions(source, protocol, opened), missing, skeleton)
+    aligner = engine(protocol, opened, open_predictions(source, protocol, opened), missing, skeleton)
     for part in parts:
         _score_part(aligner, selected, part)
     return protocol, aligner.problems, getattr(aligner, "layout", "")

@@ -7,23 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from math import isnan, nan
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Floats, Foreign, Metric, Protocol, Recipe, Scores
+from har_bench.protocol import Foreign, Scores
 from har_bench.results import Row
-from har_bench.skeletons import skeleton
 from har_bench.store import Store
 
 from .h36m_files import read_npz
-from .pose_errors import THRESHOLDS, sequence_sums
+from .pose_averages import PoseAverages, PoseRecipe, text_list
 from .pose_errors import auc3d as auc3d
 from .pose_errors import mpjpe as mpjpe
 from .pose_errors import mpjpe_errors as mpjpe_errors
@@ -37,20 +34,14 @@ from .pose_errors import pck3d as pck3d
 
 
 @dataclass(frozen=True)
-class MPJPERecipe(Recipe):
-    """What papers on Human3.6M do differently.
+class MPJPERecipe(PoseRecipe):
+    """What papers on Human3.6M do differently, besides what :class:`PoseRecipe` says.
 
     Attributes:
-        average: ``action`` is the plain mean over actions of their frame-weighted means; ``frames`` weights by frames.
-        recentre: whether the prediction's own root is subtracted too; the truth's always is.
         every: one frame in so many is scored, from frame 0.
-        skeleton: the 17 joints; the root is joint 0.
         drop: defects whose sequences the recipe leaves out.
-        split: the sequences that it scores.
     """
 
-    average: Literal["action", "frames"] = "action"
-    recentre: bool = False
     every: int = 1
     skeleton: str = "h36m17"
     drop: tuple[str, ...] = ("camera-missing",)
@@ -83,34 +74,14 @@ RECIPES = (
     ),
 )
 
-ALIGNMENTS = (("", "as predicted"), ("P-", "after the best similarity per pose"), ("N-", "after the best scale"))
 
-
-class MPJPE(Protocol):
-    """Human3.6M's 3D pose errors, root-relative, in the camera frame.
-
-    A sequence's sums are those of :func:`sequence_sums`.
-    """
+class MPJPE(PoseAverages):
+    """Human3.6M's 3D pose errors, root-relative, in the camera frame."""
 
     name = "h36m/mpjpe"
     version = "1"
     dataset = "h36m"
-    task = "pose"
     summary = "3D pose errors on Human3.6M: MPJPE, P-MPJPE, N-MPJPE, MPJVE, 3DPCK, AUC"
-    metrics = (
-        Metric("MPJPE", "mm", "lower", "mean distance from the root-relative truth (Protocol 1)"),
-        Metric("P-MPJPE", "mm", "lower", "mean distance after the best similarity per pose (Protocol 2)"),
-        Metric("N-MPJPE", "mm", "lower", "mean distance after the best scale per pose (Protocol 3)"),
-        Metric("MPJVE", "mm", "lower", "mean distance of the first differences in time, per scored frame"),
-        *(
-            metric
-            for prefix, how in ALIGNMENTS
-            for metric in (
-                Metric(f"{prefix}3DPCK@150", "%", "higher", f"joints nearer than 150 mm, {how}"),
-                Metric(f"{prefix}AUC", "%", "higher", f"mean 3DPCK over 0, 5 … 150 mm, {how}"),
-            )
-        ),
-    )
     recipes: ClassVar[Mapping[str, MPJPERecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
     options: ClassVar[Mapping[str, tuple[Any, str]]] = MappingProxyType(
         {
@@ -120,10 +91,7 @@ class MPJPE(Protocol):
             "without_damaged": (False, "leave out the sequences whose truth is shifted (three of S9's)"),
         }
     )
-    truth_columns = ("keypoints_3d",)
-    prediction_columns = ("keypoints_3d",)
     train_split = "standard/train"
-    missing = 0.0  # a missing joint is scored as if it were at the root
 
     recipe: MPJPERecipe
 
@@ -137,13 +105,7 @@ class MPJPE(Protocol):
         if self.given.get("every") == self.recipe.every:
             del self.given["every"]
         self.every: int = self.given.get("every", self.recipe.every)
-        self.labels: dict[str, tuple[str, str, str]] = {}
         self.left_out: dict[str, str] = {}
-
-    @property
-    def skeletons(self) -> tuple[str, ...]:
-        """The joints that the recipe scores."""
-        return (self.recipe.skeleton,)
 
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """VideoPose3D-like ``.npz``: arrays by ``S9|Walking 1|54138969``, or its nested ``positions_3d``; in metres."""
@@ -153,7 +115,6 @@ class MPJPE(Protocol):
     def merge(self, other: Self) -> None:
         """Take over the sequences another accumulator scored."""
         super().merge(other)
-        self.labels |= other.labels
         self.left_out |= other.left_out
 
     def select(self, sequences: pa.Table) -> pa.Table:
@@ -165,15 +126,7 @@ class MPJPE(Protocol):
             HarBenchError: a wanted subject or camera is not in the split, or nothing remains.
         """
         test = sequences.filter(_any_of(sequences["splits"], [self.recipe.split]))
-        for column in ("subject", "camera"):
-            if wanted := [name for name in self.option(f"{column}s").split(",") if name]:
-                found = sorted(set(test[column].to_pylist()))
-                if absent := sorted(set(wanted) - set(found)):
-                    there = ", ".join(found) or "none"
-                    raise HarBenchError(
-                        f"the store has no {column} {', '.join(absent)} in {self.recipe.split}; there are {there}"
-                    )
-                test = test.filter(pc.is_in(test[column], pa.array(wanted)))
+        test = self.narrowed(test, self.recipe.split, ("subject", "camera"))
         drop = [*self.recipe.drop, *(["shifted"] if self.option("without_damaged") else [])]
         faulty = _any_of(test["defects"], drop)
         out = test.filter(faulty)
@@ -196,123 +149,13 @@ class MPJPE(Protocol):
             return None
         return pa.chunked_array([pa.array(rows["frame"].to_numpy() % self.every == 0)])
 
-    def update(self, truth: Batch, predictions: Batch) -> None:
-        """Score whole sequences: (N, J, 3) camera-frame truth [mm] and root-relative predictions [mm].
-
-        Raises:
-            HarBenchError: a pose is not finite, or a sequence comes twice.
-        """
-        labels = zip(*(truth.sequences[name].to_pylist() for name in ("action", "subject", "camera")), strict=True)
-        for (sequence, rows), label in zip(truth.slices(), labels, strict=True):
-            if rows.start == rows.stop:
-                continue
-            sums = sequence_sums(
-                predictions["keypoints_3d"][rows], truth["keypoints_3d"][rows], recentre=self.recipe.recentre
-            )
-            if not np.isfinite(sums).all():
-                raise HarBenchError(f"sequence {sequence!r} has a pose that is not finite; give every joint a position")
-            self.state.add(sequence, sums)
-            self.labels[sequence] = label
-
-    def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
-        """The metrics when sequence i of ``state.names()`` counts ``weights[i]`` times (once each by default).
-
-        MPJVE is missing when every sequence has a single scored frame.
-        """
-        found = _metrics(self._average(weights))
-        if not self.state.matrix()[:, 1].any():
-            del found["MPJVE"]
-        return found
-
     def compute(self) -> Scores:
         """Metrics, counts, and breakdowns by action, subject, camera, joint, sequence and threshold."""
-        mean = self._average()
-        errors, below = _parts(mean)
-        joints = skeleton(self.recipe.skeleton).joints
-        frames = int(self.state.matrix()[:, 0].sum())
-        prefixes = [prefix for prefix, _ in ALIGNMENTS]
-        tables: dict[str, list[Row]] = {
-            "average": [
-                {"average": name, **_row(self._average(by_action=by_action))}
-                for name, by_action in (("action mean", True), ("frame-weighted", False))
-            ],
-            **{name: self._breakdown(name, column) for column, name in enumerate(("action", "subject", "camera"))},
-            "joint": [
-                {"joint": joint, **dict(zip([f"{prefix}MPJPE" for prefix in prefixes], values, strict=True))}
-                for joint, values in zip(joints, errors.T.tolist(), strict=True)
-            ],
-            "sequence": self._breakdown("sequence"),
-            "threshold": [
-                {"threshold": at, **dict(zip([f"{prefix}3DPCK" for prefix in prefixes], values, strict=True))}
-                for at, values in zip(THRESHOLDS.tolist(), below.T.tolist(), strict=True)
-            ],
-            "left_out": [{"sequence": name, "defects": self.left_out[name]} for name in sorted(self.left_out)],
-        }
-        counts = {
-            "sequences": len(self.state.sums),
-            "frames": frames,
-            "joints": frames * len(joints),
-            "left_out": len(self.left_out),
-        }
-        return Scores(self.metrics_of(), tables, counts)
-
-    def _average(self, weights: Floats | None = None, *, by_action: bool | None = None) -> Floats:
-        """The means per frame (see :func:`_means`), averaged over sequences as the recipe does unless told."""
-        sums = self.state.matrix()
-        if weights is not None:
-            sums = sums * weights[:, None]
-        if not (self.recipe.average == "action" if by_action is None else by_action):
-            return _means(sums.sum(axis=0, keepdims=True)).reshape(-1)
-        _, totals = _grouped([self.labels[name][0] for name in self.state.names()], sums)
-        means = _means(totals[totals[:, 0] > 0])
-        moving = means[~np.isnan(means[:, -1]), -1]
-        velocity = moving.mean() if len(moving) else nan
-        return np.concatenate((means[:, :-1].mean(axis=0), [velocity]))
-
-    def _breakdown(self, name: str, column: int | None = None) -> list[Row]:
-        """A row of frame-weighted metrics for every sequence, or for every value of one of their labels."""
-        names = self.state.names()
-        values = names if column is None else [self.labels[sequence][column] for sequence in names]
-        groups, totals = _grouped(values, self.state.matrix())
-        return [
-            {name: group, "frames": int(total[0]), **_row(mean)}
-            for group, total, mean in zip(groups, totals, _means(totals), strict=True)
-        ]
-
-
-def _grouped(values: list[str], sums: Floats) -> tuple[list[str], Floats]:
-    """The distinct values, sorted, and the (G, K) sums of their (S, K) rows."""
-    groups, index = np.unique(values, return_inverse=True)
-    member = (index == np.arange(len(groups))[:, None]).astype(np.float64)
-    return groups.tolist(), np.matmul(member, sums)
-
-
-def _means(sums: Floats) -> Floats:
-    """(G, K) sums of sequences -> (G, K - 2) means per frame; the last, the velocity error, may be NaN."""
-    means = sums[:, 2:] / sums[:, :1]
-    np.divide(sums[:, -1], sums[:, 1], out=means[:, -1], where=sums[:, 1] > 0)
-    means[sums[:, 1] == 0, -1] = nan
-    return means
-
-
-def _parts(mean: Floats) -> tuple[Floats, Floats]:
-    """(3, J) errors [mm] and the (3, 31) percentages of joints below the thresholds."""
-    joints = (len(mean) - 1 - 3 * len(THRESHOLDS)) // 3
-    return mean[: 3 * joints].reshape(3, joints), 100 / joints * mean[3 * joints : -1].reshape(3, -1)
-
-
-def _metrics(mean: Floats) -> dict[str, float]:
-    errors, below = _parts(mean)
-    found = dict(zip(("MPJPE", "P-MPJPE", "N-MPJPE"), errors.mean(axis=1).tolist(), strict=True))
-    found["MPJVE"] = float(mean[-1])
-    for (prefix, _), curve in zip(ALIGNMENTS, below, strict=True):
-        found[f"{prefix}3DPCK@150"] = float(curve[-1])
-        found[f"{prefix}AUC"] = float(curve.mean())
-    return found
-
-
-def _row(mean: Floats) -> dict[str, float | None]:
-    return {name: None if isnan(value) else value for name, value in _metrics(mean).items()}
+        scores = super().compute()
+        left_out: list[Row] = [{"sequence": name, "defects": self.left_out[name]} for name in sorted(self.left_out)]
+        return Scores(
+            scores.metrics, scores.tables | {"left_out": left_out}, scores.counts | {"left_out": len(left_out)}
+        )
 
 
 def _any_of(lists: pa.ChunkedArray, wanted: Collection[str]) -> pa.Array:
@@ -326,9 +169,9 @@ def _parsed(name: str, value: Any) -> Any:
     Raises:
         HarBenchError: it has none.
     """
-    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value).strip()
     if name in ("cameras", "subjects"):
-        return ",".join(sorted({part.strip() for part in text.split(",")} - {""}))
+        return text_list(value)
+    text = str(value).strip()
     if name == "without_damaged":
         flags = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
         if text.lower() not in flags:

@@ -70,7 +70,7 @@ def test_every_protocol_and_recipe_describes_itself(name: str) -> None:
     protocol = registry.load("protocols", name)
     assert issubclass(protocol, Protocol)
     assert protocol.name == name
-    assert name.startswith(protocol.dataset)
+    assert protocol.dataset in {registry.load("converters", each).dataset for each in registry.available("converters")}
     assert protocol.summary
     assert protocol.version
     for key, recipe in protocol.recipes.items():

@@ -1,0 +1,343 @@
+"""PCK on Penn Action: the share of visible joints within a fraction of the person's size, by every rule in use.
+
+Zhang, Zhu, Derpanis, ICCV 2013, publish the data and no pose metric; the tables of the video pose papers (Nie et al.,
+Luo et al., Luvizon et al.) follow the test code of LSTM Pose Machines (Luo et al., CVPR 2018). There a joint is a hit
+when its distance to the truth is at most 0.2 of the longer side of the frame's box, and hits are pooled over all
+visible joints of all test frames. Each of the ways to deviate from that is a :class:`PCKRecipe`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar, Literal, NamedTuple, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from har_bench.errors import HarBenchError
+from har_bench.protocol import Batch, Floats, Metric, Protocol, Recipe, Scores
+from har_bench.results import Row
+from har_bench.skeletons import skeleton
+
+Bools = npt.NDArray[np.bool_]
+Compare = Literal["<=", "<"]
+
+THRESHOLDS: Floats = np.arange(1, 11) / 20
+"""The table's thresholds, 0.05 to 0.5; they are compared as these very doubles."""
+AT = 3
+"""Which of them is 0.2, the published one."""
+
+JOINTS = skeleton("penn13").joints
+_SIDED = {"Sho": "shoulder", "Elb": "elbow", "Wri": "wrist", "Hip": "hip", "Knee": "knee", "Ank": "ankle"}
+GROUPS = {"Head": ("head",), **{short: (f"right_{joint}", f"left_{joint}") for short, joint in _SIDED.items()}}
+"""The columns of the published tables: left and right joints pooled."""
+
+TORSO = (JOINTS.index("left_shoulder"), JOINTS.index("right_hip"))
+SHORTEST_TORSO = 1.0
+"""A true torso shorter than so many pixels is replaced by the predicted one."""
+
+
+@dataclass(frozen=True)
+class PCKRecipe(Recipe):
+    """One way of computing PCK.
+
+    Attributes:
+        compare: whether a distance equal to the threshold is a hit.
+        size: what the threshold is a fraction of: :func:`box_size` or :func:`torso_size`.
+        extra: what is added to the size [px].
+        skip_degenerate: whether frames whose box has no width or no height are left out.
+    """
+
+    compare: Compare = "<="
+    size: Literal["box", "torso"] = "box"
+    extra: float = 0.0
+    skip_degenerate: bool = False
+
+
+RECIPES = (
+    PCKRecipe(
+        name="lstm-pm",
+        about="0.2 of the box's longer side x2 - x1 or y2 - y1, <=, pooled over visible joints",
+        oracle="LSTM Pose Machines, test code for Penn Action",
+        cite="Luo et al., CVPR 2018",
+    ),
+    PCKRecipe(
+        name="strict",
+        about="as lstm-pm, but a distance equal to the threshold is a miss",
+        oracle="LSTM Pose Machines' rule with <",
+        cite="Luo et al., CVPR 2018, as re-implemented",
+        compare="<",
+    ),
+    PCKRecipe(
+        name="plus-one",
+        about="as lstm-pm, but a box of whole pixels: its side is x2 - x1 + 1",
+        oracle="LSTM Pose Machines' rule with inclusive boxes",
+        cite="Luo et al., CVPR 2018, as re-implemented",
+        extra=1.0,
+    ),
+    PCKRecipe(
+        name="skip-degenerate",
+        about="as lstm-pm, without the frames whose box has no width or no height",
+        oracle="LSTM Pose Machines' rule on valid boxes",
+        cite="Luo et al., CVPR 2018, as re-implemented",
+        skip_degenerate=True,
+    ),
+    PCKRecipe(
+        name="torso",
+        about="0.2 of left shoulder to right hip; the predicted torso where the true one is unknown or below 1 px",
+        oracle="the torso variant of LSTM Pose Machines' test code; no numbers of it are public",
+        cite="Luo et al., CVPR 2018",
+        size="torso",
+    ),
+)
+
+
+class Hits(NamedTuple):
+    """Which joints are hit, and which count; both (N, J)."""
+
+    hit: Bools
+    counted: Bools
+
+
+def pck(predicted: Floats, truth: Floats, size: Floats, *, at: float = 0.2, compare: Compare = "<=") -> Hits:
+    """Which joints lie within ``at`` sizes of the truth (LSTM Pose Machines: ``distance <= at * size``).
+
+    Args:
+        predicted: (N, J, 2) px; a NaN prediction is a miss.
+        truth: (N, J, 2) px; NaN where not visible, which does not count.
+        size: (N,) px; NaN makes all joints misses.
+        at: the threshold, in sizes.
+        compare: whether a distance of exactly ``at`` sizes is a hit (``<=``) or not (``<``).
+
+    Raises:
+        HarBenchError: shapes that do not belong together.
+
+    >>> pck(np.array([[[3.0, 4.0]]]), np.zeros((1, 1, 2)), np.array([25.0])).hit.tolist()
+    [[True]]
+    """
+    return Hits(_within(distance(predicted, truth), at * size, compare), visible(truth))
+
+
+def _within(distances: Floats, reach: Floats, compare: Compare) -> Bools:
+    """(N, J) which distances are within their row's reach (N,)."""
+    return distances <= reach[:, None] if compare == "<=" else distances < reach[:, None]
+
+
+def visible(truth: Floats) -> Bools:
+    """(N, J) which of the points (N, J, 2) are there."""
+    return cast(Bools, np.isfinite(truth).all(axis=-1))
+
+
+def distance(predicted: Floats, truth: Floats) -> Floats:
+    """(N, J) px between points (N, J, 2); NaN where either is.
+
+    Raises:
+        HarBenchError: shapes that do not belong together.
+    """
+    if predicted.shape != truth.shape or truth.shape[2:] != (2,):
+        raise HarBenchError(f"PCK needs points (N, J, 2) twice, and was given {predicted.shape} and {truth.shape}")
+    difference = predicted.astype(np.float64) - truth
+    return cast(Floats, np.sqrt(difference[..., 0] ** 2 + difference[..., 1] ** 2))
+
+
+def box_size(box: Floats) -> Floats:
+    """(N,) px: the longer side of boxes (N, 4) x1, y1, x2, y2; a degenerate box has a size of 0 or less."""
+    return np.maximum(box[:, 2] - box[:, 0], box[:, 3] - box[:, 1])
+
+
+def torso_size(predicted: Floats, truth: Floats) -> Floats:
+    """(N,) px from left shoulder to right hip of Penn's 13 joints (N, 13, 2).
+
+    The prediction's torso stands in where the truth's is below 1 px, or not visible as a whole: the label files hold
+    a placeholder there, and the store nothing.
+    """
+    true, guessed = (
+        np.linalg.norm(points[:, TORSO[0]] - points[:, TORSO[1]], axis=-1).astype(np.float64)
+        for points in (truth, predicted)
+    )
+    return cast(Floats, np.where(true >= SHORTEST_TORSO, true, guessed))
+
+
+def carried_forward(box: Floats, starts: npt.NDArray[np.int64]) -> Floats:
+    """(N, 4) boxes in which a frame without one has that of the frame before, as LSTM Pose Machines repeats it.
+
+    Args:
+        box: NaN where the label file has no row; two real files lack their last.
+        starts: (S + 1,) row offsets of the sequences, across which nothing is carried.
+    """
+    rows = np.where(np.isfinite(box).all(axis=1), np.arange(len(box)), -1)
+    latest = np.maximum.accumulate(rows)
+    first = np.repeat(starts[:-1], np.diff(starts))
+    return np.where((latest >= first)[:, None], box[latest], np.nan)
+
+
+class PennPCK(Protocol):
+    """Pose on the 1,068 test sequences of Penn Action.
+
+    A sequence's sums are its frames, the joints that count, and their hits at :data:`THRESHOLDS`.
+    """
+
+    name = "penn_action/pck"
+    version = "1"
+    dataset = "penn_action"
+    task = "pose"
+    summary = "PCK@0.2 on the test sequences of Penn Action, per group of joints and pooled"
+    metrics = (
+        Metric("PCK@0.2", "%", "higher", "visible joints within 0.2 of the person's size, pooled over all frames"),
+        Metric("joint-mean PCK@0.2", "%", "higher", "the plain mean of the 13 joints' own PCK@0.2"),
+        Metric("sequence-mean PCK@0.2", "%", "higher", "the plain mean of the sequences' own PCK@0.2"),
+    )
+    recipes: ClassVar[Mapping[str, PCKRecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
+    truth_columns = ("keypoints", "box")
+    prediction_columns = ("keypoints",)
+    train_split = "standard/train"
+
+    recipe: PCKRecipe
+    _columns: tuple[Floats, Floats] | None = None
+
+    def __init__(self, recipe: str | None = None) -> None:
+        """Choose a recipe."""
+        super().__init__(recipe)
+        self.labels: dict[str, tuple[str, str]] = {}
+
+    @property
+    def skeletons(self) -> tuple[str, ...]:
+        """Penn Action's 13 joints."""
+        return ("penn13",)
+
+    def select(self, sequences: pa.Table) -> pa.Table:
+        """The test sequences.
+
+        Raises:
+            HarBenchError: there are none.
+        """
+        test = ["standard/test" in (splits or ()) for splits in sequences["splits"].to_pylist()]
+        if not any(test):
+            raise HarBenchError(f"{self.name} has nothing to score: no sequence of the store is in standard/test")
+        return sequences.filter(pa.array(test, pa.bool_()))
+
+    def merge(self, other: Self) -> None:
+        """Take over the sequences another accumulator scored."""
+        super().merge(other)
+        self.labels |= other.labels
+
+    def update(self, truth: Batch, predictions: Batch) -> None:
+        """Count the hits of whole sequences; a frame whose sequence has no box yet cannot be measured, nor counts."""
+        predicted, points, starts = predictions["keypoints"], truth["keypoints"], truth.starts
+        counted, box = visible(points), carried_forward(truth["box"], starts)
+        if self.recipe.size == "torso":
+            size = torso_size(predicted, points)
+        else:
+            size = box_size(box)
+            counted &= np.isfinite(size)[:, None]
+        if self.recipe.skip_degenerate:
+            counted &= (box[:, 2:] > box[:, :2]).all(axis=1, keepdims=True)
+        size = size + self.recipe.extra
+        distances = distance(predicted, points)
+        hits = [counted & _within(distances, at * size, self.recipe.compare) for at in THRESHOLDS]
+        sums = np.hstack([_by_sequence(columns, starts) for columns in (counted, *hits)])
+        labels = zip(*(truth.sequences[name].to_pylist() for name in ("action", "pose")), strict=True)
+        for name, frames, row, label in zip(truth.names(), np.diff(starts), sums, labels, strict=True):
+            self.state.add(name, np.append(frames, row))
+            self.labels[name] = label[0] or "", label[1] or ""
+
+    def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
+        """The metrics when sequence i of :meth:`units` counts ``weights[i]`` times."""
+        hits, counted = self._needed()
+        weights = np.ones(len(hits)) if weights is None else weights
+        per_sequence = _share(hits.sum(axis=1), counted.sum(axis=1))
+        measured = weights * np.isfinite(per_sequence)
+        joints = _share(weights @ hits, weights @ counted)
+        values = (
+            _share((weights @ hits).sum(), (weights @ counted).sum()),
+            _share(np.nansum(joints) / 100, np.isfinite(joints).sum()),
+            _share(measured @ np.nan_to_num(per_sequence) / 100, measured.sum()),
+        )
+        return {metric.name: float(value) for metric, value in zip(self.metrics, values, strict=True)}
+
+    def compute(self) -> Scores:
+        """The metrics, and tables by joint, group, threshold, action, viewpoint and sequence."""
+        names, sums = self.units(), self._matrix()
+        total = _unpack(sums.sum(axis=0))
+        columns = {joint: [index] for index, joint in enumerate(JOINTS)}
+        groups = {group: [JOINTS.index(joint) for joint in joints] for group, joints in GROUPS.items()}
+        everything = {"Mean": list(range(len(JOINTS)))}
+        curve = _share(total.hits.sum(axis=1), total.counted.sum())
+        tables: dict[str, list[Row]] = {
+            "joint": [{"joint": name, **_row(total, at)} for name, at in columns.items()],
+            "group": [{"group": name, **_row(total, at)} for name, at in (groups | everything).items()],
+            "threshold": [
+                {"threshold": float(at), "PCK": _cell(value)} for at, value in zip(THRESHOLDS, curve, strict=True)
+            ],
+            "action": _breakdown("action", [self.labels[name][0] for name in names], sums),
+            "viewpoint": _breakdown("viewpoint", [self.labels[name][1] for name in names], sums),
+            "sequence": _breakdown("sequence", names, sums),
+        }
+        counts = {"sequences": len(names), "frames": int(total.frames), "joints": int(total.counted.sum())}
+        return Scores(self.metrics_of(), tables, counts)
+
+    def _needed(self) -> tuple[Floats, Floats]:
+        """(S, 13) hits and joints that count; sequences are only ever added, so their number tells if these are old."""
+        if self._columns is None or len(self._columns[0]) != len(self.state.sums):
+            totals = _unpack(self._matrix())
+            self._columns = totals.hits[:, AT], totals.counted
+        return self._columns
+
+    def _matrix(self) -> Floats:
+        return self.state.matrix().reshape(-1, 1 + len(JOINTS) * (1 + len(THRESHOLDS)))
+
+
+class _Totals(NamedTuple):
+    """Frames (...,), joints that count (..., 13) and hits (..., T, 13)."""
+
+    frames: Floats
+    counted: Floats
+    hits: Floats
+
+
+def _unpack(sums: Floats) -> _Totals:
+    joints = len(JOINTS)
+    return _Totals(
+        sums[..., 0],
+        sums[..., 1 : 1 + joints],
+        sums[..., 1 + joints :].reshape(*sums.shape[:-1], len(THRESHOLDS), joints),
+    )
+
+
+def _by_sequence(flags: Bools, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """(S, J) numbers of true flags (N, J) between the row offsets."""
+    sums = np.vstack([np.zeros((1, flags.shape[1]), np.int64), np.cumsum(flags, axis=0)])
+    return np.diff(sums[starts], axis=0)
+
+
+def _share(hits: npt.ArrayLike, counted: npt.ArrayLike) -> Floats:
+    """Percent; NaN where nothing counts."""
+    hits, counted = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(counted, np.float64))
+    share: Floats = np.full(counted.shape, np.nan)
+    np.divide(100 * hits, counted, out=share, where=counted > 0)
+    return share
+
+
+def _cell(value: float) -> float | None:
+    """A table's number; None where nothing counts."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _row(total: _Totals, joints: list[int]) -> Row:
+    hits, counted = total.hits[AT, joints].sum(), total.counted[joints].sum()
+    return {"PCK@0.2": _cell(float(_share(hits, counted))), "hits": int(hits), "count": int(counted)}
+
+
+def _breakdown(column: str, values: list[str], sums: Floats) -> list[Row]:
+    """A row of pooled PCK for every distinct value of the sequences."""
+    groups, index = np.unique(np.array(values, str), return_inverse=True)
+    totals = np.zeros((len(groups), sums.shape[1]))
+    np.add.at(totals, index, sums)
+    everything = list(range(len(JOINTS)))
+    return [
+        {column: group, "frames": int(total[0]), **_row(_unpack(total), everything)}
+        for group, total in zip(groups.tolist(), totals, strict=True)
+    ]

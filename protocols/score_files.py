@@ -1,0 +1,180 @@
+"""Score files of action recognition: pickles and arrays of class scores by clip, and lists of names and labels.
+
+Score pickles of CTR-GCN and its many relatives {name: scores}, where the name may be the place in CTR-GCN's own order
+(``test_0``); pickled lists of pyskl and mmaction2, and ``.npy`` arrays, with a list of names beside; csv of name and
+label. Pickles are read without running their code.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from har_bench.errors import HarBenchError
+from har_bench.foreign import pickles
+from har_bench.foreign.compressed import unfold
+from har_bench.protocol import Foreign
+from har_bench.schema import vector
+
+Scores = npt.NDArray[np.floating[Any]]
+
+NAMES = ("name", "sample", "sample_name", "video", "video_name", "file", "filename", "frame_dir")
+LABELS = ("pred", "prediction", "predicted", "pred_label", "predicted_label", "pred_0based", "label")
+"""Headers of csv files, the first one found is taken: beside a ``pred``, a ``label`` is the truth, and not read."""
+
+_ENDINGS = re.compile(r"(_rgb)?\.(skeleton|avi|mp4|npy|mat)$")
+_NUMBERED = re.compile(r"test_(\d+)")
+_SIDE = ("{}.txt", "{}.csv", "{}_names.txt", "{}_names.csv")
+LIMIT = 1 << 30
+"""How many bytes a csv file may unfold into."""
+
+_DIGITS = 4  # Penn Action's names are numbers of four digits
+
+
+def read_scores(path: Path, known: Collection[str], order: Callable[[], list[str]]) -> Foreign | None:
+    """Predictions in one of the formats above; None when ``path`` is none of them.
+
+    Args:
+        path: the file.
+        known: the store's sequences.
+        order: gives the test sequences in the order of CTR-GCN's data files.
+
+    Raises:
+        HarBenchError: the file is damaged, or the list of names beside it is missing or of another length.
+    """
+    if path.suffix in (".pkl", ".pickle"):
+        with path.open("rb") as stream:
+            return _from_pickle(path, pickles.load(stream, name=str(path)), known, order)
+    if path.suffix == ".npy":
+        scores = _array(path)
+        return Foreign(_named(path, _names_beside(path, len(scores), known), scores), "npy of scores, names beside it")
+    if path.name.endswith((".csv", ".csv.gz")):
+        return _from_csv(path, known)
+    return None
+
+
+def _from_pickle(path: Path, content: Any, known: Collection[str], order: Callable[[], list[str]]) -> Foreign:
+    if isinstance(content, Mapping) and content:
+        names, scores = [str(key) for key in content], list(content.values())
+        if all(_NUMBERED.fullmatch(name) for name in names):
+            names = _by_number(path, names, order())
+            return Foreign(_named(path, names, scores), "score pickle numbered in CTR-GCN's order of the test set")
+        return Foreign(_named(path, _in_store(names, known), scores), "score pickle, scores by name")
+    if isinstance(content, list | np.ndarray) and len(content):
+        names = _names_beside(path, len(content), known)
+        return Foreign(_named(path, names, content), "score pickle in the order of the names beside it")
+    raise HarBenchError(
+        f"{path} holds a {type(content).__name__} and no scores; pickle a dictionary of scores by name, or a list"
+    )
+
+
+def _by_number(path: Path, names: Sequence[str], order: Sequence[str]) -> list[str]:
+    """``test_7`` is the eighth test sequence in CTR-GCN's order; all of them must be there, or the order is another."""
+    numbers = [int(name.removeprefix("test_")) for name in names]
+    if sorted(numbers) != list(range(len(order))):
+        raise HarBenchError(
+            f"{path} numbers {len(numbers)} sequences up to test_{max(numbers)}, and the store's test set has "
+            f"{len(order)}; name the sequences, or convert the whole dataset"
+        )
+    return [order[number] for number in numbers]
+
+
+def _named(path: Path, names: Sequence[str], scores: Sequence[Any] | Scores) -> pa.Table:
+    """A row per clip: each name's scores are (C,), or (n, C) of n clips."""
+    if isinstance(scores, np.ndarray) and scores.ndim == 2:
+        return pa.table({"sequence": list(names), "scores": vector(scores)})
+    clips = []
+    for name, value in zip(names, scores, strict=True):
+        rows = np.asarray(value)
+        if rows.ndim not in (1, 2) or rows.dtype.kind not in "fiu":
+            raise HarBenchError(f"{path}: {name} has no scores but a {type(value).__name__}; give (C,) or (clips, C)")
+        clips.append(np.atleast_2d(rows))
+    widths = sorted({rows.shape[1] for rows in clips})
+    if len(widths) > 1:
+        raise HarBenchError(f"{path} has scores of {widths[0]} and of {widths[-1]} classes; give the same classes")
+    repeated = np.repeat(np.array(names, object), [len(rows) for rows in clips])
+    return pa.table({"sequence": pa.array(repeated, pa.string()), "scores": vector(np.concatenate(clips))})
+
+
+def _array(path: Path) -> Scores:
+    """(N, C), or (N, clips, C), numbers of an ``.npy`` file; mapped, as a forged shape is then found out."""
+    try:
+        scores = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError, OverflowError) as error:
+        raise HarBenchError(f"{path} is not an array of numbers ({error}); save it with numpy.save") from error
+    if scores.ndim not in (2, 3) or scores.dtype.kind not in "fiu":
+        raise HarBenchError(f"{path} has shape {scores.shape} of {scores.dtype}; scores are (N, C) or (N, clips, C)")
+    return np.array(scores)
+
+
+def _names_beside(path: Path, count: int, known: Collection[str]) -> list[str]:
+    """The sequence of every row: ``scores.npy`` has its names in ``scores.txt``, ``scores_names.txt`` or .csv."""
+    candidates = [path.with_name(pattern.format(path.stem)) for pattern in _SIDE]
+    side = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if side is None:
+        raise HarBenchError(f"{path} does not name its {count} sequences; list them, one a line, in {candidates[0]}")
+    rows = _rows(side)
+    place = next((rows[0].index(name) for name in ("sequence", *NAMES) if rows and name in rows[0]), None)
+    names = [row[place or 0] for row in (rows if place is None else rows[1:])]
+    if len(names) != count:
+        raise HarBenchError(f"{side} has {len(names)} names, and {path} {count} rows; give a name for every row")
+    return _in_store(names, known)
+
+
+def _from_csv(path: Path, known: Collection[str]) -> Foreign | None:
+    rows = _rows(path)
+    if not rows or "sequence" in rows[0]:
+        return None
+    name = next((rows[0].index(header) for header in NAMES if header in rows[0]), None)
+    label = next((rows[0].index(header) for header in LABELS if header in rows[0]), None)
+    if name is not None and label is not None:
+        what = f"csv, columns {rows[0][name]} and {rows[0][label]}"
+        rows = rows[1:]
+    elif len(rows[0]) == 2 and _in_store(rows[0][:1], known)[0] in known:
+        name, label, what = 0, 1, "csv of name and label, without a header"
+    else:
+        return None
+    short = next((number for number, row in enumerate(rows) if len(row) <= max(name, label)), None)
+    if short is not None:
+        raise HarBenchError(f"{path}: row {short + 1} of the data has {len(rows[short])} cells; is it cut off?")
+    labels: list[Any] = [row[label] for row in rows]
+    if all(text.isdecimal() for text in labels):
+        labels = [int(text) for text in labels]
+    names = _in_store([row[name] for row in rows], known)
+    return Foreign(pa.table({"sequence": pa.array(names, pa.string()), "label": labels}), what)
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """The cells of a csv or text file, compressed or not, blank lines left out.
+
+    Raises:
+        HarBenchError: the file is damaged, too large, or no text.
+    """
+    content = unfold(path.read_bytes(), limit=LIMIT, name=str(path))
+    try:
+        file = io.StringIO(content.decode("utf-8-sig"), newline="")
+        return [[cell.strip() for cell in row] for row in csv.reader(file) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise HarBenchError(f"{path} is not readable as csv ({error}); was it written completely?") from error
+
+
+def _in_store(names: Sequence[str], known: Collection[str]) -> list[str]:
+    """The names as the store spells them: without folder and ending, Penn Action's numbers with four digits.
+
+    A name that the store does not have in any spelling stays, and the engine names it.
+    """
+    present = set(known)
+    found = []
+    for name in names:
+        bare = _ENDINGS.sub("", name.replace("\\", "/").rpartition("/")[2])
+        spellings = (name, bare, bare.zfill(_DIGITS))
+        found.append(next((spelling for spelling in spellings if spelling in present), name))
+    return found

@@ -1,0 +1,87 @@
+"""Predictions as VideoPose3D and its followers keep them: ``.npz`` archives of poses in metres."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from har_bench.errors import HarBenchError
+from har_bench.foreign.npz import open_npz
+from har_bench.protocol import Foreign
+
+METRE = 1000.0
+FARTHEST_M = 100.0
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How a dataset's sequences are called in such archives.
+
+    Attributes:
+        cameras: in the order in which VideoPose3D lists them.
+        example: a flat name, such as ``S9|Walking 1|54138969``; all have as many parts.
+        action: a file's name of an action -> the store's.
+    """
+
+    cameras: tuple[str, ...]
+    example: str
+    action: Callable[[str], str] = str
+
+
+def read_poses(path: Path, naming: Naming) -> Foreign | None:
+    """Poses by sequence, in mm; None when the file is no ``.npz``.
+
+    Two layouts are read: flat, one (n, J, 3) array per name like ``naming.example`` (``/`` will do for ``|``), and
+    VideoPose3D's own nested one, ``positions_3d`` as subject -> action -> list of the cameras' arrays.
+
+    Raises:
+        HarBenchError: the archive is damaged, a name is no sequence, or the numbers cannot be metres.
+    """
+    if path.suffix != ".npz":
+        return None
+    archive = open_npz(path)
+    nested = next((name for name in ("positions_3d", "predictions") if name in archive), None)
+    named = _nested(path, naming, archive[nested].item()) if nested else _flat(path, naming, archive)
+    arrays = {sequence: _checked(path, sequence, poses) for sequence, poses in named}
+    if not arrays:
+        raise HarBenchError(f"{path} holds no poses; name its arrays like {naming.example!r}")
+    return Foreign(arrays, "VideoPose3D-like .npz, metres")
+
+
+def _flat(
+    path: Path, naming: Naming, archive: Mapping[str, npt.NDArray[Any]]
+) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    parts_of = naming.example.replace("|", "/").count("/")
+    for name in archive:
+        joined = name.replace("|", "/")
+        if joined.count("/") != parts_of:
+            raise HarBenchError(f"{path}: the array {name!r} is not named like {naming.example!r}")
+        subject, action, camera = joined.rsplit("/", 2)
+        yield f"{subject}/{naming.action(action)}/{camera}", archive[name]
+
+
+def _nested(path: Path, naming: Naming, subjects: Any) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    if not isinstance(subjects, Mapping):
+        raise HarBenchError(f"{path}: positions_3d is not a dictionary of subjects")
+    for subject, actions in subjects.items():
+        if not isinstance(actions, Mapping):
+            raise HarBenchError(f"{path}: positions_3d[{subject!r}] is not a dictionary of actions")
+        for action, cameras in actions.items():
+            named = cameras.items() if isinstance(cameras, Mapping) else zip(naming.cameras, cameras, strict=False)
+            for camera, poses in named:
+                yield f"{subject}/{naming.action(str(action))}/{camera}", np.asarray(poses)
+
+
+def _checked(path: Path, sequence: str, poses: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The poses of a sequence in mm."""
+    if poses.ndim != 3 or poses.shape[-1] != 3 or poses.dtype.kind != "f":
+        raise HarBenchError(f"{path}: {sequence} has shape {poses.shape}; poses are (n, J, 3) numbers")
+    if poses.size and np.nanmax(np.abs(poses)) > FARTHEST_M:
+        raise HarBenchError(f"{path}: {sequence} reaches {np.nanmax(np.abs(poses)):.0f}; this format is in metres")
+    millimetres: npt.NDArray[Any] = poses * poses.dtype.type(METRE)
+    return millimetres

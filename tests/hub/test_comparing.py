@@ -1,0 +1,242 @@
+"""Paired tests against hand-made exchanges and scipy, and that neither names nor order nor luck move a digit."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+import har_bench
+from har_bench import HarBenchError, Store
+from har_bench.comparing import Comparison, _mixture, _names, compare, compare_results
+from har_bench.resampling import Draws, ratio
+from har_bench.results import Result
+from har_bench.scoring import make_protocol
+from tests.hub.systems import FRAMES, PROTOCOL, off_by, toy_store
+from tests.toy import write_raw
+
+A = [5.0, 6.0, 9.0, 4.0, 7.0]
+B = [4.0, 6.5, 7.0, 3.0, 6.0]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return toy_store(tmp_path_factory.mktemp("comparing"))
+
+
+@pytest.fixture(scope="module")
+def compared(store: Store) -> Comparison:
+    return compare(PROTOCOL, store, off_by(store, A), off_by(store, B), resamples=2000)
+
+
+def pooled(first: list[float], second: list[float]) -> float:
+    """B minus A by the toy recipe: means weighted by frames."""
+    return float(np.average(second, weights=FRAMES) - np.average(first, weights=FRAMES))
+
+
+def test_the_values_are_those_of_scoring(store: Store, compared: Comparison) -> None:
+    (found,) = compared.differences
+    scores = [har_bench.score(PROTOCOL, store, off_by(store, offsets), resamples=0)["error"] for offsets in (A, B)]
+    assert [found.a, found.b] == scores
+    assert found.difference == pytest.approx(pooled(A, B), abs=1e-4)
+    assert compared.sequences == len(FRAMES)
+
+
+def test_few_sequences_are_exchanged_in_every_way(compared: Comparison) -> None:
+    exchanged = [
+        pooled(
+            *map(list, zip(*((b, a) if swap else (a, b) for a, b, swap in zip(A, B, swaps, strict=True)), strict=True))
+        )
+        for swaps in product((False, True), repeat=len(FRAMES))
+    ]
+    expected = np.mean([abs(each) >= abs(pooled(A, B)) - 1e-4 for each in exchanged])
+    assert (compared.exact, compared.permutations) == (True, 16)
+    assert compared.differences[0].p == pytest.approx(expected)
+
+
+def test_the_bootstrap_is_that_of_the_sequences(compared: Comparison) -> None:
+    random = np.random.default_rng(7)
+    frames, a, b = np.array(FRAMES), np.array(A), np.array(B)
+    drawn = random.integers(0, 5, (20_000, 5))
+    weights = frames[drawn]
+    expected = ((b - a)[drawn] * weights).sum(axis=1) / weights.sum(axis=1)
+    (found,) = compared.differences
+    assert (found.low, found.high) == pytest.approx(np.percentile(expected, [2.5, 97.5]), abs=0.12)
+    assert found.effect == pytest.approx(pooled(A, B) / expected.std(), rel=0.1)
+    difference = b - a
+    assert found.cohen == pytest.approx(difference.mean() / difference.std(ddof=1), abs=1e-3)
+
+
+def test_many_sequences_are_exchanged_at_random_as_scipy_does() -> None:
+    random = np.random.default_rng(3)
+    a = random.normal(10, 2, 40)
+    b = a + random.normal(0.4, 1, 40)
+
+    def mixture(first: Any, second: Any) -> dict[str, float]:
+        return {"mean": float((first @ a + second @ b) / (first + second).sum())}
+
+    draws = Draws(mixture, 40, 4000, seed=5, quiet=True)
+    tried, p = draws.p_values(["mean"])
+    reference = stats.permutation_test(
+        (a, b), lambda x, y: np.mean(y - x), permutation_type="samples", n_resamples=4000, rng=np.random.default_rng(1)
+    )
+    assert (draws.exact, tried) == (False, 4000)
+    assert p[0] == pytest.approx(reference.pvalue, abs=0.02)
+    low, high = np.percentile(draws.bootstrap(["mean"])[:, 0], [2.5, 97.5])
+    half = 1.96 * (b - a).std() / np.sqrt(40)
+    assert (low, high) == pytest.approx((np.mean(b - a) - half, np.mean(b - a) + half), abs=0.08)
+
+
+def test_equal_systems_do_not_differ(store: Store) -> None:
+    found = compare(PROTOCOL, store, off_by(store, A), off_by(store, A), resamples=100)
+    (only,) = found.differences
+    assert (only.difference, only.p, only.low, only.high) == (0, 1, 0, 0)
+    assert (only.effect, only.cohen) == (None, None)
+    assert "both score the same" in found.lines()[0]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**31), st.randoms(use_true_random=False))
+def test_the_seed_decides_every_digit_and_exchanging_the_systems_changes_signs_only(
+    store: Store, seed: int, random: Any
+) -> None:
+    first, second = off_by(store, A), off_by(store, B)
+    names = list(first)
+    random.shuffle(names)
+    shuffled = {name: first[name] for name in names}
+    one = compare(PROTOCOL, store, first, second, resamples=50, seed=seed)
+    assert compare(PROTOCOL, store, shuffled, second, resamples=50, seed=seed) == one
+    (forth,), (back,) = one.differences, compare(PROTOCOL, store, second, first, resamples=50, seed=seed).differences
+    assert back.difference == -forth.difference
+    assert (back.low, back.high, back.p) == pytest.approx((-forth.high, -forth.low, forth.p), abs=1e-9)
+
+
+def test_options_and_recipes_are_passed_on(store: Store) -> None:
+    found = compare(f"{PROTOCOL}", store, off_by(store, A), off_by(store, B), recipe="double", every=4, resamples=9)
+    assert found.canonical == "toy/error:double,every=4"
+    assert (
+        found.differences[0].a
+        == har_bench.score(PROTOCOL, store, off_by(store, A), recipe="double", every=4, resamples=0)["error"]
+    )
+
+
+def test_what_cannot_be_scored_or_resampled_is_one_sentence(store: Store, tmp_path: Path) -> None:
+    whole = off_by(store, A)
+    with pytest.raises(HarBenchError, match="30 missing"):
+        compare(PROTOCOL, store, whole, {name: whole[name] for name in list(whole)[1:]})
+    with pytest.raises(HarBenchError, match="0 resamples are too few"):
+        compare(PROTOCOL, store, whole, whole, resamples=0)
+    with pytest.raises(HarBenchError, match="needs a h36m store"):
+        compare("h36m/mpjpe", store, whole, whole)
+    one = har_bench.convert("tests.toy:Toy", write_raw(tmp_path / "raw", [9]), tmp_path / "one", jobs=1, quiet=True)
+    alone = {"s000/right": one.sequence("s000/right").keypoints_3d}
+    with pytest.raises(HarBenchError, match="on one sequence"):
+        compare(PROTOCOL, one, alone, alone)
+
+
+def test_a_real_protocol_names_the_breakdown_that_differs_most(human: Store) -> None:
+    a, b = noisy(human, 0, None), noisy(human, 0, "Walking")
+    found = compare("h36m/mpjpe", human, a, b, resamples=200, names=("plain", "worse walker"))
+    assert [each.metric for each in found.differences][:2] == ["MPJPE", "P-MPJPE"]
+    contrasts = {each.table: each.row for each in found.contrasts}
+    assert contrasts["action"].startswith("Walking")
+    assert set(contrasts) == {"action", "subject", "camera", "joint"}
+    assert [abs(each.difference) for each in found.contrasts] == sorted(
+        (abs(each.difference) for each in found.contrasts), reverse=True
+    )
+    assert "plain is better by" in found.lines()[0]
+    titles = [title for title, columns, rows in found.tables() if all(len(row) == len(columns) for row in rows)]
+    assert titles == ["h36m/mpjpe:videopose3d", "where they differ most"]
+
+
+def test_two_results_are_compared_from_their_tables(human: Store) -> None:
+    sources = [noisy(human, 0, None), noisy(human, 1, "Walking")]
+    first, second = (har_bench.score("h36m/mpjpe:deephar", human, source, resamples=0) for source in sources)
+    direct = compare("h36m/mpjpe:deephar", human, *sources, resamples=300)
+    found = compare_results(first, second, resamples=300)
+    assert "less precise" in found.lines()[-1]
+    assert found.contrasts == direct.contrasts
+    for mine, exact in zip(found.differences, direct.differences, strict=True):
+        if mine.metric == "MPJPE":  # the recipe weights by frames, so the table's mean is the recipe's own
+            assert (mine.low, mine.high, mine.p) == pytest.approx((exact.low, exact.high, exact.p))
+        assert (mine.a, mine.b) == (exact.a, exact.b)
+
+
+def test_results_of_different_kinds_are_not_compared(human: Store) -> None:
+    one = har_bench.score("h36m/mpjpe", human, noisy(human, 0, None), resamples=0)
+
+    def other(**changes: Any) -> Result:
+        return msgspec.structs.replace(one, **changes)
+
+    for changed, message in (
+        (other(recipe="recentred"), "score both in the same way"),
+        (other(version="0"), "version 0"),
+        (other(fingerprints={"store": "x"}), "of the store"),
+        (other(tables={}), "no table of the same sequences"),
+        (other(primary="what"), "have no what"),
+    ):
+        with pytest.raises(HarBenchError, match=message):
+            compare_results(changed if "what" in changed.primary else one, changed)
+
+
+def test_files_name_the_systems(tmp_path: Path) -> None:
+    assert _names(tmp_path / "mine.npz", "theirs.npz") == ("mine", "theirs")
+    assert _names("a/preds.npz", "b/preds.npz") == _names({}, {}) == ("A", "B")
+
+
+def test_a_ratio_needs_spread() -> None:
+    assert ratio(1.0, np.array([2.0, 2.0])) is None
+    assert ratio(1.0, np.array([2.0])) is None
+    assert ratio(1.0, np.array([1.0, 3.0, np.nan])) == pytest.approx(1 / np.sqrt(2))
+
+
+@pytest.fixture(scope="module")
+def human(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    home = tmp_path_factory.mktemp("human")
+    har_bench.registry.load("converters", "h36m").sample(home / "raw")
+    return har_bench.convert("h36m", home / "raw", home / "store", jobs=1, quiet=True)
+
+
+def noisy(human: Store, seed: int, worse: str | None) -> dict[str, np.ndarray[Any, Any]]:
+    """Root-relative truth with noise, four times as much where the sequence's name has a word."""
+    random = np.random.default_rng(seed)
+    found = {}
+    for name in human.select("standard/test")["sequence"].to_pylist():
+        poses = human.poses(sequences=[name], skeleton="h36m17", columns=["keypoints_3d"])
+        points = har_bench.schema.to_numpy(poses["keypoints_3d"], poses.schema.field("keypoints_3d"))
+        noise = random.normal(size=points.shape) * (40 if worse and worse in name else 10)
+        found[name] = points - points[:, :1] + noise.astype(np.float32)
+    return found
+
+
+def test_labels_of_clips_are_compared_too(tmp_path: Path) -> None:
+    har_bench.registry.load("converters", "penn_action").sample(tmp_path / "raw")
+    store = har_bench.convert("penn_action", tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
+    names = store.sequences["sequence"].to_pylist()
+    right, wrong = np.zeros(len(names), int), np.ones(len(names), int)
+    found = compare(
+        "tests.hub.clips:Clips", store, {"sequence": names, "label": right}, {"sequence": names, "label": wrong}
+    )
+    (only,) = found.differences
+    assert (only.a, only.b, only.low, only.high) == (100, 0, -100, -100)
+    assert only.p == 2.0 ** (1 - len(names))  # only the observed exchange, or its opposite, is as far apart
+
+
+def test_a_sequence_that_one_system_has_no_record_of_counts_for_the_other() -> None:
+    systems = []
+    for prefix, sums in (("A|", {"x": 1.0, "y": 2.0}), ("B|", {"y": 5.0, "z": 9.0})):
+        protocol = make_protocol(PROTOCOL)
+        for name, value in sums.items():
+            protocol.state.add(prefix + name, [value, 1])
+        systems.append(protocol)
+    sequences, mixture = _mixture(*systems)
+    none, ones = np.zeros(3), np.ones(3)
+    assert (sequences, mixture(ones, none), mixture(none, ones)) == (3, {"error": 1.5}, {"error": 7.0})
+    assert mixture(np.array([1.0, 0, 1]), np.array([0.0, 1, 0])) == {"error": 3.0}

@@ -182,6 +182,7 @@ def compare(
     """
     chosen = make_protocol(protocol, recipe, options)
     opened = store if isinstance(store, Store) else open_store(store)
+    chosen.prepare(opened)
     first, second = (
         _accumulated(chosen.fresh(), aligned(chosen, opened, predictions, missing=missing, skeleton=skeleton), prefix)
         for predictions, prefix in zip((a, b), SYSTEMS, strict=True)

@@ -123,6 +123,7 @@ def explain(
     """
     opened = store if isinstance(store, Store) else open_store(store)
     chosen = make_protocol(protocol, recipe, options)
+    chosen.prepare(opened)
     size = _size_column(opened)
     slicer = _Slicer(_reading(chosen, opened, size if chosen.task == "pose" else None), size)
 

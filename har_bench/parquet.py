@@ -38,7 +38,7 @@ def write(table: pa.Table, path: Path) -> None:
             temporary,
             row_group_size=ROW_GROUP,
             compression="zstd",
-            compression_level=3,
+            compression_level=2,
             use_dictionary=texts,
             use_byte_stream_split=floats,
             write_statistics=False,

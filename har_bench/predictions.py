@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from har_bench.store import Store
 
 Columns = Mapping[str, npt.NDArray[Any]]
-DIMENSIONS = {"keypoints": 2, "keypoints_3d": 3, "bbox": 0, "scores": 0, "keypoint_scores": 0}
+DIMENSIONS = {"keypoints": 2, "keypoints_3d": 3, "bbox": 0, "bbox_normalised": 0, "scores": 0, "keypoint_scores": 0}
 """Vector columns, and the size of their last axis (0: a plain vector)."""
 
 

@@ -253,6 +253,13 @@ class Protocol(ABC):
         """Take over the sequences another accumulator scored."""
         self.state.merge(other.state)
 
+    def prepare(self, store: Store) -> None:
+        """Look up what scoring needs to know of the store besides its rows, such as the sigmas of its joints.
+
+        It is called on every accumulator before its first :meth:`update`.
+        """
+        del store
+
     @abstractmethod
     def select(self, sequences: pa.Table) -> pa.Table:
         """The rows of the store's ``sequences`` that this recipe scores (split, cameras, damaged ones left out)."""

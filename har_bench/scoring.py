@@ -183,12 +183,12 @@ def _intervals(protocol: Protocol, resamples: int) -> dict[str, Interval]:
     for _ in range(resamples):
         weights = np.bincount(random.integers(0, len(names), len(names)), minlength=len(names)).astype(np.float64)
         for metric, value in protocol.metrics_of(weights).items():
-            drawn.setdefault(metric, []).append(value)
+            if math.isfinite(value):  # a resample may hold nothing that the metric is about
+                drawn.setdefault(metric, []).append(value)
     return {
         metric: Interval(low=float(low), high=float(high), resamples=resamples)
         for metric, values in drawn.items()
-        for low, high in [np.nanpercentile(values, [2.5, 97.5])]
-        if np.isfinite(low)
+        for low, high in [np.percentile(values, [2.5, 97.5])]
     }
 
 

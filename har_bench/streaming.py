@@ -35,7 +35,8 @@ def selection(protocol: Protocol, store: Store) -> pa.Table:
 def engine(
     protocol: Protocol, store: Store, given: Predictions, missing: Missing = "error", skeleton: str | None = None
 ) -> Aligner | Gatherer:
-    """What puts true and predicted rows side by side for a protocol's task."""
+    """What puts true and predicted rows side by side for a protocol's task; the protocol is prepared for the store."""
+    protocol.prepare(store)
     if protocol.task == "pose":
         return Aligner(protocol, store, given, missing, skeleton)
     return Gatherer(protocol, store, given, missing)

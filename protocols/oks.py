@@ -170,6 +170,12 @@ class OKS(Protocol):
                 raise HarBenchError(f"the joints {joints.name} of {store.path} have no sigmas; give the option sigmas")
             self.sigmas = _tenths(joints.sigmas)
 
+    def fresh(self) -> Self:
+        """An empty accumulator with the same sigmas."""
+        other = super().fresh()
+        other.sigmas = self.sigmas
+        return other
+
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """COCO's results json (also .json.gz, .json.xz): a list of image_id, category_id, keypoints and score."""
         if not coco_files.is_results(path):

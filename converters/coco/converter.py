@@ -68,6 +68,11 @@ class COCO(Converter):
 
     def __post_init__(self) -> None:
         self._layout: Layout | None = None
+        self._document: Document | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """A file that is mapped stays in its process."""
+        return {**self.__dict__, "_document": None}
 
     def discover(self, raw: Path) -> Sequence[Shard]:
         """One shard per annotation file at or under ``raw``; they must have the same joints.
@@ -81,6 +86,7 @@ class COCO(Converter):
             document = Document(path)
             if {"images", "annotations"} <= document.members.keys():
                 found[path] = layout(document, sigmas)
+                self._document = document if len(found) == 1 else None  # of several, none is kept in memory
         if not found:
             raise HarBenchError(f"{raw} is not COCO; expected there {self.raw}")
         first = next(iter(found.values()))
@@ -99,7 +105,8 @@ class COCO(Converter):
 
     def read(self, shard: Shard) -> Tables:
         """All images and annotations of a file."""
-        return tables(Document(shard.sources[0]), shard.payload)
+        (path,), document, self._document = shard.sources, self._document, None  # in its own process, it is indexed
+        return tables(document if document and document.path == path else Document(path), shard.payload)
 
     def layouts(self) -> Sequence[Skeleton]:
         """The joints of the files that were found; those of COCO's own formats before any were."""

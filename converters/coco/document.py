@@ -117,12 +117,13 @@ class Document:
         strays = self._strays(first, last, spans)
         if strays:
             yield Batch([], [], strays)
+        text = memoryview(self._text)
         whole, single = msgspec.json.Decoder(list[kind]), msgspec.json.Decoder(kind)  # type: ignore[valid-type]
         for begin in range(0, len(spans), BATCH):
             some = spans[begin : begin + BATCH]
             rows = range(begin, begin + len(some))
             try:
-                records = whole.decode(b"[" + self._text[int(some[0, 0]) : int(some[-1, 1]) + 1] + b"]")
+                records = whole.decode(b"".join((b"[", text[int(some[0, 0]) : int(some[-1, 1]) + 1], b"]")))
             except _BROKEN:
                 yield self._one_by_one(rows, some.tolist(), single)
             else:

@@ -16,6 +16,7 @@ from har_bench.converter import Reject
 from har_bench.schema import vector
 
 from .layout import WHOLEBODY, Layout
+from .lists import numbers
 
 BOXES = ("face_box", "lefthand_box", "righthand_box")
 VALID = ("foot_valid", "face_valid", "lefthand_valid", "righthand_valid")
@@ -26,6 +27,7 @@ _Id = Annotated[int, msgspec.Meta(ge=-(1 << 62), le=1 << 62)]
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 _Flag = Annotated[int, msgspec.Meta(ge=0, le=1)] | bool
 _Text = str | int | float  # exporters write 0 where they know nothing
+_NULL = msgspec.Raw(b"null")
 _Box = tuple[float, float, float, float]
 
 
@@ -68,21 +70,21 @@ class Annotation(msgspec.Struct, gc=False):
     image_id: _Id
     category_id: _Id | None = None
     bbox: _Box | None = None
-    keypoints: list[float] | None = None
+    keypoints: msgspec.Raw = _NULL
     num_keypoints: _Count | None = None
     area: float | None = None
     iscrowd: _Flag | None = None
     ignore: _Flag | None = None
-    segmentation: msgspec.Raw = msgspec.Raw(b"null")
+    segmentation: msgspec.Raw = _NULL
 
 
 class WholeBody(Annotation, gc=False):
     """One of COCO-WholeBody's ``annotations``."""
 
-    foot_kpts: list[float] | None = None
-    face_kpts: list[float] | None = None
-    lefthand_kpts: list[float] | None = None
-    righthand_kpts: list[float] | None = None
+    foot_kpts: msgspec.Raw = _NULL
+    face_kpts: msgspec.Raw = _NULL
+    lefthand_kpts: msgspec.Raw = _NULL
+    righthand_kpts: msgspec.Raw = _NULL
     face_box: _Box | None = None
     lefthand_box: _Box | None = None
     righthand_box: _Box | None = None
@@ -137,32 +139,49 @@ class Joints:
         """
         if not self.layout.joints:
             return rows, records, {}
-        lists = self._lists(records)
-        lengths = np.fromiter(map(len, lists), np.int64, len(lists))
+        rows, records, flat, lengths = self._numbers(rows, records)
         wrong = (lengths != 3 * self.count) & (lengths > 0)
         if wrong.any():
             for at in np.flatnonzero(wrong).tolist():
                 reason = f"{lengths[at]} values for its joints; {self.count} joints have {3 * self.count}"
                 self.log.dropped(f"annotations[{rows[at]}].keypoints", reason)
             kept = np.flatnonzero(~wrong).tolist()
-            rows, records, lists = [rows[at] for at in kept], [records[at] for at in kept], [lists[at] for at in kept]
-            lengths = lengths[kept]
+            rows, records = [rows[at] for at in kept], [records[at] for at in kept]
+            flat, lengths = flat[np.repeat(~wrong, lengths)], lengths[kept]
         given = lengths > 0
         values = np.zeros((len(records), self.count, 3))
-        values[given] = np.fromiter(chain.from_iterable(lists), np.float64, lengths.sum()).reshape(-1, self.count, 3)
+        values[given] = flat.reshape(-1, self.count, 3)
         return rows, records, self._columns(rows, values, given)
 
-    def _lists(self, records: Sequence[Any]) -> list[list[float]]:
-        """The values of each annotation's joints, three by three."""
-        if self.layout.parts:
-            return [list(chain.from_iterable(getattr(record, part) or () for part in PARTS)) for record in records]
-        return [record.keypoints or [] for record in records]
+    def _numbers(
+        self, rows: Sequence[int], records: Sequence[Any]
+    ) -> tuple[Sequence[int], Sequence[Any], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """The values of the annotations' joints, three by three, and how many each has; without the broken ones."""
+        parts = PARTS if self.layout.parts else PARTS[:1]
+        try:
+            flat, lengths = numbers([getattr(record, part) for record in records for part in parts])
+        except msgspec.DecodeError:
+            kept = [at for at, record in enumerate(records) if not self._broken(rows[at], record, parts)]
+            return self._numbers([rows[at] for at in kept], [records[at] for at in kept])
+        return rows, records, flat, lengths.reshape(-1, len(parts)).sum(axis=1)
+
+    def _broken(self, row: int, record: Any, parts: Sequence[str]) -> bool:
+        """Whether an annotation's joints are no numbers; then it is logged."""
+        for part in parts:
+            try:
+                numbers([getattr(record, part)])
+            except msgspec.DecodeError as error:
+                what, _, where = str(error).partition(" - at `$")
+                self.log.dropped(f"annotations[{row}]", f"{what} - at `$.{part}{where or '`'}")
+                return True
+        return False
 
     def _columns(
         self, rows: Sequence[int], values: npt.NDArray[np.float64], given: npt.NDArray[np.bool_]
     ) -> dict[str, Any]:
-        v, labelled = values[..., 2], values[..., 2] > 0
-        self._note(self.placed, rows, (values[..., :2] != 0).any(axis=2) & ~labelled)
+        x, y, v = values[..., 0], values[..., 1], values[..., 2]
+        labelled = v > 0
+        self._note(self.placed, rows, ((x != 0) | (y != 0)) & ~labelled)
         columns = {
             "keypoints": vector(np.where(labelled[..., None], values[..., :2], np.nan), mask=~given),
             "visibility": vector(np.where(labelled, np.where(v < 2, 1, 2), 0).astype(np.uint8), mask=~given),

@@ -14,7 +14,7 @@ import pickle
 import pickletools
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -23,6 +23,12 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.errors import HarBenchError
+
+Names = Mapping[tuple[str, str], Any]
+"""What stands behind each name, by module and name."""
+
+Outside = Callable[[Any], Any]
+"""What stands for an object of which a pickle holds a persistent id only."""
 
 LIMIT = 8 << 30
 """How many bytes a file may unfold into, unless the caller says otherwise."""
@@ -59,7 +65,7 @@ class DType:
         return np.dtype(self.code)
 
 
-class _Array:
+class Array:
     """Stands for an array until the whole pickle is read: NumPy's state arrives after the object."""
 
     __slots__ = ("dtype", "items", "order", "shape")
@@ -75,6 +81,7 @@ class _Array:
         self.fill(items, dtype, shape, "F" if fortran else "C")
 
     def fill(self, items: Any, dtype: Any, shape: Any, order: Any) -> None:
+        """Take the content once it is known that type, shape and content agree."""
         if isinstance(items, str):  # Python 2 wrote the bytes as text
             items = items.encode("latin1")
         if not isinstance(dtype, DType) or not isinstance(shape, tuple) or order not in ("C", "F"):
@@ -99,7 +106,7 @@ class _Array:
         return flat.reshape(self.shape, order=self.order)
 
 
-class _Wrapped(_Array):
+class _Wrapped(Array):
     """joblib's array: its wrapper's state first, then its bytes, which :mod:`har_bench.foreign.joblib` puts there."""
 
     __slots__ = ("state",)
@@ -111,8 +118,8 @@ class _Wrapped(_Array):
             self.fill(state, self.state["dtype"], self.state["shape"], self.state["order"])
 
 
-def _frombuffer(items: Any, dtype: Any, shape: Any, order: Any) -> _Array:
-    array = _Array()
+def _frombuffer(items: Any, dtype: Any, shape: Any, order: Any) -> Array:
+    array = Array()
     array.fill(items, dtype, shape, order)
     return array
 
@@ -125,6 +132,31 @@ def _encode(text: str, encoding: str = "utf-8") -> bytes:
     if encoding not in ("latin1", "latin-1", "utf-8", "ascii"):
         raise HarBenchError(f"asks for the codec {str(encoding)[:40]!r}, which no pickle needs")
     return text.encode(encoding)
+
+
+class _OrderedDict(OrderedDict[Any, Any]):
+    """Without attributes: torch's are of no use, and a forged one would hide a method."""
+
+    def __setstate__(self, state: Any) -> None:
+        """Forget the attributes."""
+
+
+class _RandomState(dict[str, Any]):
+    """A generator's state as the dict that ``numpy.random.RandomState.set_state`` takes; no generator is made."""
+
+    def __init__(self, *_: Any) -> None:
+        super().__init__()
+
+    def __setstate__(self, state: Any) -> None:
+        """A dict; until NumPy 1.16 a tuple of five; of a bit generator, from NumPy 1.25 on, a dict and its seed."""
+        match state:
+            case (name, key, position, has_gauss, gauss):
+                inner = {"key": key, "pos": position}
+                self.update(bit_generator=name, state=inner, has_gauss=has_gauss, gauss=gauss)
+            case dict(found) | (dict(found), None):
+                self.update(found)
+            case _:
+                raise HarBenchError("holds a random state that is malformed")
 
 
 def _empty() -> bytes:
@@ -143,13 +175,17 @@ def _numpy(name: str, stand_in: Callable[..., Any], *modules: str) -> dict[tuple
 
 
 ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
-    **_numpy("_reconstruct", _Array, "multiarray"),
+    **_numpy("_reconstruct", Array, "multiarray"),
     **_numpy("scalar", _scalar, "multiarray"),
     **_numpy("_frombuffer", _frombuffer, "numeric"),
-    ("numpy", "ndarray"): _Array,
+    ("numpy", "ndarray"): Array,
     ("numpy", "dtype"): DType,
     ("joblib.numpy_pickle", "NumpyArrayWrapper"): _Wrapped,
-    ("collections", "OrderedDict"): OrderedDict,
+    ("numpy.random", "__RandomState_ctor"): _RandomState,
+    ("numpy.random._pickle", "__randomstate_ctor"): _RandomState,
+    ("numpy.random._pickle", "__bit_generator_ctor"): _RandomState,
+    ("numpy.random._mt19937", "MT19937"): _RandomState,
+    ("collections", "OrderedDict"): _OrderedDict,
     ("_codecs", "encode"): _encode,
     **_builtin("bytes", _empty),
     **_builtin("complex", complex),
@@ -157,7 +193,7 @@ ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     **_builtin("set", set),
     **_builtin("slice", slice),
 }
-"""Every name that a pickle may use, and what stands behind it here. A new kind of file adds its names to this list."""
+"""Every name that any pickle may use, and what stands behind it here; :func:`load` takes those of one kind of file."""
 
 
 class _Budget:
@@ -174,38 +210,56 @@ class _Budget:
             raise HarBenchError("unfolds into more than the limit allows")
 
 
-class _Call(msgspec.Struct, frozen=True):
+class Call(msgspec.Struct, frozen=True):
     """An allowed name as the pickle sees it: callable, but neither a class nor open to assignment."""
 
-    function: Callable[..., Any]
+    function: Any
     budget: _Budget
 
     __hash__ = None  # type: ignore[assignment]
 
     def __call__(self, *arguments: Any) -> Any:
+        """Pay for the arguments, then call."""
         self.budget.charge(*arguments)
         return self.function(*arguments)
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, stream: BinaryIO, budget: _Budget) -> None:
+    def __init__(self, stream: BinaryIO, budget: _Budget, names: Names, outside: Outside | None) -> None:
         super().__init__(stream, encoding="latin1")
         self.budget = budget
+        self.names = names
+        self.outside = outside
 
     def find_class(self, module: str, name: str) -> Any:
         try:
-            return _Call(ALLOWED[module, name], self.budget)
+            return Call(self.names[module, name], self.budget)
         except KeyError:
             raise HarBenchError(f"asks for {f'{module}.{name}'[:80]}, which is not data") from None
 
+    def persistent_load(self, identity: Any) -> Any:
+        if self.outside is None:
+            raise HarBenchError("refers to something outside itself")
+        return self.outside(identity)
 
-def load(source: bytes | BinaryIO, *, limit: int = LIMIT, name: str = "the pickle") -> Any:
+
+def load(
+    source: bytes | BinaryIO,
+    *,
+    limit: int = LIMIT,
+    name: str = "the pickle",
+    names: Names | None = None,
+    outside: Outside | None = None,
+) -> Any:
     """What a pickle holds: nested dicts, lists, tuples, sets, numbers, text, bytes and NumPy arrays.
 
     Args:
-        source: the pickle's bytes, or a seekable stream at its beginning; the stream is read twice.
+        source: the pickle's bytes, or a seekable stream at its beginning; the stream is read twice and left at its end.
         limit: how many bytes it may unfold into.
         name: what messages call it.
+        names: what this kind of file may name besides :data:`ALLOWED`, and what stands behind it.
+        outside: what stands for an object of which the pickle holds only a (binary) persistent id, an :class:`Array`
+            for one; without it, such ids are refused.
 
     Raises:
         HarBenchError: the pickle is broken, too large, or asks for anything but data; the name it asks for is given.
@@ -214,9 +268,9 @@ def load(source: bytes | BinaryIO, *, limit: int = LIMIT, name: str = "the pickl
     budget = _Budget(limit)
     with refusing(name):
         start = stream.tell()
-        _inspect(stream, limit)
+        _inspect(stream, limit, _FOREIGN if outside is None else _FOREIGN - {"BINPERSID"})
         stream.seek(start)
-        return _finished(_Unpickler(stream, budget).load(), budget, {})
+        return _finished(_Unpickler(stream, budget, {**ALLOWED, **(names or {})}, outside).load(), budget, {})
 
 
 @contextmanager
@@ -238,7 +292,7 @@ def _printable(error: Exception) -> str:
     return " ".join(str(error).encode("utf-8", "backslashreplace").decode().split())
 
 
-def _inspect(stream: BinaryIO, limit: int) -> None:
+def _inspect(stream: BinaryIO, limit: int, foreign: Set[str]) -> None:
     """Go through the instructions without following them; only the nesting of hashable values is kept account of.
 
     A memo index that no honest pickle has would make the unpickler allocate a table of that length, an extension code
@@ -251,7 +305,7 @@ def _inspect(stream: BinaryIO, limit: int) -> None:
             raise HarBenchError("is nested too deeply")
         return inner + (opcode.name in _NESTING)
 
-    follow(stream, limit, depth)
+    follow(stream, limit, depth, foreign)
 
 
 class _Piecewise:
@@ -271,7 +325,12 @@ class _Piecewise:
         return bytes(pieces)
 
 
-def follow(stream: BinaryIO, limit: int, value: Callable[[pickletools.OpcodeInfo, Any, list[Any]], Any]) -> None:
+def follow(
+    stream: BinaryIO,
+    limit: int,
+    value: Callable[[pickletools.OpcodeInfo, Any, list[Any]], Any],
+    foreign: Set[str] = _FOREIGN,
+) -> None:
     """Go through a pickle's instructions with a stack and a memo of our own values, and refuse forged ones.
 
     Args:
@@ -279,6 +338,7 @@ def follow(stream: BinaryIO, limit: int, value: Callable[[pickletools.OpcodeInfo
         limit: how many bytes the pickle may have.
         value: what stands for the result of an instruction, given its argument and what it takes off the stack, where
             a mark is None.
+        foreign: the instructions that refer to something outside the pickle.
 
     Raises:
         HarBenchError: an instruction refers to something outside the pickle, or to what is not there.
@@ -286,7 +346,7 @@ def follow(stream: BinaryIO, limit: int, value: Callable[[pickletools.OpcodeInfo
     stack: list[Any] = []
     memo: dict[int, Any] = {}
     for opcode, argument, position in pickletools.genops(_Piecewise(stream)):  # type: ignore[arg-type]
-        if opcode.name in _FOREIGN:
+        if opcode.name in foreign:
             raise HarBenchError(f"refers to something outside itself ({opcode.name})")
         if position is not None and position > limit:
             raise HarBenchError(f"has more than the {limit} bytes that are allowed")
@@ -323,9 +383,9 @@ def _finished(value: Any, budget: _Budget, done: dict[int, tuple[Any, Any]]) -> 
     """``value`` with every stand-in replaced; ``done`` keeps the originals, whose identities are its keys."""
     if isinstance(value, DType):
         return value.numpy()
-    if isinstance(value, _Call):
+    if isinstance(value, Call):
         raise HarBenchError("holds a function, which is not data")
-    if not isinstance(value, _Array | dict | list | tuple):
+    if not isinstance(value, Array | dict | list | tuple):
         return value
     if id(value) in done:
         return done[id(value)][1]
@@ -333,9 +393,9 @@ def _finished(value: Any, budget: _Budget, done: dict[int, tuple[Any, Any]]) -> 
         result: Any = tuple(_finished(item, budget, done) for item in value)
         done[id(value)] = value, result
         return result
-    if isinstance(value, _Array):
+    if isinstance(value, Array):
         budget.charge(value.items)
-    result = value.numpy() if isinstance(value, _Array) else value
+    result = value.numpy() if isinstance(value, Array) else value
     done[id(value)] = value, result
     if isinstance(result, dict):
         for key, item in result.items():

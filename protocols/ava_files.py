@@ -1,0 +1,79 @@
+"""Detections of AVA as its official evaluator, PySlowFast, mmaction2 and LART write them: one csv, plain or gzipped.
+
+A row is ``VIDEO,0902,x1,y1,x2,y2,action,score``: the second of the keyframe, the box as fractions of the image, the
+action's number from 1. There is no header.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+
+from har_bench.errors import HarBenchError
+from har_bench.foreign.compressed import unfold
+from har_bench.protocol import Foreign
+from har_bench.schema import column, vector
+
+MAX_BYTES = 8 << 30
+"""Of a gzipped file unfolded; the 5.7 million rows of AVA's validation videos take a third of one."""
+
+_TYPES = {
+    "sequence": pa.dictionary(pa.int32(), pa.string()),
+    **dict.fromkeys(("timestamp", "x1", "y1", "x2", "y2"), pa.float64()),
+    "label": pa.int32(),
+    "score": pa.float64(),
+}
+_FIRST = re.compile(rb"\s*[^,\s]+(,\s*[-+.\deEnaif]+){5},[^,\s]*,[^,\s]+\s*(\n|\r|$)")
+_HEAD = 4096
+
+
+def read_detections(path: Path) -> Foreign | None:
+    """A csv of detections as a table with sequence, timestamp [s], bbox_normalised, label and score.
+
+    None when the first row of the file is another's, such as the header of a csv in our columns.
+
+    Raises:
+        HarBenchError: a row is broken.
+    """
+    if not path.is_file():
+        return None
+    zipped = path.suffix == ".gz"
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD)
+    if _FIRST.match(_unzipped(head) if zipped else head) is None:
+        return None
+    source = pa.BufferReader(unfold(path.read_bytes(), limit=MAX_BYTES, name=str(path))) if zipped else path
+    try:
+        rows = pyarrow.csv.read_csv(
+            source,
+            pyarrow.csv.ReadOptions(column_names=list(_TYPES)),
+            pyarrow.csv.ParseOptions(quote_char=False),
+            pyarrow.csv.ConvertOptions(column_types=_TYPES, null_values=[]),
+        )
+    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise HarBenchError(
+            f"{path} begins as AVA detections (VIDEO,0902,x1,y1,x2,y2,action,score), but {reason}; write it again"
+        ) from error
+    return Foreign(_as_ours(rows), "AVA detections (video, second, box, action, score)")
+
+
+def _unzipped(head: bytes) -> bytes:
+    """The beginning of a gzipped file; nothing where it is no gzip."""
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, _HEAD)
+    except zlib.error:
+        return b""
+
+
+def _as_ours(rows: pa.Table) -> pa.Table:
+    box = np.empty((rows.num_rows, 4))
+    for side, name in enumerate(("x1", "y1", "x2", "y2")):
+        box[:, side] = rows[name].to_numpy()
+    kept = rows.select(["sequence", "timestamp", "label", "score"])
+    return kept.append_column(column("bbox_normalised", pa.float64(), shape=(4,)), vector(box))

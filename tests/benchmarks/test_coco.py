@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+import har_bench
 from har_bench.converter import Tables
 from har_bench.converters.coco import COCO
 from har_bench.skeletons import skeleton
@@ -122,6 +124,15 @@ def test_har_bench(benchmark: BenchmarkFixture, train: Path) -> None:
 
 
 @pytest.mark.benchmark(group="coco: a json of 240 MB as rows")
+def test_har_bench_writing_the_store_too(benchmark: BenchmarkFixture, train: Path, tmp_path: Path) -> None:
+    def convert() -> har_bench.Store:
+        shutil.rmtree(tmp_path / "store", ignore_errors=True)
+        return har_bench.convert("coco", train, tmp_path / "store", jobs=1, quiet=True)
+
+    informed(benchmark, train, benchmark.pedantic(convert, rounds=3, warmup_rounds=1).manifest.rows["poses"])
+
+
+@pytest.mark.benchmark(group="coco: a json of 240 MB as rows")
 def test_pycocotools(benchmark: BenchmarkFixture, train: Path) -> None:
     rows = benchmark.pedantic(by_pycocotools, (train,), rounds=1)
     informed(benchmark, train, len(rows))
@@ -132,7 +143,7 @@ def test_pycocotools(benchmark: BenchmarkFixture, train: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells a process its peak of memory")
-@pytest.mark.benchmark(group="coco: a json of 240 MB to a store")
+@pytest.mark.benchmark(group="coco: a json of 240 MB to a store, a new process")
 def test_convert(benchmark: BenchmarkFixture, train: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", CONVERT, str(train), str(tmp_path / "store")]
 

@@ -44,7 +44,8 @@ class MeanPose(Baseline):
         name = protocol.prediction_columns[0]
         total: Any = 0.0
         count: Any = 0
-        for batch in store.iter_poses(split=protocol.train_split, columns=[name, *_anchors(name)]):
+        layout = protocol.skeletons[0] if protocol.skeletons else None
+        for batch in store.iter_poses(split=protocol.train_split, columns=[name, *_anchors(name)], skeleton=layout):
             points = _relative(pa.Table.from_batches([batch]), name)
             seen = np.isfinite(points)
             total, count = total + np.where(seen, points, 0).sum(axis=0), count + seen.sum(axis=0)

@@ -18,7 +18,8 @@ from har_bench.errors import HarBenchError
 from har_bench.protocol import Protocol
 from har_bench.results import Result
 from har_bench.scoring import make_protocol, score
-from har_bench.store import Store, open_store
+from har_bench.skeletons import mapping
+from har_bench.store import Store, in_layout, open_store
 
 
 @dataclass
@@ -104,15 +105,19 @@ def run(
 def targets(store: Store, protocol: Protocol, columns: Sequence[str] = ()) -> Iterator[pa.Table]:
     """What a baseline has to predict: keys, ``truth_columns`` and ``columns`` of every row the protocol scores.
 
-    One table per part of the store, whole sequences in it, joints in the store's own layout.
+    One table per part of the store, whole sequences in it, joints in the protocol's layout.
     """
+    joints = None
+    if protocol.skeletons and protocol.skeletons[0] != store.skeleton().name:
+        joints = mapping(store.skeleton(), store.skeleton(protocol.skeletons[0]))
     keys = ("sequence", "frame", "person")
     wanted = list(dict.fromkeys((*keys, *protocol.truth_columns, *columns)))
     chosen = protocol.select(store.sequences)
     for part, rows in store.rows_by_part(chosen):
         table = store.take(part, rows, wanted)
         mask = protocol.keep(chosen, table)
-        yield table if mask is None else table.filter(pa.array(np.asarray(mask, bool)))
+        kept = table if mask is None else table.filter(pa.array(np.asarray(mask, bool)))
+        yield in_layout(kept, joints) if joints else kept
 
 
 def _make(baseline: str | Baseline, settings: dict[str, Any]) -> Baseline:

@@ -220,7 +220,7 @@ class Store:
         parts = list(self._pose_parts(split, columns, skeleton, sequences))
         if not parts:
             chosen = self.read("poses", self.parts("poses")[0], columns, slice(0, 0))
-            return _mapped(chosen, self._mapping(skeleton)) if skeleton else chosen
+            return in_layout(chosen, self._mapping(skeleton)) if skeleton else chosen
         return pa.concat_tables(parts).combine_chunks()
 
     def iter_poses(
@@ -249,7 +249,7 @@ class Store:
                 found = found.filter(_contains(found["splits"], self.split_names(split)))
             if reading is not columns:
                 found = found.drop_columns("splits")
-            yield _mapped(found, joints) if joints else found
+            yield in_layout(found, joints) if joints else found
 
     def rows_by_part(self, chosen: pa.Table) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
         """For each part that holds poses of the chosen sequences: its number and their sorted row numbers in it."""
@@ -327,8 +327,8 @@ def _contains(lists: pa.ChunkedArray, names: set[str]) -> pa.Array:
     return pa.array(found)
 
 
-def _mapped(poses: pa.Table, joints: JointMapping) -> pa.Table:
-    """The joint columns in another layout."""
+def in_layout(poses: pa.Table, joints: JointMapping) -> pa.Table:
+    """Poses with their joint columns in another layout."""
     for name in (*POINTS, "visibility"):
         if name not in poses.column_names:
             continue

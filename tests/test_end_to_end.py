@@ -151,7 +151,7 @@ def test_deephar_wants_its_own_joints(h36m: Store, closed_form: Path) -> None:
         har_bench.score("h36m/mpjpe:deephar", h36m, closed_form, skeleton="h36m17", resamples=0)
     truth = har_bench.run("oracle-noise", h36m, protocol="h36m/mpjpe:deephar", sigma=0.0)
     assert truth["MPJPE"] == pytest.approx(0, abs=1e-3)
-    assert truth.environment["layout"] == "h36m32"
+    assert truth.environment["layout"] == "h36m-pa17"
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def open_predictions(source: Any, protocol: Protocol, store: Store) -> Predictio
         digest = fingerprint.combined(f"{key} {_digest(value)}" for key, value in sorted(source.items()))
         return _pieces(source, name, "arrays by sequence", digest)
     if isinstance(source, np.ndarray):
-        return _rows(
+        return RowPredictions(
             source, name, f"an array in the order of {protocol.row_order or 'the scored rows'}", _digest(source)
         )
     raise HarBenchError(f"predictions cannot be a {type(source).__name__}; give a path, a table, a mapping or an array")
@@ -140,10 +140,6 @@ class RowPredictions(Predictions):
         return {self.name: self.array[rows]}
 
 
-def _rows(array: npt.NDArray[Any], name: str, taken_for: str, digest: str) -> RowPredictions:
-    return RowPredictions(array, name, taken_for, digest)
-
-
 def _from_file(path: Path, protocol: Protocol, store: Store) -> Predictions:
     if not path.exists():
         raise HarBenchError(f"{path} does not exist; give a file of predictions")
@@ -155,7 +151,7 @@ def _from_file(path: Path, protocol: Protocol, store: Store) -> Predictions:
         if isinstance(foreign.values, pa.Table):
             return _from_table(foreign.values, foreign.taken_for, digest)
         if isinstance(foreign.values, np.ndarray):
-            return _rows(foreign.values, name, foreign.taken_for, digest)
+            return RowPredictions(foreign.values, name, foreign.taken_for, digest)
         return _pieces(foreign.values, name, foreign.taken_for, digest)
     readers = {".parquet": _from_parquet, ".csv": _from_csv, ".h5": _from_hdf5, ".hdf5": _from_hdf5}
     if path.suffix not in readers:

@@ -6,7 +6,7 @@ Cropping, batching, devices, timing and files belong to the runner (:mod:`har_be
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,11 +26,18 @@ class Baseline(ABC):
         summary: one line for ``har-bench list``.
         cite: paper or repository.
         trains: whether :meth:`fit` must run before :meth:`predict` when no weights are loaded.
+        quick: options with which it learns something in seconds, for demonstrations and tests.
+        quiet: show no progress; the runner sets it.
+        history: the losses of every epoch, for models that learn in epochs.
     """
 
     summary: ClassVar[str]
     cite: ClassVar[str] = ""
     trains: ClassVar[bool] = True
+    quick: ClassVar[Mapping[str, Any]] = {}
+
+    quiet: bool = True
+    history: Sequence[Mapping[str, float]] = ()
 
     def serves(self, store: Store, protocol: Protocol) -> bool:
         """Whether this model can predict what the protocol scores; poses, unless a subclass says otherwise."""

@@ -106,6 +106,7 @@ def score(
     skeleton: str | None = None,
     jobs: int = 1,
     scheduler: str | None = None,
+    device: str | None = None,
     resamples: int = 1000,
     model: str = "",
     quiet: bool = False,
@@ -123,6 +124,7 @@ def score(
         skeleton: The predictions' joint layout, from `har-bench list skeletons`; usually told by the number of joints.
         jobs: Processes; 0 is one per processor.
         scheduler: Address of a Dask scheduler to use instead of local processes.
+        device: A torch device to compute on, such as cuda, where the protocol has a torch path; NumPy's path otherwise.
         resamples: Bootstrap resamples for the confidence intervals; 0 for none.
         model: Who made the predictions, for the leaderboard; the file's name by default.
         quiet: Show no progress.
@@ -139,6 +141,7 @@ def score(
         skeleton=skeleton,
         jobs=jobs,
         scheduler=scheduler,
+        device=device,
         resamples=resamples,
         model=model,
         quiet=quiet,

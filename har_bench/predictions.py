@@ -153,13 +153,23 @@ def _from_file(path: Path, protocol: Protocol, store: Store) -> Predictions:
         if isinstance(foreign.values, np.ndarray):
             return RowPredictions(foreign.values, name, foreign.taken_for, digest)
         return _pieces(foreign.values, name, foreign.taken_for, digest)
-    readers = {".parquet": _from_parquet, ".csv": _from_csv, ".h5": _from_hdf5, ".hdf5": _from_hdf5}
-    if path.suffix not in readers:
+    found = read_columns(path)
+    if found is None:
         raise HarBenchError(
-            f"{path} is no predictions file that {protocol.name} knows; write our columns as {', '.join(readers)}, "
-            f"see `har-bench info {protocol.name}`"
+            f"{path} is no predictions file that {protocol.name} knows; write our columns as .parquet, .csv, .h5, "
+            f".hdf5, see `har-bench info {protocol.name}`"
         )
-    return readers[path.suffix](path)
+    return found
+
+
+def read_columns(path: Path) -> Predictions | None:
+    """A file in our columns, known by its suffix; None when it has another.
+
+    Raises:
+        HarBenchError: the file is damaged, or has no column ``sequence``.
+    """
+    readers = {".parquet": _from_parquet, ".csv": _from_csv, ".h5": _from_hdf5, ".hdf5": _from_hdf5}
+    return readers[path.suffix](path) if path.suffix in readers else None
 
 
 def _from_parquet(path: Path) -> Predictions:

@@ -16,22 +16,26 @@ class Progress:
     def __init__(self, what: str, total: int) -> None:
         self.what, self.total = what, total
         self.done = self.rows = self.bytes = 0
+        self.note = ""
         self.began = self.spoke = time.monotonic()
 
-    def advance(self, *, rows: int = 0, bytes_read: int = 0) -> None:
-        """One more unit is finished."""
+    def advance(self, *, rows: int = 0, bytes_read: int = 0, note: str = "") -> None:
+        """One more unit is finished; a note says what came of it, such as a loss."""
         self.done += 1
         self.rows += rows
         self.bytes += bytes_read
+        self.note = note
 
     def line(self) -> str:
         """The state in words: units, rows per second, megabytes per second, time left."""
         elapsed = max(time.monotonic() - self.began, 1e-6)
         left = elapsed / self.done * (self.total - self.done) if self.done else 0.0
-        speed = f"{self.rows / elapsed:,.0f} rows/s"
+        parts = [f"{self.what}: {self.done}/{self.total}"]
+        if self.rows:
+            parts += [f"{self.rows:,} rows", f"{self.rows / elapsed:,.0f} rows/s"]
         if self.bytes:
-            speed += f", {self.bytes / elapsed / 1e6:,.1f} MB/s"
-        return f"{self.what}: {self.done}/{self.total}, {self.rows:,} rows, {speed}, {left:,.0f} s left"
+            parts.append(f"{self.bytes / elapsed / 1e6:,.1f} MB/s")
+        return ", ".join([*parts, *filter(None, [self.note]), f"{left:,.0f} s left"])
 
 
 @contextmanager
@@ -56,8 +60,8 @@ class _Plain(Progress):
         super().__init__(what, total)
         self.quiet = quiet
 
-    def advance(self, *, rows: int = 0, bytes_read: int = 0) -> None:
-        super().advance(rows=rows, bytes_read=bytes_read)
+    def advance(self, *, rows: int = 0, bytes_read: int = 0, note: str = "") -> None:
+        super().advance(rows=rows, bytes_read=bytes_read, note=note)
         if not self.quiet and time.monotonic() - self.spoke > PLAIN_EVERY_S:
             self.spoke = time.monotonic()
             print(self.line(), file=sys.stderr, flush=True)  # noqa: T201 - this is the place that prints
@@ -68,6 +72,6 @@ class _Barred(Progress):
         super().__init__(what, total)
         self.bar, self.task = bar, task
 
-    def advance(self, *, rows: int = 0, bytes_read: int = 0) -> None:
-        super().advance(rows=rows, bytes_read=bytes_read)
+    def advance(self, *, rows: int = 0, bytes_read: int = 0, note: str = "") -> None:
+        super().advance(rows=rows, bytes_read=bytes_read, note=note)
         self.bar.update(self.task, advance=1, description=self.line())  # type: ignore[attr-defined]

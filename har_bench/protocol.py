@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from har_bench import devices
 from har_bench.errors import HarBenchError
 from har_bench.results import Row, canonical
 
@@ -153,6 +154,9 @@ class Protocol(ABC):
     Subclasses set the class attributes, keep their state in ``self.state`` and implement :meth:`select`,
     :meth:`update`, :meth:`metrics_of` and :meth:`compute`.
 
+    An accumulator's ``device`` is the torch device that it computes on; empty, as it is unless :meth:`use` was called,
+    for NumPy and numba.
+
     Attributes:
         name: ``dataset/measure``, such as ``h36m/mpjpe``.
         version: raise it when the same predictions would score differently.
@@ -208,6 +212,7 @@ class Protocol(ABC):
         self.recipe = self.recipes[chosen]
         self.given = {name: value for name, value in sorted(options.items()) if value != self.options[name][0]}
         self.state = SequenceSums()
+        self.device = ""
 
     def option(self, name: str) -> Any:
         """The value of an option: what was given, else its default."""
@@ -222,6 +227,24 @@ class Protocol(ABC):
     def skeletons(self) -> tuple[str, ...]:
         """Joint layouts accepted in predictions, told apart by their number of joints; truth comes in the first."""
         return ()
+
+    @property
+    def has_torch_path(self) -> bool:
+        """Whether :meth:`use` is possible."""
+        return False
+
+    def use(self, device: str) -> None:
+        """Compute on a torch device, such as ``cuda``, from now on; by default everything is NumPy's and numba's.
+
+        Numbers differ by rounding only, less than one in a million.
+
+        Raises:
+            HarBenchError: this recipe has no torch path, torch is not installed, or it has no such device.
+        """
+        if not self.has_torch_path:
+            raise HarBenchError(f"{self.canonical} has no torch path; score it without a device")
+        devices.chosen(device, double=True)
+        self.device = device
 
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """Predictions in one of this field's own file formats; None when ``path`` is not one of them.
@@ -242,8 +265,10 @@ class Protocol(ABC):
         return canonical(self.name, self.recipe.name, self.given)
 
     def fresh(self) -> Self:
-        """An empty accumulator of the same recipe and options, for another worker."""
-        return type(self)(self.recipe.name, **self.given)
+        """An empty accumulator of the same recipe, options and device, for another worker."""
+        other = type(self)(self.recipe.name, **self.given)
+        other.device = self.device
+        return other
 
     def units(self) -> list[str]:
         """What the bootstrap resamples: the sequences scored so far, sorted."""

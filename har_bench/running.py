@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from har_bench import predictions, registry
 from har_bench.aligning import Missing
 from har_bench.baseline import Baseline
+from har_bench.devices import peak_memory_mb
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Protocol
 from har_bench.results import Result
@@ -27,6 +29,7 @@ class Stopwatch:
     """Counts what passes through, and the time the baseline took for it."""
 
     rows: int = 0
+    sequences: int = 0
     seconds: float = 0.0
 
     def watch(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -38,7 +41,19 @@ class Stopwatch:
             if table is None:
                 return
             self.rows += table.num_rows
+            self.sequences += pc.count_distinct(table["sequence"]).as_py()
             yield table
+
+    def speed(self) -> dict[str, float]:
+        """What a result says of it."""
+        if not self.rows:
+            return {}
+        return {
+            "poses": float(self.rows),
+            "seconds": self.seconds,
+            "poses_per_second": self.rows / self.seconds,
+            "ms_per_sequence": 1000 * self.seconds / self.sequences,
+        }
 
 
 def run(
@@ -48,6 +63,7 @@ def run(
     protocol: str | Protocol,
     recipe: str | None = None,
     weights: str | Path | None = None,
+    save: str | Path | None = None,
     out: str | Path | None = None,
     missing: Missing = "error",
     model: str = "",
@@ -63,6 +79,7 @@ def run(
         protocol: what to predict and how to score it, such as ``h36m/mpjpe:videopose3d``.
         recipe: the protocol's recipe, unless its name says it.
         weights: published or saved weights; without them the baseline is trained on the store first.
+        save: where the weights are written.
         out: where the predictions are written (Parquet); beside nothing, they are kept in memory.
         missing: see :func:`har_bench.scoring.score`.
         model: name on the leaderboard; the baseline's own by default.
@@ -81,10 +98,16 @@ def run(
     machine = _make(baseline, settings)
     if not machine.serves(opened, chosen):
         raise HarBenchError(f"{name} cannot predict what {chosen.name} scores; `har-bench list baselines` has others")
+    machine.quiet = quiet
+    speed: dict[str, float] = {}
     if weights is not None:
         machine.load(Path(weights))
     elif machine.trains:
+        began = time.perf_counter()
         machine.fit(opened, chosen)
+        speed["training_seconds"] = time.perf_counter() - began
+    if save is not None:
+        machine.save(Path(save))
     clock = Stopwatch()
     predicted: Any
     if out is not None:
@@ -92,13 +115,12 @@ def run(
         predicted = Path(out)
     else:
         predicted = pa.concat_tables(clock.watch(machine.predict(opened, chosen)))
+    peak = peak_memory_mb()
     result = score(chosen, opened, predicted, missing=missing, model=model or name, quiet=quiet)
-    result.speed = {
-        "poses": float(clock.rows),
-        "seconds": clock.seconds,
-        "poses_per_second": clock.rows / clock.seconds if clock.seconds else 0.0,
-    }
-    result.environment |= {"baseline": name} | {key: str(value) for key, value in machine.describe().items()}
+    described = machine.describe()
+    sizes = {name: float(described[name]) for name in ("parameters",) if name in described}
+    result.speed = speed | clock.speed() | sizes | {"peak_memory_mb": peak}
+    result.environment |= {"baseline": name} | {key: str(value) for key, value in described.items()}
     return result
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 import har_bench
-from har_bench import executing, identities, registry
+from har_bench import devices, executing, identities, registry
 from har_bench.aligning import Aligner, Missing, Problems, strangers
 from har_bench.errors import HarBenchError
 from har_bench.gathering import Gatherer
@@ -39,6 +39,7 @@ def score(
     skeleton: str | None = None,
     jobs: int = 1,
     scheduler: str | None = None,
+    device: str | None = None,
     resamples: int = 1000,
     model: str = "",
     quiet: bool = True,
@@ -55,16 +56,20 @@ def score(
         skeleton: the predictions' joint layout; by default the protocol's one with their number of joints.
         jobs: processes; more than one pays for stores of hundreds of parts.
         scheduler: address of a Dask scheduler to use instead of local processes.
+        device: a torch device to compute on, such as ``cuda`` or ``cpu``, where the protocol has a torch path; by
+            default NumPy and numba compute.
         resamples: bootstrap resamples of the sequences for the confidence intervals; 0 leaves them out.
         model: who made the predictions, for the leaderboard; the file's name by default.
         quiet: no progress.
         options: the recipe's options, such as ``every=64``.
 
     Raises:
-        HarBenchError: wrong store for the protocol, or rows that do not fit; all kinds are named before any score; or
-            numbers that break an identity (:mod:`har_bench.identities`).
+        HarBenchError: wrong store for the protocol, a device that it cannot use, or rows that do not fit; all kinds
+            are named before any score; or numbers that break an identity (:mod:`har_bench.identities`).
     """
     chosen = make_protocol(protocol, recipe, options)
+    if device:
+        chosen.use(device)
     opened = store if isinstance(store, Store) else open_store(store)
     selected = selection(chosen, opened)
     given = open_predictions(predictions, chosen, opened)
@@ -87,11 +92,13 @@ def score(
         tables=scores.tables,
         counts=scores.counts | ({"ignored_sequences": ignored} if ignored else {}),
         fingerprints={"store": opened.fingerprint, "predictions": given.fingerprint},
-        versions=_versions() | {"converter": f"{opened.manifest.converter} {opened.manifest.converter_version}"},
+        versions=_versions(chosen.device)
+        | {"converter": f"{opened.manifest.converter} {opened.manifest.converter_version}"},
         environment={
             "platform": platform.platform(),
             "processors": str(os.cpu_count()),
             "predictions": given.taken_for,
+            **({"device": devices.label(devices.chosen(chosen.device))} if chosen.device else {}),
             **({"layout": aligner.layout} if isinstance(aligner, Aligner) and aligner.layout else {}),
         },
         model=model or (Path(predictions).stem if isinstance(predictions, str | Path) else ""),
@@ -192,8 +199,8 @@ def _intervals(protocol: Protocol, resamples: int) -> dict[str, Interval]:
     }
 
 
-def _versions() -> dict[str, str]:
-    libraries = ("numpy", "scipy", "pyarrow", "numba")
+def _versions(device: str) -> dict[str, str]:
+    libraries = ("numpy", "scipy", "pyarrow", "numba", *(["torch"] if device else []))
     return {
         "har_bench": har_bench.__version__,
         "python": platform.python_version(),

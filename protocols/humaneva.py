@@ -165,6 +165,11 @@ class HumanEvaMPJPE(PoseAverages):
         """The recipe's joints; predictions of the 20 points are also taken for the 15 joints made of them."""
         return (self.recipe.skeleton,) if self.recipe.measure == "error" else (self.recipe.skeleton, POINTS.name)
 
+    @property
+    def has_torch_path(self) -> bool:
+        """For ``mpjpe``; the 29 distances per pose of ``error`` cost less than a transfer of the poses."""
+        return self.recipe.measure == "mpjpe"
+
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """VideoPose3D-like ``.npz``: arrays by ``Validate/S1|Walking 1 chunk0|C1``, or nested ``positions_3d``."""
         del store

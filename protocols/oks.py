@@ -158,6 +158,11 @@ class OKS(Protocol):
         self._blocks: list[Block] = []
         self._ranking: Ranking | None = None
 
+    @property
+    def has_torch_path(self) -> bool:
+        """For the similarities; matching stays where it is."""
+        return True
+
     def prepare(self, store: Store) -> None:
         """Take the sigmas of the store's own joints, unless others were given.
 
@@ -234,7 +239,9 @@ class OKS(Protocol):
         joints = slice(*self.recipe.parts.get(self.part, (0, len(sigmas))))
         persons, detections = self._persons(truth, joints), self._detections(predictions, len(sigmas), joints)
         areas = np.array(list(self.recipe.areas.values()))
-        matches = match(persons, detections, sigmas[joints], areas, limit=self.recipe.max_detections)
+        matches = match(
+            persons, detections, sigmas[joints], areas, limit=self.recipe.max_detections, device=self.device
+        )
         images = truth.sequences
         crowding = np.full(images.num_rows, np.nan)
         if "crowd_index" in images.column_names:

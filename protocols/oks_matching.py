@@ -91,7 +91,9 @@ class Matches(NamedTuple):
     positives: Rows
 
 
-def match(persons: Persons, detections: Detections, sigmas: Floats, areas: Floats, *, limit: int = 20) -> Matches:
+def match(
+    persons: Persons, detections: Detections, sigmas: Floats, areas: Floats, *, limit: int = 20, device: str = ""
+) -> Matches:
     """Match the best detections of each image with its persons.
 
     In the order of their scores, each detection takes the free person who is most similar to it, at least by the
@@ -103,6 +105,7 @@ def match(persons: Persons, detections: Detections, sigmas: Floats, areas: Float
         sigmas: (J,) the standard deviations of the joints, relative to the square root of the area.
         areas: (A, 2) the lowest and highest area of each range, both inside, px^2; others are ignored there.
         limit: detections per image that count.
+        device: a torch device for the similarities; empty: NumPy and numba.
 
     Raises:
         HarBenchError: shapes that do not belong together.
@@ -115,9 +118,16 @@ def match(persons: Persons, detections: Detections, sigmas: Floats, areas: Float
     starts, rows = best(detections.starts, detections.score, limit)
     marks = np.empty((len(rows), len(areas), len(THRESHOLDS)), np.int8)
     positives = np.zeros((len(persons.starts) - 1, len(areas)), np.int64)
+    highest = np.minimum(THRESHOLDS, HIGHEST)
+    if device:
+        from .oks_torch import pair_similarities
+
+        oks = pair_similarities(persons, detections, starts, rows, sigmas, device)
+        _match(0, len(positives), starts, rows, detections.area, persons, oks, areas, highest, marks, positives)
+        return Matches(starts, detections.score[rows], marks, positives)
     counted = persons.labelled.sum(axis=1)
     terms = np.where(counted > 0, counted, joints).astype(np.int64)
-    variances, highest = (2 * sigmas) ** 2, np.minimum(THRESHOLDS, HIGHEST)
+    variances = (2 * sigmas) ** 2
     sums = np.append(0, np.cumsum(terms))[persons.starts]
     ends = np.cumsum(np.diff(sums) * np.diff(starts))
     first, done = 0, 0
@@ -126,7 +136,8 @@ def match(persons: Persons, detections: Detections, sigmas: Floats, areas: Float
         values = np.empty(int(ends[last - 1]) - done)
         _exponents(first, last, starts, rows, detections.keypoints, *persons[:5], variances, values)
         np.exp(values, out=values)  # NumPy's own, whose last bit may differ from the C library's
-        _match(first, last, starts, rows, detections.area, persons, terms, values, areas, highest, marks, positives)
+        oks = _pair_means(first, last, starts, persons.starts, terms, values)
+        _match(first, last, starts, rows, detections.area, persons, oks, areas, highest, marks, positives)
         first, done = last, int(ends[last - 1])
     return Matches(starts, detections.score[rows], marks, positives)
 
@@ -254,6 +265,22 @@ def _means(values: Floats, at: int, terms: Rows, found: Floats) -> int:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _pair_means(first: int, last: int, starts: Rows, images: Rows, terms: Rows, values: Floats) -> Floats:
+    """(P,) the similarities of all pairs in images first to last, from their terms."""
+    pairs = 0
+    for image in range(first, last):
+        pairs += (starts[image + 1] - starts[image]) * (images[image + 1] - images[image])
+    similar = np.empty(pairs)
+    at = pair = 0
+    for image in range(first, last):
+        begin, end, found = images[image], images[image + 1], starts[image + 1] - starts[image]
+        oks = similar[pair : pair + found * (end - begin)].reshape(found, end - begin)
+        at = _means(values, at, terms[begin:end], oks)
+        pair += oks.size
+    return similar
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _match(
     first: int,
     last: int,
@@ -261,19 +288,19 @@ def _match(
     rows: Rows,
     sizes: Floats,
     persons: Persons,
-    terms: Rows,
-    values: Floats,
+    similar: Floats,
     areas: Floats,
     thresholds: Floats,
     marks: Marks,
     positives: Rows,
 ) -> None:
+    """Fill ``marks`` and ``positives`` of images first to last from the similarities of their pairs."""
     at = 0
     for image in range(first, last):
         begin, end = persons.starts[image], persons.starts[image + 1]
         people, found = end - begin, starts[image + 1] - starts[image]
-        oks = np.empty((found, people))
-        at = _means(values, at, terms[begin:end], oks)
+        oks = similar[at : at + found * people].reshape(found, people)
+        at += found * people
         order, free = np.empty(people, np.int64), np.empty(people, np.bool_)
         for span in range(len(areas)):
             low, high = areas[span, 0], areas[span, 1]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, cast
+from typing import Any, ClassVar, Literal, NamedTuple, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -260,7 +260,11 @@ def _cell(value: Any) -> float | None:
 
 
 class PCKh(Protocol):
-    """Single-person pose on MPII's validation persons."""
+    """Single-person pose on MPII's validation persons.
+
+    An image's sums are what its metrics need; counts at all thresholds are kept in total only. All are whole numbers,
+    so no order of adding them changes a digit.
+    """
 
     name = "mpii/pckh"
     version = "1"
@@ -280,6 +284,11 @@ class PCKh(Protocol):
 
     recipe: PCKhRecipe
     _columns: Floats | None = None
+
+    def __init__(self, recipe: str | None = None, **options: Any) -> None:
+        """Choose a recipe; there are no options."""
+        super().__init__(recipe, **options)
+        self.totals: Floats = np.zeros(len(JOINTS) * (1 + len(THRESHOLDS)) + 1)
 
     @property
     def skeletons(self) -> tuple[str, ...]:
@@ -320,8 +329,17 @@ class PCKh(Protocol):
             predictions["keypoints"] + shift, points + shift, head_size, precision=self.recipe.precision
         )
         sums = count(distance, counted, truth.starts, compare=self.recipe.compare)
-        for name, row in zip(truth.names(), sums, strict=True):
+        counts = unpack(sums)
+        hundredths = self._hundredths(counts.hits)
+        needed = np.hstack([counts.counted, *(hundredths[metric.name] for metric in self.metrics)])
+        for name, row in zip(truth.names(), needed, strict=True):
             self.state.add(name, row)
+        self.totals += sums.sum(axis=0)
+
+    def merge(self, other: Self) -> None:
+        """Take over the images another accumulator scored."""
+        super().merge(other)
+        self.totals += other.totals
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """PCKh@0.5, PCKh@0.1 and AUC when image i of ``state.names()`` counts ``weights[i]`` times."""
@@ -335,7 +353,7 @@ class PCKh(Protocol):
 
     def compute(self) -> Scores:
         """The metrics, with tables per joint, per group of joints and per threshold."""
-        totals = unpack(self._matrix().sum(axis=0))
+        totals = unpack(self.totals)
         curve = self._mean(100 * totals.hits.T, totals.counted)
         return Scores(
             metrics=self.metrics_of(),
@@ -363,16 +381,10 @@ class PCKh(Protocol):
         # the trapezoids' mean height over 50 steps is (sum - half of both ends) / 50
         return columns | {"AUC": 2 * hits.sum(axis=-1) - hits[..., 0] - hits[..., -1]}
 
-    def _matrix(self) -> Floats:
-        width = 1 + len(JOINTS) * (1 + len(THRESHOLDS))
-        return self.state.matrix().reshape(-1, width)
-
     def _needed(self) -> Floats:
         """(S, 4 J): annotated joints and the metrics' hundredths; images are only ever added, so their number tells."""
         if self._columns is None or len(self._columns) != len(self.state.sums):
-            counts = unpack(self._matrix())
-            hundredths = self._hundredths(counts.hits)
-            self._columns = np.hstack([counts.counted, *(hundredths[metric.name] for metric in self.metrics)])
+            self._columns = self.state.matrix().reshape(-1, 4 * len(JOINTS))
         return self._columns
 
     def _mean(self, hundredths: Floats, counted: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from typing import Any, ClassVar, Literal, Self
@@ -71,6 +71,11 @@ class PoseAverages(Protocol):
 
     recipe: PoseRecipe
 
+    @property
+    def has_torch_path(self) -> bool:
+        """Yes."""
+        return True
+
     def __init__(self, recipe: str | None = None, **options: Any) -> None:
         """Choose a recipe and its options.
 
@@ -112,14 +117,22 @@ class PoseAverages(Protocol):
             HarBenchError: a pose is not finite, or a sequence comes twice.
         """
         labels = zip(*(truth.sequences[name].to_pylist() for name in LABELS), strict=True)
-        for (sequence, rows), label in zip(truth.slices(), labels, strict=True):
+        every = self._all_sums(predictions["keypoints_3d"], truth["keypoints_3d"], truth)
+        for (sequence, rows), sums, label in zip(truth.slices(), every, labels, strict=True):
             if rows.start == rows.stop:
                 continue
-            sums = self.sums(predictions["keypoints_3d"][rows], truth["keypoints_3d"][rows])
             if not np.isfinite(sums).all():
                 raise HarBenchError(f"sequence {sequence!r} has a pose that is not finite; give every joint a position")
             self.state.add(sequence, sums)
             self.labels[sequence] = label
+
+    def _all_sums(self, predicted: Floats, truth: Floats, batch: Batch) -> Iterable[Floats]:
+        """The sums of each sequence of a batch, here or on the device."""
+        if not self.device:
+            return (self.sums(predicted[rows], truth[rows]) for _, rows in batch.slices())
+        from .pose_errors_torch import batch_sums
+
+        return batch_sums(predicted, truth, batch.starts, recentre=self.recipe.recentre, device=self.device)
 
     def sums(self, predicted: Floats, truth: Floats) -> Floats:
         """The additive statistics of one sequence, by default those of :func:`.pose_errors.sequence_sums`."""

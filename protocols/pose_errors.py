@@ -12,6 +12,7 @@ The functions take (N, J, 3) arrays of any one unit and know nothing of roots: c
 from __future__ import annotations
 
 from math import nan, sqrt
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -99,18 +100,27 @@ def sequence_sums(predicted: npt.ArrayLike, truth: npt.ArrayLike, *, recentre: b
     frames, joints = first.shape[:2]
     errors, bins = np.zeros((3, joints)), np.zeros((3, len(THRESHOLDS) + 1))
     speed = _accumulate(first, second, *similarity(first, second), recentre, np.zeros((joints, 3)), errors, bins)
+    return packed(frames, errors, bins, speed)
+
+
+def packed(frames: int, errors: Floats, bins: npt.NDArray[Any], speed: float) -> Floats:
+    """The row of :func:`sequence_sums` from what one pass over a sequence of ``frames`` frames adds up.
+
+    Args:
+        frames: T.
+        errors: (3, J) summed errors [mm]: as predicted, after similarity, after scale.
+        bins: (3, 32) of them, how many are from ``STEP (k - 1)`` up to and without ``STEP k``; the last, all larger.
+        speed: the summed velocity errors [mm] of T - 1 differences.
+    """
     moving = frames if frames > 1 else 0
-    velocity = speed * moving / (joints * max(frames - 1, 1))
+    velocity = speed * moving / (errors.shape[1] * max(frames - 1, 1))
     below = np.cumsum(bins[:, :-1], axis=1)
     return np.concatenate(([frames, moving], errors.ravel(), below.ravel(), [velocity]))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _accumulate(predicted, truth, R, s, t, recentre, previous, errors, bins):  # type: ignore[no-untyped-def]
-    """Add a sequence's errors to ``errors`` (3, J) and ``bins`` (3, 32); return the summed velocity errors.
-
-    Bin k counts the errors from ``STEP (k - 1)`` up to and without ``STEP k``, the last one all the larger ones.
-    """
+    """Add a sequence's errors to ``errors`` (3, J) and ``bins`` (3, 32); return the summed velocity errors."""
     frames, joints = predicted.shape[:2]
     last = bins.shape[1] - 1
     speed = 0.0

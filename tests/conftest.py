@@ -10,6 +10,9 @@ from hypothesis import settings
 
 from tests.golden import REAL, present
 
+# torch's threads only stand in each other's way where tests run side by side
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # a first compilation of a kernel takes longer than hypothesis allows an example
 settings.register_profile("har-bench", deadline=None)
 settings.load_profile("har-bench")

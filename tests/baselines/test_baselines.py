@@ -9,7 +9,15 @@ import pytest
 
 import har_bench
 from har_bench import HarBenchError, Store, registry
+from har_bench.baseline import Baseline
 from har_bench.scoring import make_protocol
+
+
+def quick(baseline: str) -> Baseline:
+    """A baseline with the options by which it learns something in seconds."""
+    made = registry.load("baselines", baseline)
+    return made(**made.quick)  # type: ignore[no-any-return]
+
 
 CASES = [
     (baseline, protocol) for baseline in registry.available("baselines") for protocol in registry.available("protocols")
@@ -33,21 +41,27 @@ def test_a_baseline_runs_saves_loads_and_predicts_the_same(
 ) -> None:
     chosen = make_protocol(protocol)
     store = stores[chosen.dataset]
-    model = registry.load("baselines", baseline)()
+    model = quick(baseline)
     if not model.serves(store, chosen):
         with pytest.raises(HarBenchError, match="cannot predict what"):
             har_bench.run(baseline, store, protocol=protocol)
         return
-    model.fit(store, chosen)
+    result = har_bench.run(model, store, protocol=protocol, out=tmp_path / "p.parquet")
     first = [table.to_pylist() for table in model.predict(store, chosen)]
     assert first == [table.to_pylist() for table in model.predict(store, chosen)]
-    result = har_bench.run(baseline, store, protocol=protocol, out=tmp_path / "p.parquet")
     assert np.isfinite(list(result.metrics.values())).all()
     assert har_bench.score(protocol, store, tmp_path / "p.parquet").metrics == result.metrics
+    assert {"poses", "seconds", "poses_per_second", "ms_per_sequence", "peak_memory_mb"} <= result.speed.keys()
     if model.trains:
         model.save(tmp_path / "weights")
-        loaded = har_bench.run(baseline, store, protocol=protocol, weights=tmp_path / "weights")
+        loaded = har_bench.run(quick(baseline), store, protocol=protocol, weights=tmp_path / "weights")
         assert loaded.metrics == result.metrics
+    if model.history:
+        first_loss, last_loss = (
+            sum(value for name, value in row.items() if name not in ("epoch", "lr"))
+            for row in (model.history[0], model.history[-1])
+        )
+        assert last_loss < first_loss
 
 
 def test_the_oracle_without_noise_is_perfect(stores: dict[str, Store]) -> None:

@@ -1,0 +1,77 @@
+"""Torch devices by name, precisions, and how much memory was taken; torch is imported only where it is needed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from har_bench.errors import HarBenchError
+
+if TYPE_CHECKING:
+    import torch
+
+Precision = Literal["float32", "tf32", "bf16"]
+
+
+def chosen(name: str = "", *, double: bool = False) -> torch.device:
+    """The device of that name, such as ``cpu``, ``cuda`` or ``cuda:1``; by default a GPU if there is one.
+
+    Args:
+        name: as torch names it.
+        double: whether double precision is needed.
+
+    Raises:
+        HarBenchError: torch is not installed, or cannot compute there.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        what = f"the device {name!r}" if name else "a model"
+        raise HarBenchError(f"{what} needs torch: pip install 'har-bench[baselines]'") from error
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.zeros((), dtype=torch.float64 if double else torch.float32, device=name)
+        found.item()
+    except (AssertionError, RuntimeError, TypeError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        precise = " in double precision" if double else ""
+        raise HarBenchError(
+            f"torch cannot compute{precise} on the device {name!r} ({reason}); use cpu, or cuda where torch sees a GPU"
+        ) from error
+    return found.device
+
+
+def label(device: torch.device) -> str:
+    """The device in words, such as ``cuda:0 (NVIDIA A100)``."""
+    import torch
+
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
+
+
+@contextmanager
+def precision(device: torch.device, kind: Precision) -> Iterator[None]:
+    """Compute in full float32, in TensorFloat-32 where the GPU has it, or in bfloat16."""
+    import torch
+
+    before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    torch.backends.cudnn.allow_tf32 = kind != "float32"
+    torch.set_float32_matmul_precision("highest" if kind == "float32" else "high")
+    try:
+        with torch.autocast(device.type, torch.bfloat16, enabled=kind == "bf16"):
+            yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before[0]
+        torch.set_float32_matmul_precision(before[1])
+
+
+def peak_memory_mb() -> float:
+    """The most memory that was held so far [MB]: a GPU's where one was used, else this process's."""
+    torch_ = sys.modules.get("torch")
+    if torch_ is not None and torch_.cuda.is_available() and torch_.cuda.max_memory_allocated():
+        return float(torch_.cuda.max_memory_allocated()) / 1e6
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)

@@ -1,0 +1,54 @@
+"""Which skeleton a file's joints are: as the user says, else the file's own word, else its sides, else their number."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from har_bench.errors import HarBenchError
+from har_bench.skeletons import names, skeleton
+
+Sides = Sequence[Collection[int]]
+"""The joints of the left and those of the right, as VideoPose3D's ``keypoints_symmetry`` has them."""
+
+
+def layout_of(
+    path: Path, joints: int, *, given: str | None = None, word: object = None, sides: Sides | None = None
+) -> str:
+    """The name of the skeleton that a file's joints are.
+
+    Args:
+        path: the file, for errors.
+        joints: J, how many it has in a frame.
+        given: what the user said.
+        word: what the file calls them: a skeleton's name, with or without the number (``coco`` with 17 is ``coco17``).
+        sides: which joints are left and which are right, when the file says so.
+
+    Raises:
+        HarBenchError: the user's word does not fit the number of joints, or nothing tells the layout.
+    """
+    fitting = [name for name in names() if len(skeleton(name)) == joints]
+    if given is not None:
+        if len(skeleton(given)) != joints:
+            raise HarBenchError(
+                f"{path} has {joints} joints a frame and not the {len(skeleton(given))} of {given}; "
+                f"layouts of {joints} are {', '.join(fitting) or 'unknown here'}"
+            )
+        return given
+    for name in (word, f"{word}{joints}"):
+        if name in fitting:
+            return str(name)
+    if sides is not None:
+        fitting = [name for name in fitting if _has_sides(name, sides)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if not fitting:
+        raise HarBenchError(f"{path} has {joints} joints a frame, which is no layout of `har_bench.skeletons.names()`")
+    raise HarBenchError(
+        f"{path} has {joints} joints a frame and does not say whose; give their layout, one of {', '.join(fitting)}"
+    )
+
+
+def _has_sides(name: str, sides: Sides) -> bool:
+    pairs = skeleton(name).pairs
+    return [set(side) for side in sides] == [{left for left, _ in pairs}, {right for _, right in pairs}]

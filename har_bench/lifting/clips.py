@@ -1,0 +1,158 @@
+"""What lifting models learn from and predict on: 2D keypoints of whole sequences beside their poses in space.
+
+The conventions are those of VideoPose3D, which the models of this field share: images are scaled so that x runs from
+-1 to 1, poses are in metres in the camera's frame and relative to their root, whose own path takes the root's place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from har_bench.cameras import Camera
+from har_bench.errors import HarBenchError
+from har_bench.keypoints import Detections, fill_gaps
+from har_bench.schema import shape_of, to_numpy
+from har_bench.skeletons import Skeleton, mapping
+from har_bench.store import Store, in_layout
+
+Floats = npt.NDArray[np.float32]
+
+MM_PER_M = 1000.0
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One sequence.
+
+    Attributes:
+        points: (T, J, F) keypoints, x and y normalised by :func:`normalise`, then a confidence if there is one.
+        poses: (T, K, 3) poses in the camera's frame [m]: the path of the root, then the other joints relative to it.
+        camera: (9,) see :func:`intrinsics`.
+    """
+
+    points: Floats
+    poses: Floats
+    camera: Floats
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def thinned(self, subset: float, every: int) -> Clip:
+        """One frame in ``every`` of a run that holds the fraction ``subset`` of the frames.
+
+        Where the run starts depends on nothing but the length, so that everybody trains on the same frames
+        (VideoPose3D's ``--subset`` and ``--downsample``).
+        """
+        length = round(len(self) // every * subset) * every if subset < 1 else len(self)
+        first = _hashed(len(self) - length + 1, str(len(self))) if subset < 1 else 0
+        kept = slice(first, first + length, every)
+        return replace(self, points=self.points[kept], poses=self.poses[kept])
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where clips come from.
+
+    Attributes:
+        store: the dataset.
+        target: layout of the poses.
+        layout: layout of the keypoints.
+        detections: 2D keypoints; the store's own ones by default.
+        features: numbers per keypoint: 2, or 3 with a confidence.
+    """
+
+    store: Store
+    target: Skeleton
+    layout: Skeleton
+    detections: Detections | None = None
+    features: int = 2
+
+    def clips(self, part: int, sequences: pa.Table) -> Iterator[tuple[Clip, pa.Table]]:
+        """The clips of those ``sequences`` that are in a part of the store, each with its rows of ``poses``.
+
+        Raises:
+            HarBenchError: a sequence has no detections or several persons, or its images' size is not known.
+        """
+        columns = ["sequence", "frame", "person", "keypoints_3d", *([] if self.detections else ["keypoints"])]
+        for info in sequences.filter(pc.equal(sequences["part"], part)).to_pylist():
+            table = self.store.read("poses", part, columns, slice(info["first_row"], info["first_row"] + info["rows"]))
+            if not table.num_rows:
+                continue
+            if pc.count_distinct(table["person"]).as_py() > 1:
+                raise HarBenchError(f"{info['sequence']} shows several persons; lifting models take one at a time")
+            size = info["width"], info["height"]
+            if None in size:
+                raise HarBenchError(f"{self.store.path} does not say how large the images of {info['sequence']} are")
+            poses = _array(in_layout(table, mapping(self.store.skeleton(), self.target)), "keypoints_3d")
+            poses = poses / np.float32(MM_PER_M)
+            poses[:, 1:] -= poses[:, :1]
+            camera = self.store.camera(info["camera"], info["subject"])
+            points = normalise(self._points(info["sequence"], table), *size)
+            yield Clip(points, poses, intrinsics(camera, *size)), table
+
+    def _points(self, sequence: str, table: pa.Table) -> Floats:
+        """(T, J, F) keypoints [px] of a sequence; gaps between detections are bridged."""
+        if self.detections is None:
+            found = _array(table, "keypoints")
+            return in_joints(found, self.store.skeleton(), self.layout, self.features)
+        detected = self.detections.of(sequence)
+        if detected is None:
+            raise HarBenchError(f"the {self.detections.taken_for} has no keypoints of {sequence}; give a file that has")
+        return in_joints(detected, self.store.skeleton(self.detections.layout), self.layout, self.features)
+
+
+def in_joints(found: Floats, layout: Skeleton, target: Skeleton, features: int = 2) -> Floats:
+    """(T, J, 2 or 3) keypoints [px] and confidences -> (T, K, ``features``) in another layout, without gaps.
+
+    Raises:
+        HarBenchError: there are no confidences and ``features`` is 3.
+    """
+    if features > found.shape[-1]:
+        raise HarBenchError(f"the model takes {features} numbers per keypoint, and these keypoints have no confidences")
+    found = found[..., :features]
+    points = np.concatenate([fill_gaps(found[..., :2])[0], np.nan_to_num(found[..., 2:])], axis=-1)
+    return mapping(layout, target).points(points).astype(np.float32)
+
+
+def normalise(points: npt.NDArray[Any], width: float, height: float) -> npt.NDArray[Any]:
+    """(..., 2 or more) pixels -> x from -1 to 1, y from -height / width to height / width; the rest stays."""
+    scaled = points.copy()
+    scaled[..., :2] = points[..., :2] / width * 2 - np.array([1, height / width], points.dtype)
+    return scaled
+
+
+def denormalise(points: npt.NDArray[Any], width: float, height: float) -> npt.NDArray[Any]:
+    """The inverse of :func:`normalise`."""
+    pixels = points.copy()
+    pixels[..., :2] = (points[..., :2] + np.array([1, height / width], points.dtype)) * width / 2
+    return pixels
+
+
+def intrinsics(camera: Camera, width: float, height: float) -> Floats:
+    """(9,) focal lengths, centre, k1, k2, k3 and the tangential terms of x and y, for normalised images.
+
+    They are meant for Human3.6M's formula of distortion (see :func:`har_bench.cameras.distort`).
+    """
+    k1, k2, p1, p2, k3 = camera.distortion
+    centre = normalise(camera.c, width, height)
+    return np.array([*(camera.f / width * 2), *centre, k1, k2, k3, p2, p1], np.float32)
+
+
+def _hashed(stop: int, key: str) -> int:
+    """A number from 0 to ``stop`` - 1 that depends on the key alone."""
+    word = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "little")
+    return min(int(word / (2**32 - 1) * stop), stop - 1)
+
+
+def _array(table: pa.Table, name: str) -> Floats:
+    """(T, J, D) a vector column."""
+    field = table.schema.field(name)
+    return np.asarray(to_numpy(table[name], field), np.float32).reshape(table.num_rows, *shape_of(field))

@@ -1,0 +1,344 @@
+"""A lifting model as a baseline: 2D keypoints of a sequence in, 3D poses out. A model adds its network, and no more."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import partial
+from itertools import chain, count
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import nn
+
+from har_bench import devices, weights
+from har_bench.baseline import Baseline
+from har_bench.devices import Precision
+from har_bench.errors import HarBenchError
+from har_bench.keypoints import open_detections
+from har_bench.lifting.clips import MM_PER_M, Floats, Source, in_joints, normalise
+from har_bench.lifting.windows import Batch, Pool, Span, flipped
+from har_bench.protocol import Protocol
+from har_bench.schema import column, vector
+from har_bench.skeletons import skeleton
+from har_bench.store import Store
+from har_bench.training import History, Losses, Plan, Share, train
+
+KEYS = ("sequence", "frame", "person")
+POSE, PATH = "model_pos", "model_traj"
+"""The networks' names in weights files, which are VideoPose3D's."""
+
+FRAMES_AT_ONCE = 4096
+
+Batches = tuple[Batch, Batch | None]
+"""Labelled windows, and unlabelled ones where there are any."""
+
+
+class Sizes(NamedTuple):
+    """What a network takes in and gives."""
+
+    joints_in: int
+    features: int
+    joints_out: int
+
+
+@dataclass
+class Lifter(Baseline):
+    """A model that lifts 2D keypoints to 3D poses, root-relative in the camera's frame.
+
+    Subclasses implement :meth:`network` and, if it sees more than one frame, :attr:`span`.
+
+    Attributes:
+        inputs: a file of 2D keypoints (see :mod:`har_bench.keypoints`); the store's own, the truth, by default.
+        layout: the joints the model takes in; those of the keypoints by default.
+        features: 2, or 3 to take the detector's confidences in too.
+        subjects: train on these only, comma-separated; ``actions`` (by the beginning of their names) and ``cameras``
+            likewise.
+        subset: fraction of every training sequence that is used.
+        downsample: use one frame in so many to train.
+        epochs: passes over the training windows.
+        batch: predicted frames per step.
+        lr: learning rate of Adam (amsgrad).
+        decay: factor on the learning rate after every epoch.
+        stride: predicted frames per training window.
+        augment: train on mirrored poses too.
+        flip: predict mirrored keypoints too, and average.
+        seed: fixes the initial weights, the order of the windows and the dropout.
+        device: such as ``cpu`` or ``cuda:1``; a GPU if there is one.
+        devices: how many of them train.
+        precision: ``float32``, ``tf32`` or ``bf16``.
+        compile: compile the networks for training.
+        memory_mb: how much of the training data is in memory at a time.
+        checkpoints: folder of checkpoints; a training that finds its own there goes on from it.
+    """
+
+    architecture: ClassVar[tuple[str, ...]] = ()
+    """The options that define the network; they are saved with its weights."""
+
+    inputs: str = ""
+    layout: str = ""
+    features: int = 2
+    subjects: str = ""
+    actions: str = ""
+    cameras: str = ""
+    subset: float = 1.0
+    downsample: int = 1
+    epochs: int = 80
+    batch: int = 1024
+    lr: float = 1e-3
+    decay: float = 0.95
+    stride: int = 1
+    augment: bool = True
+    flip: bool = True
+    seed: int = 1234
+    device: str = ""
+    devices: int = 1
+    precision: Precision = "float32"
+    compile: bool = False
+    memory_mb: int = 8192
+    checkpoints: str = ""
+
+    models: nn.ModuleDict | None = field(default=None, init=False, repr=False)
+    sizes: Sizes = field(default=Sizes(0, 0, 0), init=False, repr=False)
+    joints: str = field(default="", init=False, repr=False)
+    target: str = field(default="", init=False, repr=False)
+    history: History = field(default_factory=list, init=False, repr=False)
+
+    @abstractmethod
+    def network(self, sizes: Sizes) -> nn.Module:
+        """A network from (B, N, J, F) normalised keypoints to (B, N - 2 pad, K, 3) poses [m]."""
+
+    @property
+    def span(self) -> Span:
+        """The frames of one training window; ``chunk`` is ``stride``."""
+        return Span(self.stride)
+
+    def networks(self, sizes: Sizes) -> dict[str, nn.Module]:
+        """All networks, by their names in weights files."""
+        return {POSE: self.network(sizes)}
+
+    def losses(self, models: nn.ModuleDict, batch: Batches) -> Losses:
+        """The terms of the loss [m] of a labelled batch and, in semi-supervised training, an unlabelled one."""
+        labelled, _ = batch
+        return {"position": distance(models[POSE](labelled.points), rooted(labelled.poses))}
+
+    def starting(self, models: nn.ModuleDict, epoch: int) -> None:
+        """Called before every epoch of the training."""
+
+    def unlabelled(self, source: Source, sequences: pa.Table) -> tuple[Pool, int] | None:
+        """The windows of some of the training split whose poses are not used, and from which epoch on."""
+        del source, sequences
+        return None
+
+    def serves(self, store: Store, protocol: Protocol) -> bool:
+        """3D poses of datasets whose store has keypoints in images of calibrated cameras."""
+        return (
+            super().serves(store, protocol)
+            and protocol.prediction_columns[0] == "keypoints_3d"
+            and "keypoints" in store.schema("poses").names
+            and bool(store.parts("cameras"))
+        )
+
+    def fit(self, store: Store, protocol: Protocol) -> None:
+        """Train on the protocol's training split."""
+        source = self._source(store, protocol)
+        sequences = self.narrowed(store.select(protocol.train_split), "action", self.actions)
+        sequences = self.narrowed(sequences, "camera", self.cameras)
+        labelled = self.pool(source, self.narrowed(sequences, "subject", self.subjects), self.subset)
+        self.sizes = Sizes(len(source.layout), self.features, len(source.target))
+        self.joints, self.target = source.layout.name, source.target.name
+        torch.manual_seed(self.seed)
+        self.models = nn.ModuleDict(self.networks(self.sizes))
+        plan = Plan(
+            self.epochs,
+            self.seed,
+            partial(torch.optim.Adam, lr=self.lr, amsgrad=True),
+            decay=self.decay,
+            device=self.device,
+            devices=self.devices,
+            precision=self.precision,
+            compiled=self.compile,
+            folder=Path(self.checkpoints) if self.checkpoints else None,
+            identity=self._identity(store, protocol, source),
+        )
+        feed = _Feed(labelled, self.unlabelled(source, sequences), max(self.batch // self.stride, 1), self.seed)
+        self.history = train(self.models, feed, self.losses, plan, starting=self.starting, quiet=self.quiet)
+
+    def pool(self, source: Source, sequences: pa.Table, subset: float = 1.0) -> Pool:
+        """The training windows of some sequences, or of a fraction of each."""
+        thinned = subset, self.downsample
+        return Pool(source, sequences, self.span, thinned=thinned, augment=self.augment, memory_mb=self.memory_mb)
+
+    def predict(self, store: Store, protocol: Protocol) -> Iterator[pa.Table]:
+        """Poses of everything that the protocol scores, each sequence seen as a whole."""
+        self._trained()
+        source = self._source(store, protocol)
+        chosen = protocol.select(store.sequences)
+        for part in np.unique(chosen["part"].to_numpy()).tolist():
+            for clip, table in source.clips(part, chosen):
+                poses = self.lift(clip.points) * np.float32(MM_PER_M)
+                lifted = table.select(list(KEYS)).append_column(
+                    column("keypoints_3d", pa.float32(), "mm", shape=poses.shape[1:]), vector(poses)
+                )
+                kept = protocol.keep(chosen, table)
+                yield lifted if kept is None else lifted.filter(kept.combine_chunks())
+
+    def lift(self, points: Floats, network: str = POSE) -> Floats:
+        """(T, J, F) normalised keypoints of consecutive frames -> (T, K, 3) poses [m], relative to the root."""
+        device, span = devices.chosen(self.device), self.span
+        model = self._trained()[network].to(device).eval()
+        seen = torch.as_tensor(np.asarray(points, np.float32), device=device)[None]
+        if self.flip:
+            seen = torch.cat([seen, flipped(seen, torch.as_tensor(skeleton(self.joints).flip, device=device))])
+        pieces = []
+        with torch.inference_mode(), devices.precision(device, self.precision):
+            for start in range(0, len(points), FRAMES_AT_ONCE):
+                stop = min(start + FRAMES_AT_ONCE, len(points))
+                frames = torch.arange(start - span.pad - span.shift, stop + span.pad - span.shift, device=device)
+                pieces.append(model(seen[:, frames.clamp(0, len(points) - 1)]).float())
+        poses = torch.cat(pieces, dim=1)
+        if self.flip:
+            order = skeleton(self.target).flip if network == POSE else np.arange(1)
+            poses = (poses[:1] + flipped(poses[1:], torch.as_tensor(order, device=device))) / 2
+        found: Floats = poses[0].cpu().numpy()
+        return found
+
+    def lift_video(self, points: Floats, layout: str, size: tuple[float, float]) -> Floats:
+        """Poses of somebody in any video, in the joints of ``self.target``.
+
+        Args:
+            points: (T, J, 2 or 3) keypoints [px] of consecutive frames, with gaps as NaN.
+            layout: their layout; ``""`` if they are what the model takes.
+            size: width and height of the video [px].
+
+        Returns:
+            (T, K, 3) poses [mm] in the camera's frame, about the root; where the model has a network for the root's
+            path, in their place before the camera.
+        """
+        models = self._trained()
+        joints = skeleton(self.joints)
+        seen = in_joints(points, skeleton(layout) if layout else joints, joints, self.features)
+        seen = normalise(seen, *size)
+        poses = self.lift(seen)
+        if PATH in models:
+            path = self.lift(seen, PATH)
+            poses = np.concatenate([path, poses[:, 1:] + path], axis=1)
+        return poses * np.float32(MM_PER_M)
+
+    def save(self, path: Path) -> None:
+        """Write the weights, and what is needed to use them, as ``.safetensors``."""
+        settings = {name: getattr(self, name) for name in self.architecture}
+        options = {
+            "baseline": type(self).__name__,
+            "joints": self.joints,
+            "target": self.target,
+            "sizes": list(self.sizes),
+            "settings": settings,
+        }
+        weights.write(path, dict(self._trained()), options)
+
+    def load(self, weights_file: Path) -> None:
+        """Read weights that :meth:`save` wrote, or published ones where the model knows them.
+
+        Raises:
+            HarBenchError: the file is damaged, of another model, or lacks tensors.
+        """
+        found = weights.read(weights_file)
+        options = found.options or self.published(found)
+        if options.get("baseline") != type(self).__name__:
+            raise HarBenchError(f"{weights_file} holds weights of {options.get('baseline')}, not {type(self).__name__}")
+        for name, value in options["settings"].items():
+            setattr(self, name, value)
+        self.sizes = Sizes(*options["sizes"])
+        self.features = self.sizes.features
+        self.joints, self.target = self.layout or options["joints"], options["target"]
+        networks = self.networks(self.sizes)
+        states = {name or POSE: state for name, state in found.models.items()}
+        for name, model in networks.items():
+            weights.fill(model, states.get(name, {}), f"{name} of {weights_file}")
+        self.models = nn.ModuleDict(networks)
+
+    def published(self, found: weights.Checkpoint) -> Mapping[str, Any]:
+        """What :meth:`save` would say about weights that others published."""
+        raise HarBenchError(f"{found.path} is no file that {type(self).__name__} saved")
+
+    def describe(self) -> dict[str, Any]:
+        """The options that differ from their defaults, the joints, and the size of the networks."""
+        given = {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if item.init and (item.name in self.architecture or getattr(self, item.name) != item.default)
+        }
+        sizes = {} if self.models is None else {"parameters": weights.count(self.models)}
+        return given | {"joints": self.joints, "device": devices.label(devices.chosen(self.device))} | sizes
+
+    def _trained(self) -> nn.ModuleDict:
+        if self.models is None:
+            raise HarBenchError(f"{type(self).__name__} has learnt nothing yet; fit it or load weights")
+        return self.models
+
+    def _source(self, store: Store, protocol: Protocol) -> Source:
+        """The clips of a store as this model sees them."""
+        given = open_detections(Path(self.inputs), store, self.layout or None) if self.inputs else None
+        target = store.skeleton(protocol.skeletons[0] if protocol.skeletons else None)
+        if self.target and target.name != self.target:
+            raise HarBenchError(f"the weights give {self.target}, and {protocol.canonical} scores {target.name}")
+        joints = self.joints or self.layout or (given.layout if given else target.name)
+        return Source(store, target, store.skeleton(joints), given, self.features)
+
+    @staticmethod
+    def narrowed(sequences: pa.Table, name: str, wanted: Any) -> pa.Table:
+        """The sequences whose ``name`` is one of the wanted, comma-separated; for actions, begins like one of them.
+
+        Raises:
+            HarBenchError: there is none.
+        """
+        words = tuple(word.strip() for word in str(wanted).split(",") if word.strip())
+        if not words:
+            return sequences
+        values = sequences[name].to_pylist()
+        hits = [value.startswith(words) if name == "action" else value in words for value in values]
+        if not any(hits):
+            there = ", ".join(sorted(set(values))) or "none"
+            raise HarBenchError(f"no training sequence has the {name} {', '.join(words)}; there are {there}")
+        return sequences.filter(pa.array(hits))
+
+    def _identity(self, store: Store, protocol: Protocol, source: Source) -> dict[str, Any]:
+        """What makes a training this one, so that a checkpoint of another is not mistaken for its own."""
+        free = {"device", "devices", "checkpoints", "flip", "inputs", "compile"}
+        options = {item.name: getattr(self, item.name) for item in fields(self) if item.init and item.name not in free}
+        seen = source.detections.fingerprint if source.detections else ""
+        return options | {"store": store.fingerprint, "split": protocol.train_split, "inputs": seen}
+
+
+class _Feed:
+    """An epoch's batches: labelled windows, and with them unlabelled ones from some epoch on.
+
+    With unlabelled windows an epoch is a pass over those, and the labelled ones are repeated as often as needed.
+    """
+
+    def __init__(self, labelled: Pool, unlabelled: tuple[Pool, int] | None, size: int, seed: int) -> None:
+        self.labelled, self.unlabelled, self.size, self.seed = labelled, unlabelled, size, seed
+
+    def __call__(self, share: Share) -> Iterator[Batches]:
+        seed = self.seed + share.epoch
+        if self.unlabelled is None or share.epoch < self.unlabelled[1]:
+            yield from ((batch, None) for batch in self.labelled.epoch(seed, self.size, share))
+            return
+        passes = (self.labelled.epoch(seed + 7919 * turn, self.size, share) for turn in count())
+        yield from zip(chain.from_iterable(passes), self.unlabelled[0].epoch(seed, self.size, share), strict=False)
+
+
+def distance(predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """The mean distance of joints (MPJPE), in their unit."""
+    lengths: torch.Tensor = torch.linalg.vector_norm(predicted - truth, dim=-1)
+    return lengths.mean()
+
+
+def rooted(poses: torch.Tensor) -> torch.Tensor:
+    """(..., K, 3) clips' poses with the root at the origin in place of its path."""
+    return torch.cat([torch.zeros_like(poses[..., :1, :]), poses[..., 1:, :]], dim=-2)

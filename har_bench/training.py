@@ -1,0 +1,270 @@
+"""Training any model: Lightning under one small function, with seeds, checkpoints and exact resumption.
+
+Every epoch is seeded by its number, and a checkpoint is written after each, so a run that was killed goes on from the
+last finished epoch and ends with the same weights as one that was not.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import math
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from torch import nn
+
+from har_bench.devices import Precision, chosen, precision
+from har_bench.errors import HarBenchError
+from har_bench.files import whole, write_whole
+from har_bench.progress import progress
+
+Losses = Mapping[str, torch.Tensor]
+History = list[dict[str, float]]
+
+LATEST, CURVES = "latest.ckpt", "curves.csv"
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of the batches of an epoch a process takes.
+
+    Attributes:
+        epoch: from 0.
+        rank: of this process.
+        ranks: how many there are.
+        device: where the batches should be.
+    """
+
+    epoch: int
+    rank: int
+    ranks: int
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train.
+
+    Attributes:
+        epochs: passes over the data.
+        seed: with an epoch's number it fixes everything random in it.
+        optimiser: makes the optimiser of the parameters.
+        decay: factor on the learning rate after each epoch.
+        device: such as ``cpu``, ``cuda``; the best one there is by default.
+        devices: how many of them.
+        precision: of the forward and backward passes.
+        compiled: compile the model first.
+        folder: where checkpoints go and are looked for, and the losses by epoch in ``curves.csv``; nowhere by default.
+        identity: what tells this training from others; a checkpoint of another one is refused.
+    """
+
+    epochs: int
+    seed: int
+    optimiser: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+    decay: float = 1.0
+    device: str = ""
+    devices: int = 1
+    precision: Precision = "float32"
+    compiled: bool = False
+    folder: Path | None = None
+    identity: Mapping[str, Any] | None = None
+
+
+def train(
+    model: nn.Module,
+    batches: Callable[[Share], Iterable[Any]],
+    losses: Callable[[Any, Any], Losses],
+    plan: Plan,
+    *,
+    starting: Callable[[Any, int], None] | None = None,
+    quiet: bool = True,
+) -> History:
+    """Train ``model`` in place.
+
+    Args:
+        model: its parameters are learnt.
+        batches: an epoch's batches for one process, of tensors on its device; with several devices it is pickled.
+        losses: the terms of a batch's loss, whose sum is minimised.
+        plan: how.
+        starting: called at the start of every epoch, with its number from 0.
+        quiet: no progress.
+
+    Returns:
+        The mean of every term in each epoch.
+
+    Raises:
+        HarBenchError: a device that is not there, a checkpoint of another training, or a loss that is not finite.
+    """
+    device = chosen(plan.device)
+    with tempfile.TemporaryDirectory() as scratch, _undisturbed():
+        folder = plan.folder or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        learner = _Learner(model, batches, losses, plan, starting)
+        trainer = lightning.Trainer(
+            accelerator="gpu" if device.type == "cuda" else device.type,
+            devices=[device.index or 0] if device.type == "cuda" and plan.devices == 1 else plan.devices,
+            strategy="ddp_spawn" if plan.devices > 1 else "auto",
+            precision={"float32": "32-true", "tf32": "32-true", "bf16": "bf16-mixed"}[plan.precision],  # type: ignore[arg-type]
+            max_epochs=plan.epochs,
+            default_root_dir=folder,
+            callbacks=[_Keeper(folder, quiet=quiet)],
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        if plan.compiled:
+            for network in model.children():
+                network.compile()
+        latest = folder / LATEST
+        with precision(device, "float32" if plan.precision == "float32" else "tf32"):
+            trainer.fit(learner, _Epochs(learner), ckpt_path=latest if latest.exists() else None, weights_only=True)
+        return _read(folder / CURVES)
+
+
+class _Epochs:
+    """The batches of the current epoch, whenever Lightning asks."""
+
+    def __init__(self, learner: _Learner) -> None:
+        self.learner = learner
+
+    def __iter__(self) -> Iterator[Any]:
+        learner, trainer = self.learner, self.learner.trainer
+        share = Share(learner.epoch, trainer.global_rank, trainer.world_size, learner.device)
+        if learner.epoch < learner.plan.epochs:  # Lightning looks ahead even where nothing is left to do
+            yield from learner.batches(share)
+
+
+class _Learner(lightning.LightningModule):
+    """What Lightning wants to know."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        batches: Callable[[Share], Iterable[Any]],
+        losses: Callable[[Any, Any], Losses],
+        plan: Plan,
+        starting: Callable[[Any, int], None] | None,
+    ) -> None:
+        super().__init__()
+        self.model, self.batches, self.losses, self.plan, self.starting = model, batches, losses, plan, starting
+        self.history: History = []
+        self.sums: dict[str, torch.Tensor] = {}
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are finished; Lightning's own count lags when it resumes."""
+        return len(self.history)
+
+    def configure_optimizers(self) -> Any:
+        optimiser = self.plan.optimiser(self.model.parameters())
+        return [optimiser], [torch.optim.lr_scheduler.ExponentialLR(optimiser, self.plan.decay)]
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed((self.plan.seed * 1_000_003 + self.epoch * 1009 + self.global_rank) % 2**63)
+        if self.starting:
+            self.starting(self.model, self.epoch)
+        self.rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        self.sums = {}
+
+    def training_step(self, batch: Any, _: int) -> torch.Tensor:
+        terms = self.losses(self.model, batch)
+        for name, term in {**terms, "batches": torch.ones((), device=self.device)}.items():
+            self.sums[name] = self.sums.get(name, torch.zeros((), device=self.device)) + term.detach()
+        return torch.stack(list(terms.values())).sum()
+
+    def on_train_epoch_end(self) -> None:
+        sums = {name: float(value) for name, value in self.sums.items()}
+        count = sums.pop("batches")
+        means = {name: value / count for name, value in sums.items()}
+        if not all(map(math.isfinite, means.values())):
+            raise HarBenchError(f"the loss of epoch {self.epoch + 1} is not finite; lower the learning rate")
+        self.history.append({"epoch": self.epoch + 1.0, "lr": self.rate, **means})
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["har_bench"] = {"identity": dict(self.plan.identity or {}), "history": self.history}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        kept = checkpoint.get("har_bench") or {"identity": None, "history": []}
+        wanted = dict(self.plan.identity or {})
+        if kept["identity"] != wanted:
+            known = kept["identity"] or {}
+            names = [name for name in {**known, **wanted} if known.get(name) != wanted.get(name)]
+            changed = ", ".join(f"{name} {known.get(name)!r} -> {wanted.get(name)!r}" for name in sorted(names))
+            raise HarBenchError(
+                f"the checkpoint in {self.trainer.default_root_dir} is of another training ({changed}); "
+                "name another folder"
+            )
+        self.history = list(kept["history"])
+
+
+class _Keeper(Checkpoint):
+    """After every epoch: a checkpoint, the curves, and a step of progress. Lightning calls checkpoints last."""
+
+    def __init__(self, folder: Path, *, quiet: bool) -> None:
+        self.folder, self.quiet = folder, quiet
+        self._open = ExitStack()
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        del pl_module
+        quiet = self.quiet or not trainer.is_global_zero
+        done = trainer.current_epoch
+        self._shown = self._open.enter_context(progress("training", trainer.max_epochs or 0, done=done, quiet=quiet))
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        with whole(self.folder / LATEST) if trainer.is_global_zero else nullcontext(self.folder) as path:
+            trainer.save_checkpoint(path)  # every process takes part, the first one writes
+        if trainer.is_global_zero:
+            history = cast(_Learner, pl_module).history
+            _write(self.folder / CURVES, history)
+            terms = ", ".join(f"{name} {value:.4g}" for name, value in history[-1].items() if name != "epoch")
+            self._shown.advance(note=terms)
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        del trainer, pl_module
+        self._open.close()
+
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        del trainer, pl_module, exception
+        self._open.close()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Lightning without its advertisements, and with Python's own global random states as they were."""
+    loud = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loud]
+    with warnings.catch_warnings(), torch.random.fork_rng():
+        warnings.simplefilter("ignore")
+        for logger in loud:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loud, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _write(path: Path, history: History) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list({name: None for row in history for name in row}))
+    writer.writeheader()
+    writer.writerows(history)
+    write_whole(path, text.getvalue().encode())
+
+
+def _read(path: Path) -> History:
+    with path.open(newline="") as file:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]

@@ -1,0 +1,165 @@
+"""Weights: files of named tensors, ours and published ones, and models filled from them with what differs named.
+
+We write safetensors, one tensor ``<model>/<name>`` each, with the model's options as JSON beside them. Published files
+are what ``torch.save`` wrote; they are read by :mod:`har_bench.foreign.torch_file`, which runs nothing in them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from har_bench.errors import HarBenchError
+from har_bench.files import whole
+from har_bench.foreign import torch_file
+
+if TYPE_CHECKING:
+    from torch import nn
+
+State = Mapping[str, npt.NDArray[Any]]
+
+_COUNTER = "num_batches_tracked"
+_STATISTICS = ("running_mean", "running_var", _COUNTER)
+_PARALLEL = "module."
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file of weights holds.
+
+    Attributes:
+        path: the file.
+        models: state dicts by the model's name; a bare state dict's name is empty.
+        options: what :func:`write` was given; empty for published files.
+        extra: the numbers and texts that published files have beside their models, such as ``epoch`` and ``lr``.
+    """
+
+    path: Path
+    models: Mapping[str, State]
+    options: Mapping[str, Any]
+    extra: Mapping[str, Any]
+
+
+def read(path: Path) -> Checkpoint:
+    """Read weights of :func:`write`, or of ``torch.save``; what a file is, its content tells and not its name.
+
+    Raises:
+        HarBenchError: the file is neither, is damaged, asks to run code, or holds no weights.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(9)
+    except OSError as error:
+        raise HarBenchError(f"{path} cannot be read ({error.strerror}); give a file of weights") from error
+    # safetensors: the length of the header in eight bytes, then the header, a JSON object
+    checkpoint = _safetensors(path) if head[8:] == b"{" else _published(path)
+    if not checkpoint.models:
+        raise HarBenchError(f"{path} holds no weights of a model; give a file with a state dict in it")
+    return checkpoint
+
+
+def write(path: Path, models: Mapping[str, nn.Module], options: Mapping[str, Any]) -> None:
+    """Write the weights of ``models`` by name, and ``options`` (plain data) with them, whole or not at all."""
+    tensors = {
+        f"{model}/{name}": tensor.detach().cpu().numpy()
+        for model, module in models.items()
+        for name, tensor in module.state_dict().items()
+    }
+    with whole(path) as temporary:
+        save_file(tensors, temporary, metadata={"options": json.dumps(dict(options))})
+
+
+def fill(model: nn.Module, state: State, source: str) -> None:
+    """Copy a state dict into ``model``; ``source`` is what the error calls it.
+
+    The prefix ``module.`` of models that were trained on several GPUs is left out, and ``num_batches_tracked``, which
+    old files lack, may be absent.
+
+    Raises:
+        HarBenchError: names or shapes differ: which, and how many parameters are where how many are needed.
+    """
+    import torch
+
+    if state and all(name.startswith(_PARALLEL) for name in state):
+        state = {name.removeprefix(_PARALLEL): array for name, array in state.items()}
+    found = {name: array.shape for name, array in state.items()}
+    needed = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    differences = (
+        _some("lacks", (name for name in needed if name not in found and not name.endswith(_COUNTER))),
+        _some("has besides", (name for name in found if name not in needed)),
+        _some(
+            "has other shapes for",
+            (
+                f"{name} {shape} where {needed[name]} is needed"
+                for name, shape in found.items()
+                if needed.get(name, shape) != shape
+            ),
+        ),
+    )
+    if any(differences):
+        counts = _parameters(found), _parameters(needed)
+        told = "" if counts[0] == counts[1] else f" ({counts[0]:,} parameters where it needs {counts[1]:,})"
+        raise HarBenchError(
+            f"{source} does not fit the model{told}: it {'; it '.join(filter(None, differences))}; "
+            "give the options that the weights were made with"
+        )
+    model.load_state_dict({name: torch.tensor(array) for name, array in state.items()}, strict=False)
+
+
+def count(model: nn.Module) -> int:
+    """How many numbers of ``model`` training changes."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def _safetensors(path: Path) -> Checkpoint:
+    models: dict[str, dict[str, npt.NDArray[Any]]] = {}
+    try:
+        with safe_open(path, "numpy") as file:
+            options = json.loads((file.metadata() or {}).get("options", "{}"))
+            for key in file.offset_keys():
+                model, _, name = key.rpartition("/")
+                models.setdefault(model, {})[name] = file.get_tensor(key)
+    except (SafetensorError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise HarBenchError(f"{path} is damaged or has tensors that NumPy lacks ({error}); write it again") from error
+    if not isinstance(options, dict):
+        raise HarBenchError(f"{path} has options that are no mapping; write it again")
+    return Checkpoint(path, models, options, {})
+
+
+def _published(path: Path) -> Checkpoint:
+    """State dicts are found by what they hold: a file is one, or a mapping with some among its entries."""
+    held = torch_file.load(path)
+    entries = held if isinstance(held, dict) else {}
+    models = {"": entries} if _is_state(held) else {name: each for name, each in entries.items() if _is_state(each)}
+    extra = {name: each for name, each in entries.items() if isinstance(each, str | int | float)}
+    return Checkpoint(path, models, {}, extra)
+
+
+def _is_state(value: Any) -> bool:
+    """Whether this is a state dict: tensors by name, and nothing else."""
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(name, str) and isinstance(each, np.ndarray) for name, each in value.items())
+    )
+
+
+def _parameters(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    return sum(prod(shape) for name, shape in shapes.items() if not name.endswith(_STATISTICS))
+
+
+def _some(verb: str, names: Iterable[str]) -> str:
+    """The first few names after the verb, and how many more; nothing without names."""
+    listed = list(names)
+    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
+    return f"{verb} {', '.join(listed[:_NAMED])}{more}" if listed else ""

@@ -1,0 +1,107 @@
+"""The torch paths beside NumPy's and numba's, in the same run: 100,000 poses, and keypoints of val2017's size."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from har_bench.protocols.oks_matching import Detections, Matches, Persons, match
+from har_bench.protocols.pose_errors import sequence_sums
+
+torch = pytest.importorskip("torch")
+errors_torch = pytest.importorskip("har_bench.protocols.pose_errors_torch")
+
+GPU = torch.cuda.is_available()
+DEVICES = ["", "cpu", *(["cuda"] if GPU else [])]
+ROUNDS = 5
+AREAS = np.array([[0.0, 1e10], [32.0**2, 96.0**2], [96.0**2, 1e10]])
+
+Poses = tuple[np.ndarray, np.ndarray]
+Scene = tuple[Persons, Detections, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def poses() -> Poses:
+    """Predictions relative to the root, and truth [mm], in single precision as stores have them."""
+    random = np.random.default_rng(0)
+    truth = random.normal(size=(100_000, 17, 3)) * [150, 400, 100] + [200, 300, 5000]
+    predicted = 1.1 * (truth - truth[:, :1]) + random.normal(0, 60, truth.shape)
+    return predicted.astype(np.float32), truth.astype(np.float32)
+
+
+@pytest.fixture(scope="module", params=[17, 133])
+def scene(request: pytest.FixtureRequest) -> Scene:
+    """5,000 images with 2.2 persons and 20.8 detections each, half of these near somebody."""
+    random, joints, images = np.random.default_rng(0), request.param, 5_000
+    people, found = np.sort(random.integers(0, images, 11_004)), np.sort(random.integers(0, images, 104_125))
+    truth = random.uniform(0, 640, (len(people), 1, 2)) + random.uniform(0, 200, (len(people), joints, 2))
+    points = random.uniform(0, 640, (len(found), 1, 2)) + random.uniform(0, 200, (len(found), joints, 2))
+    starts = [np.searchsorted(each, np.arange(images + 1)) for each in (people, found)]
+    near = (random.random(len(found)) < 0.5) & (np.diff(starts[0])[found] > 0)
+    points[near] = truth[starts[0][found[near]]] + random.normal(0, 8, (int(near.sum()), joints, 2))
+    labelled = (random.random((len(people), joints)) < 0.7) & (random.random((len(people), 1)) < 0.6)
+    box = np.concatenate((truth.min(axis=1), np.ptp(truth, axis=1)), axis=1)
+    area, nobody = 0.53 * box[:, 2] * box[:, 3], ~labelled.any(axis=1)
+    persons = Persons(starts[0], truth, labelled, box, area, nobody, np.zeros_like(nobody), ~np.zeros_like(nobody))
+    detections = Detections(starts[1], points, random.random(len(found)), np.full(len(found), 20_000.0))
+    return persons, detections, random.uniform(0.03, 0.1, joints)
+
+
+def sums_on(device: str, poses: Poses) -> np.ndarray:
+    if not device:
+        return sequence_sums(*poses, recentre=False)
+    return errors_torch.sequence_sums(*poses, recentre=False, device=device)  # type: ignore[no-any-return]
+
+
+def matches_on(device: str, scene: Scene) -> Matches:
+    persons, detections, sigmas = scene
+    return match(persons, detections, sigmas, AREAS, device=device)
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """The median time of some rounds, after one that compiles and warms up."""
+    work()
+    times = []
+    for _ in range(ROUNDS):
+        began = perf_counter()
+        work()
+        times.append(perf_counter() - began)
+    return statistics.median(times)
+
+
+@pytest.mark.benchmark(group="pose errors: sums of 100,000 x 17 poses")
+@pytest.mark.parametrize("device", DEVICES, ids=lambda device: device or "numba")
+def test_pose_errors(benchmark: BenchmarkFixture, poses: Poses, device: str) -> None:
+    if device:
+        benchmark.extra_info["times_numba"] = seconds(lambda: sums_on(device, poses)) / seconds(
+            lambda: sums_on("", poses)
+        )
+    found = benchmark.pedantic(sums_on, args=(device, poses), rounds=ROUNDS, warmup_rounds=1)
+    np.testing.assert_allclose(found, sums_on("", poses), rtol=1e-6)
+
+
+@pytest.mark.benchmark(group="oks: matching of 104,125 detections")
+@pytest.mark.parametrize("device", DEVICES, ids=lambda device: device or "numba")
+def test_oks(benchmark: BenchmarkFixture, scene: Scene, device: str) -> None:
+    if device:
+        ratio = seconds(lambda: matches_on(device, scene)) / seconds(lambda: matches_on("", scene))
+        benchmark.extra_info["times_numba"] = ratio
+    found = benchmark.pedantic(matches_on, args=(device, scene), rounds=ROUNDS, warmup_rounds=1)
+    np.testing.assert_array_equal(found.marks, matches_on("", scene).marks)
+
+
+@pytest.mark.skipif(not GPU, reason="torch sees no GPU")
+def test_a_gpu_sums_poses_faster(poses: Poses) -> None:
+    assert seconds(lambda: sums_on("cuda", poses)) < seconds(lambda: sums_on("", poses))
+
+
+@pytest.mark.skipif(not GPU, reason="torch sees no GPU")
+def test_a_gpu_matches_whole_bodies_faster(scene: Scene) -> None:
+    if len(scene[2]) == 133:
+        assert seconds(lambda: matches_on("cuda", scene)) < seconds(lambda: matches_on("", scene))

@@ -38,7 +38,10 @@ boards = App(name="leaderboard", help="Tables and pages from a folder of results
 app.command(boards)
 
 Options = Annotated[list[str] | None, Parameter(name=["--option", "-o"], negative="")]
+Settings = Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative="")]
 Missing = Literal["error", "count-as-error"]
+By = Annotated[list[str] | None, Parameter(negative="")]
+BySubject = Annotated[bool, Parameter(negative="")]
 
 
 @app.command
@@ -108,6 +111,8 @@ def score(
     scheduler: str | None = None,
     device: str | None = None,
     resamples: int = 1000,
+    by: By = None,
+    by_subject: BySubject = False,
     model: str = "",
     quiet: bool = False,
 ) -> None:
@@ -126,6 +131,8 @@ def score(
         scheduler: Address of a Dask scheduler to use instead of local processes.
         device: A torch device to compute on, such as cuda, where the protocol has a torch path; NumPy's path otherwise.
         resamples: Bootstrap resamples for the confidence intervals; 0 for none.
+        by: Also show this breakdown, such as action, camera or joint; may be repeated.
+        by_subject: The same as --by subject.
         model: Who made the predictions, for the leaderboard; the file's name by default.
         quiet: Show no progress.
     """
@@ -147,7 +154,7 @@ def score(
         quiet=quiet,
         **_pairs(option),
     )
-    _show_result(result)
+    _show_result(result, by, by_subject=by_subject)
     if out is not None:
         _say(f"result: {results.write(result, out)}")
 
@@ -160,14 +167,21 @@ def run(
     protocol: str,
     recipe: str | None = None,
     option: Options = None,
-    setting: Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative="")] = None,
+    setting: Settings = None,
     weights: Path | None = None,
+    save: Path | None = None,
+    device: str | None = None,
+    bf16: Annotated[bool, Parameter(negative="")] = False,
     predictions: Path | None = None,
     out: Path | None = None,
+    by: By = None,
+    by_subject: BySubject = False,
     model: str = "",
     quiet: bool = False,
 ) -> None:
     """Train a baseline or load its weights, predict what a protocol scores, and score it.
+
+        har-bench run videopose3d stores/h36m --protocol h36m/mpjpe --weights pretrained.bin --device cuda
 
     Args:
         baseline: A baseline from `har-bench list`, or package.module:Name.
@@ -177,13 +191,21 @@ def run(
         option: An option of the recipe, as name=value; may be repeated.
         setting: An option of the baseline, as name=value; may be repeated.
         weights: Published or saved weights; without them the baseline learns from the store first.
+        save: Where the learnt weights go.
+        device: Such as cpu or cuda:1, for baselines that compute with torch; a GPU if there is one.
+        bf16: Compute in bfloat16.
         predictions: Where the predictions go (Parquet); they are not kept by default.
         out: Where the result file goes.
+        by: Also show this breakdown, such as action, camera or joint; may be repeated.
+        by_subject: The same as --by subject.
         model: Name on the leaderboard; the baseline's own by default.
         quiet: Show no progress.
     """
     from har_bench import results
     from har_bench.running import run as execute
+
+    chosen = {"device": device or "", "precision": "bf16" if bf16 else ""}
+    settings: dict[str, Any] = {name: value for name, value in chosen.items() if value} | _pairs(setting)
 
     result = execute(
         baseline,
@@ -191,15 +213,74 @@ def run(
         protocol=protocol,
         recipe=recipe,
         weights=weights,
+        save=save,
         out=predictions,
         model=model,
         quiet=quiet,
         options=_pairs(option),
-        **_pairs(setting),
+        **settings,
     )
-    _show_result(result)
+    _show_result(result, by, by_subject=by_subject)
     if out is not None:
         _say(f"result: {results.write(result, out)}")
+
+
+@app.command
+def lift(
+    baseline: str,
+    keypoints: Path,
+    out: Path,
+    *,
+    weights: Path,
+    layout: str | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    fps: float | None = None,
+    person: int | None = None,
+    video: str | None = None,
+    device: str | None = None,
+    setting: Settings = None,
+) -> None:
+    """Lift the 2D keypoints of a person in any video to 3D joints.
+
+        har-bench lift videopose3d detections.json joints.npy --weights w.bin --layout coco17 --width 1920 --height 1080
+
+    Keypoints are what Detectron, AlphaPose, OpenPose or anybody wrote; docs/keypoints.md has the formats. Frames
+    without a detection are interpolated.
+
+    Args:
+        baseline: A lifting model from `har-bench list`, or package.module:Name.
+        keypoints: The file (OpenPose: the folder) of 2D keypoints.
+        out: Where the joints go: .npy, .parquet or .json.
+        weights: Published or saved weights.
+        layout: The keypoints' joints, from `har-bench list skeletons`, where the file does not say.
+        width: Of the video, in pixels, where the file does not say.
+        height: Of the video, in pixels, where the file does not say.
+        fps: Frames per second, where the file does not say.
+        person: The tracker's id of the person; by default the best one of each frame.
+        video: Which one, where the file holds several.
+        device: Such as cpu or cuda:1; a GPU if there is one.
+        setting: An option of the model, as name=value; may be repeated.
+    """
+    from har_bench.lifting.video import lift as run
+
+    if (width is None) != (height is None):
+        raise HarBenchError("a video has a width and a height; give both")
+    size = (width, height) if width is not None and height is not None else None
+    settings = ({"device": device} if device else {}) | _pairs(setting)
+    said = run(
+        baseline,
+        keypoints,
+        out,
+        weights=weights,
+        layout=layout,
+        size=size,
+        fps=fps,
+        person=person,
+        video=video,
+        **settings,
+    )
+    _say(said)
 
 
 @app.command
@@ -435,7 +516,7 @@ def _check_media(store: Store, raw: Path, jobs: int, *, quiet: bool) -> None:
         sys.exit(1)
 
 
-def _show_result(result: Result) -> None:
+def _show_result(result: Result, by: Sequence[str] | None = None, *, by_subject: bool = False) -> None:
     rows = []
     for name, value in result.metrics.items():
         interval = result.intervals.get(name)
@@ -444,6 +525,30 @@ def _show_result(result: Result) -> None:
     counts = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in result.counts.items())
     _show_table(result.canonical, ("metric", "value", "unit", "95 % interval"), rows)
     _say(f"{result.environment['predictions']}; {counts}")
+    for name in [*(by or []), *(["subject"] if by_subject else [])]:
+        table = result.tables.get(name)
+        if not table:
+            raise HarBenchError(f"{result.canonical} has no breakdown by {name}; it has {', '.join(result.tables)}")
+        cells = [tuple(_cell(value) for value in row.values()) for row in table]
+        _show_table(f"by {name}", tuple(table[0]), cells)
+    if result.speed:
+        _say(_speed(result))
+
+
+def _cell(value: str | float | None) -> str:
+    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _speed(result: Result) -> str:
+    """How fast a model was, in a line."""
+    speed = result.speed
+    numbers = [f"{speed['poses_per_second']:,.0f} poses/s, {speed['ms_per_sequence']:,.1f} ms per sequence"]
+    if "parameters" in speed:
+        numbers.append(f"{speed['parameters']:,.0f} parameters")
+    if "training_seconds" in speed:
+        numbers.append(f"trained in {speed['training_seconds']:,.0f} s")
+    device = result.environment.get("device", "cpu")
+    return ", ".join([*numbers, f"peak memory {speed['peak_memory_mb']:,.0f} MB", f"on {device}"])
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -41,7 +41,7 @@ def load(kind: Kind, name: str) -> Any:
         return entries[name].load()
     except ImportError as error:
         raise HarBenchError(
-            f"the {kind[:-1]} {name!r} cannot be imported ({error}); install what it needs: pip install 'har-bench[all]'"
+            f"the {kind[:-1]} {name!r} cannot be imported ({error}); pip install 'har-bench[all]'"
         ) from error
 
 

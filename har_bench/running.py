@@ -95,7 +95,7 @@ def run(
     if opened.dataset != chosen.dataset:
         raise HarBenchError(f"{chosen.name} needs a {chosen.dataset} store; {opened.path} is one of {opened.dataset}")
     name = baseline if isinstance(baseline, str) else type(baseline).__name__
-    machine = _make(baseline, settings)
+    machine = make_baseline(baseline, settings)
     if not machine.serves(opened, chosen):
         raise HarBenchError(f"{name} cannot predict what {chosen.name} scores; `har-bench list baselines` has others")
     machine.quiet = quiet
@@ -142,7 +142,12 @@ def targets(store: Store, protocol: Protocol, columns: Sequence[str] = ()) -> It
         yield in_layout(kept, joints) if joints else kept
 
 
-def _make(baseline: str | Baseline, settings: dict[str, Any]) -> Baseline:
+def make_baseline(baseline: str | Baseline, settings: dict[str, Any]) -> Baseline:
+    """A baseline from its registered name or ``package.module:Name``, with these options.
+
+    Raises:
+        HarBenchError: an unknown name or option.
+    """
     if isinstance(baseline, Baseline):
         return baseline
     try:

@@ -88,6 +88,7 @@ class MPJPE(PoseAverages):
             "every": (None, "score one frame in so many, from frame 0 (default: the recipe's)"),
             "cameras": ("", "score only these, comma-separated, such as 60457274"),
             "subjects": ("", "score only these of the test subjects, comma-separated, such as S11"),
+            "actions": ("", "score only these, comma-separated, such as Walking,Eating"),
             "without_damaged": (False, "leave out the sequences whose truth is shifted (three of S9's)"),
         }
     )
@@ -126,7 +127,7 @@ class MPJPE(PoseAverages):
             HarBenchError: a wanted subject or camera is not in the split, or nothing remains.
         """
         test = sequences.filter(_any_of(sequences["splits"], [self.recipe.split]))
-        test = self.narrowed(test, self.recipe.split, ("subject", "camera"))
+        test = self.narrowed(test, self.recipe.split, ("subject", "action", "camera"))
         drop = [*self.recipe.drop, *(["shifted"] if self.option("without_damaged") else [])]
         faulty = _any_of(test["defects"], drop)
         out = test.filter(faulty)
@@ -169,7 +170,7 @@ def _parsed(name: str, value: Any) -> Any:
     Raises:
         HarBenchError: it has none.
     """
-    if name in ("cameras", "subjects"):
+    if name in ("cameras", "subjects", "actions"):
         return text_list(value)
     text = str(value).strip()
     if name == "without_damaged":

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import nn
 
@@ -19,8 +20,8 @@ from har_bench import devices, weights
 from har_bench.baseline import Baseline
 from har_bench.devices import Precision
 from har_bench.errors import HarBenchError
-from har_bench.keypoints import open_detections
-from har_bench.lifting.clips import MM_PER_M, Floats, Source, in_joints, normalise
+from har_bench.keypoints import Track, open_detections
+from har_bench.lifting.clips import MM_PER_M, Floats, Source, normalise
 from har_bench.lifting.windows import Batch, Pool, Span, flipped
 from har_bench.protocol import Protocol
 from har_bench.schema import column, vector
@@ -56,8 +57,7 @@ class Lifter(Baseline):
         inputs: a file of 2D keypoints (see :mod:`har_bench.keypoints`); the store's own, the truth, by default.
         layout: the joints the model takes in; those of the keypoints by default.
         features: 2, or 3 to take the detector's confidences in too.
-        subjects: train on these only, comma-separated; ``actions`` (by the beginning of their names) and ``cameras``
-            likewise.
+        subjects: train on these only, comma-separated; ``actions`` and ``cameras`` likewise.
         subset: fraction of every training sequence that is used.
         downsample: use one frame in so many to train.
         epochs: passes over the training windows.
@@ -207,25 +207,30 @@ class Lifter(Baseline):
         found: Floats = poses[0].cpu().numpy()
         return found
 
-    def lift_video(self, points: Floats, layout: str, size: tuple[float, float]) -> Floats:
-        """Poses of somebody in any video, in the joints of ``self.target``.
+    def lift_track(self, track: Track) -> Floats:
+        """Poses of somebody in any video.
 
         Args:
-            points: (T, J, 2 or 3) keypoints [px] of consecutive frames, with gaps as NaN.
-            layout: their layout; ``""`` if they are what the model takes.
-            size: width and height of the video [px].
+            track: their keypoints, and the size of the video.
 
         Returns:
-            (T, K, 3) poses [mm] in the camera's frame, about the root; where the model has a network for the root's
-            path, in their place before the camera.
+            (T, K, 3) joints of ``self.target`` [mm] in the camera's axes, about the root; where the model has learnt
+            the root's path too, before the camera.
+
+        Raises:
+            HarBenchError: the size is not known, or the keypoints do not become what the model takes.
         """
         models = self._trained()
-        joints = skeleton(self.joints)
-        seen = in_joints(points, skeleton(layout) if layout else joints, joints, self.features)
-        seen = normalise(seen, *size)
-        poses = self.lift(seen)
+        if track.size is None:
+            raise HarBenchError(f"the {track.taken_for} does not say how large the video is; give its width and height")
+        seen = track.in_layout(self.joints)
+        points = seen.points if seen.scores is None else np.concatenate([seen.points, seen.scores[..., None]], axis=-1)
+        if points.shape[-1] < self.features:
+            raise HarBenchError(f"the model takes confidences, and the {track.taken_for} has none")
+        points = normalise(points[..., : self.features], *track.size)
+        poses = self.lift(points)
         if PATH in models:
-            path = self.lift(seen, PATH)
+            path = self.lift(points, PATH)
             poses = np.concatenate([path, poses[:, 1:] + path], axis=1)
         return poses * np.float32(MM_PER_M)
 
@@ -292,20 +297,18 @@ class Lifter(Baseline):
 
     @staticmethod
     def narrowed(sequences: pa.Table, name: str, wanted: Any) -> pa.Table:
-        """The sequences whose ``name`` is one of the wanted, comma-separated; for actions, begins like one of them.
+        """The sequences whose ``name`` is one of the wanted, comma-separated; all of them where nothing is wanted.
 
         Raises:
             HarBenchError: there is none.
         """
-        words = tuple(word.strip() for word in str(wanted).split(",") if word.strip())
-        if not words:
-            return sequences
-        values = sequences[name].to_pylist()
-        hits = [value.startswith(words) if name == "action" else value in words for value in values]
-        if not any(hits):
-            there = ", ".join(sorted(set(values))) or "none"
-            raise HarBenchError(f"no training sequence has the {name} {', '.join(words)}; there are {there}")
-        return sequences.filter(pa.array(hits))
+        words = [word.strip() for word in str(wanted).split(",") if word.strip()]
+        there = sorted(set(sequences[name].to_pylist()))
+        if absent := sorted(set(words) - set(there)):
+            raise HarBenchError(
+                f"no training sequence has the {name} {', '.join(absent)}; there are {', '.join(there)}"
+            )
+        return sequences.filter(pc.is_in(sequences[name], pa.array(words))) if words else sequences
 
     def _identity(self, store: Store, protocol: Protocol, source: Source) -> dict[str, Any]:
         """What makes a training this one, so that a checkpoint of another is not mistaken for its own."""

@@ -14,6 +14,9 @@ from har_bench.schema import PARTITIONED
 
 ROW_GROUP = 16_384
 
+OPEN_FILES = 8
+"""At a time, per store: an open file stays mapped to memory."""
+
 
 def table_path(folder: Path, table: str, part: int = 0) -> Path:
     """Where a table, or a part of a partitioned one, lives."""
@@ -77,6 +80,8 @@ class ParquetTables:
     def _file(self, table: str, part: int) -> pq.ParquetFile:
         path = table_path(self.folder, table, part)
         if path not in self._open:
+            if len(self._open) == OPEN_FILES:
+                del self._open[next(iter(self._open))]
             self._open[path] = _open(path)
         return self._open[path]
 

@@ -152,7 +152,7 @@ def _score_all(
                 aligner.protocol.merge(scored)
                 aligner.problems.merge(problems)
                 if isinstance(aligner, Aligner):
-                    aligner.layout = seen
+                    aligner.layout = seen or aligner.layout
                 for _ in group:
                     shown.advance()
 

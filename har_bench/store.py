@@ -101,6 +101,10 @@ class Store:
         self.manifest = found
         self._tables = tables
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the store for itself."""
+        return open_store, (self.path.absolute(),)
+
     def __repr__(self) -> str:
         rows = self.manifest.rows
         return f"<{self.dataset} store {self.path}: {rows['sequences']} sequences, {rows.get('poses', 0)} poses>"

@@ -6,7 +6,7 @@ Pure functions on arrays, and :class:`Ranking`, the mergeable state of protocols
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, cast
 
@@ -101,20 +101,20 @@ def _match(affinity: Floats, at: Floats) -> Bools:
     return hits
 
 
-def match_by_truth(affinity: npt.ArrayLike, at: float) -> Bools:
+def match_by_truth(affinities: Iterable[npt.ArrayLike], detections: int, at: float) -> Bools:
     """Which detections are true positives when each truth in turn takes one, whatever the scores (THUMOS'14).
 
     Args:
-        affinity: (N, M), rows in order of falling score, columns in order of the truth.
+        affinities: for each truth in order, its (N,) affinities with the detections in order of falling score.
+        detections: N.
         at: a truth takes its free detection of largest affinity, the first of equals, if that is > ``at``.
 
     Returns:
         (N,).
     """
-    rows = np.asarray(affinity, np.float64)
-    taken = np.zeros(len(rows), bool)
-    for column in rows.T if len(rows) else ():
-        open_to_it = np.where(taken, -np.inf, column)
+    taken = np.zeros(detections, bool)
+    for affinity in affinities if detections else ():
+        open_to_it = np.where(taken, -np.inf, affinity)
         best = int(open_to_it.argmax())
         taken[best] |= open_to_it[best] > at
     return taken

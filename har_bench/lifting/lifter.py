@@ -200,7 +200,7 @@ class Lifter(Baseline):
                 stop = min(start + FRAMES_AT_ONCE, len(points))
                 frames = torch.arange(start - span.pad - span.shift, stop + span.pad - span.shift, device=device)
                 pieces.append(model(seen[:, frames.clamp(0, len(points) - 1)]).float())
-        poses = torch.cat(pieces, dim=1)
+        poses = torch.cat(pieces, dim=1).detach()
         if self.flip:
             order = skeleton(self.target).flip if network == POSE else np.arange(1)
             poses = (poses[:1] + flipped(poses[1:], torch.as_tensor(order, device=device))) / 2

@@ -103,10 +103,16 @@ class Reel:
         return Batch(points, poses, cameras)
 
     def epoch(self, seed: int, size: int, *, rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
-        """Every window once, in batches; ``ranks`` processes share each batch, and all have as many batches."""
+        """Every window once, in batches; ``ranks`` processes share each batch, and all have as many batches.
+
+        A last batch too small for batch normalisation, with a window or none for some process, is part of the one
+        before.
+        """
         order = np.random.RandomState(seed % 2**32).permutation(len(self))
-        for start in range(0, len(order), size):
-            batch = order[start : start + size]
+        edges = list(range(size, len(order), size))
+        if edges and len(order) - edges[-1] < 2 * ranks:
+            edges.pop()
+        for batch in np.split(order, edges):
             mine = np.array_split(batch, ranks)[rank]
             yield self.windows(mine if len(mine) else batch[:1])
 

@@ -198,3 +198,9 @@ def test_long_sequences_are_lifted_in_pieces(monkeypatch: pytest.MonkeyPatch) ->
     assert whole.shape == (90, 17, 3)
     monkeypatch.setattr("har_bench.lifting.lifter.FRAMES_AT_ONCE", 7)
     np.testing.assert_allclose(model.lift(points), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize(("frames", "ranks", "sizes"), [(21, 1, [10, 11]), (22, 1, [10, 10, 2]), (23, 2, [5, 7])])
+def test_no_batch_is_too_small_for_batch_normalisation(frames: int, ranks: int, sizes: list[int]) -> None:
+    reel = Reel([a_clip(frames)], Span(), H36M17, H36M17)
+    assert [len(batch.points) for batch in reel.epoch(0, 10, ranks=ranks)] == sizes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -141,3 +142,8 @@ def test_a_part_of_many_row_groups_is_streamed_in_pieces(tmp_path: Path, monkeyp
         names = set(store.select(**options)["sequence"].to_pylist())
         wanted = whole.filter(pa.array([name in names for name in whole["sequence"].to_pylist()]))
         assert pa.Table.from_batches(streamed).equals(wanted)
+
+
+def test_a_store_travels_to_other_processes(store: Store) -> None:
+    other = pickle.loads(pickle.dumps(store))
+    assert (other.fingerprint, other.sequences) == (store.fingerprint, store.sequences)

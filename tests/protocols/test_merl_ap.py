@@ -59,9 +59,9 @@ def test_a_detection_takes_the_best_free_truth_and_a_second_one_falls_back() -> 
 
 
 def test_by_truth_each_truth_takes_its_best_detection_whatever_the_score() -> None:
-    assert match_by_truth([[0.6], [0.9]], 0.5).tolist() == [False, True]
-    assert match_by_truth([[0.5], [0.4]], 0.5).tolist() == [False, False]
-    assert match_by_truth(np.zeros((0, 2)), 0.5).tolist() == []
+    assert match_by_truth([[0.6, 0.9]], 2, 0.5).tolist() == [False, True]
+    assert match_by_truth([[0.5, 0.4]], 2, 0.5).tolist() == [False, False]
+    assert match_by_truth(np.zeros((2, 0)), 0, 0.5).tolist() == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ Each command is a thin sentence over the Python function of the same name; nothi
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,9 +14,9 @@ from cyclopts import App, Parameter
 
 from har_bench import __version__
 from har_bench.errors import HarBenchError
+from har_bench.terminal import say, show_report, show_result, show_store, show_table
 
 if TYPE_CHECKING:
-    from har_bench.results import Result
     from har_bench.store import Store
 
 app = App(
@@ -91,7 +91,7 @@ def convert(
         quiet=quiet,
         **_pairs(option),
     )
-    _show_store(store)
+    show_store(store)
     if check_media:
         _check_media(store, raw, jobs, quiet=quiet)
 
@@ -154,9 +154,10 @@ def score(
         quiet=quiet,
         **_pairs(option),
     )
-    _show_result(result, by, by_subject=by_subject)
-    if out is not None:
-        _say(f"result: {results.write(result, out)}")
+    written = results.write(result, out) if out is not None else None
+    show_result(result, [*(by or []), *(["subject"] if by_subject else [])])
+    if written is not None:
+        say(f"result: {written}")
 
 
 @app.command
@@ -220,9 +221,10 @@ def run(
         options=_pairs(option),
         **settings,
     )
-    _show_result(result, by, by_subject=by_subject)
-    if out is not None:
-        _say(f"result: {results.write(result, out)}")
+    written = results.write(result, out) if out is not None else None
+    show_result(result, [*(by or []), *(["subject"] if by_subject else [])])
+    if written is not None:
+        say(f"result: {written}")
 
 
 @app.command
@@ -280,7 +282,7 @@ def lift(
         video=video,
         **settings,
     )
-    _say(said)
+    say(said)
 
 
 @app.command
@@ -314,7 +316,7 @@ def compare(
     found = run(
         protocol, store, a, b, recipe=recipe, missing=missing, resamples=resamples, quiet=quiet, **_pairs(option)
     )
-    _show_report(found.tables(), found.lines())
+    show_report(found.tables(), found.lines())
 
 
 @app.command
@@ -346,7 +348,7 @@ def explain(
     found = run(
         protocol, store, predictions, recipe=recipe, missing=missing, worst=worst, quiet=quiet, **_pairs(option)
     )
-    _show_report(found.tables(), found.lines())
+    show_report(found.tables(), found.lines())
 
 
 @app.command
@@ -363,7 +365,7 @@ def rescore(results: Path, *, stores: list[Path], predictions: list[Path], jobs:
     from har_bench import rescoring
 
     outcomes = rescoring.rescore(results, stores=stores, predictions=predictions, jobs=jobs, quiet=quiet)
-    _show_report(rescoring.tables(outcomes), rescoring.lines(outcomes))
+    show_report(rescoring.tables(outcomes), rescoring.lines(outcomes))
 
 
 @app.command(name="list")
@@ -376,7 +378,7 @@ def list_all(kind: Literal["converters", "protocols", "baselines", "views", "ske
     from har_bench.describing import listing
 
     for title, rows in listing(kind).items():
-        _show_table(title, ("name", "what"), rows)
+        show_table(title, ("name", "what"), rows)
 
 
 @app.command
@@ -388,7 +390,7 @@ def info(what: str) -> None:
     """
     from har_bench.describing import describe
 
-    _say(describe(what))
+    say(describe(what))
 
 
 @app.command
@@ -405,7 +407,7 @@ def validate(store: Path, *, media: Path | None = None, jobs: int = 0, quiet: bo
 
     opened = open_store(store)
     opened.validate()
-    _say(f"{store}: {sum(opened.manifest.rows.values()):,} rows, fingerprint {opened.fingerprint[:16]}, as converted")
+    say(f"{store}: {sum(opened.manifest.rows.values()):,} rows, fingerprint {opened.fingerprint[:16]}, as converted")
     if media is not None:
         _check_media(opened, media, jobs, quiet=quiet)
 
@@ -422,7 +424,7 @@ def sample(dataset: str, out: Path, *, seed: int = 0) -> None:
     from har_bench import registry
 
     registry.load("converters", dataset).sample(out, seed=seed)
-    _say(f"{out}: a raw {dataset} sample; next: har-bench convert {dataset} {out} stores/{dataset}")
+    say(f"{out}: a raw {dataset} sample; next: har-bench convert {dataset} {out} stores/{dataset}")
 
 
 @app.command
@@ -434,7 +436,7 @@ def demo(folder: Path = Path("demo")) -> None:
     """
     from har_bench.demo import demo as walk
 
-    _say(f"\nopen {walk(folder, say=_say)}")
+    say(f"\nopen {walk(folder, say=say)}")
 
 
 @boards.command
@@ -449,7 +451,7 @@ def build(results: Path, site: Path) -> None:
 
     publish = registry.load("leaderboards", "site")
     for path in publish(results, site, on_problem=lambda problem: print(f"har-bench: {problem}", file=sys.stderr)):
-        _say(str(path))
+        say(str(path))
 
 
 def _pairs(options: list[str] | None) -> dict[str, Any]:
@@ -469,86 +471,15 @@ def _pairs(options: list[str] | None) -> dict[str, Any]:
     return pairs
 
 
-def _say(text: str) -> None:
-    print(text)
-
-
-def _show_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for position, name in enumerate(columns):
-        shown.add_column(name, no_wrap=position == 0)
-    for row in rows:
-        shown.add_row(*row)
-    Console().print(shown)
-
-
-def _show_report(
-    tables: Iterable[tuple[str, tuple[str, ...], Sequence[tuple[str, ...]]]], lines: Iterable[str]
-) -> None:
-    for table in tables:
-        _show_table(*table)
-    for line in lines:
-        _say(line)
-
-
-def _show_store(store: Store) -> None:
-    found = store.manifest
-    counts = ", ".join(f"{rows:,} {name}" for name, rows in found.rows.items())
-    _say(f"{store.path}: {counts}; fingerprint {found.fingerprint[:16]}")
-    for count in found.published:
-        if count.expected != count.found:
-            _say(f"  differs from what was published: {count.what}: {count.found:,} here, {count.expected:,} published")
-    if found.rejects:
-        _say(f"  {found.rejects} records were dropped or repaired; see {store.path / 'rejects.parquet'}")
-
-
 def _check_media(store: Store, raw: Path, jobs: int, *, quiet: bool) -> None:
     """Say how the images and videos differ from the store; a difference is exit status 1."""
     from har_bench.media import check_media
 
     report = check_media(store, raw, jobs=jobs, quiet=quiet)
     for line in report.lines():
-        _say(line)
+        say(line)
     if not report.ok:
         sys.exit(1)
-
-
-def _show_result(result: Result, by: Sequence[str] | None = None, *, by_subject: bool = False) -> None:
-    rows = []
-    for name, value in result.metrics.items():
-        interval = result.intervals.get(name)
-        spread = f"{interval.low:.2f} to {interval.high:.2f}" if interval else ""
-        rows.append((name, f"{value:.4f}", result.units.get(name, ""), spread))
-    counts = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in result.counts.items())
-    _show_table(result.canonical, ("metric", "value", "unit", "95 % interval"), rows)
-    _say(f"{result.environment['predictions']}; {counts}")
-    for name in [*(by or []), *(["subject"] if by_subject else [])]:
-        table = result.tables.get(name)
-        if not table:
-            raise HarBenchError(f"{result.canonical} has no breakdown by {name}; it has {', '.join(result.tables)}")
-        cells = [tuple(_cell(value) for value in row.values()) for row in table]
-        _show_table(f"by {name}", tuple(table[0]), cells)
-    if result.speed:
-        _say(_speed(result))
-
-
-def _cell(value: str | float | None) -> str:
-    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def _speed(result: Result) -> str:
-    """How fast a model was, in a line."""
-    speed = result.speed
-    numbers = [f"{speed['poses_per_second']:,.0f} poses/s, {speed['ms_per_sequence']:,.1f} ms per sequence"]
-    if "parameters" in speed:
-        numbers.append(f"{speed['parameters']:,.0f} parameters")
-    if "training_seconds" in speed:
-        numbers.append(f"trained in {speed['training_seconds']:,.0f} s")
-    device = result.environment.get("device", "cpu")
-    return ", ".join([*numbers, f"peak memory {speed['peak_memory_mb']:,.0f} MB", f"on {device}"])
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -82,10 +82,13 @@ class Source:
             HarBenchError: a sequence has no detections or several persons, or its images' size is not known.
         """
         columns = ["sequence", "frame", "person", "keypoints_3d", *([] if self.detections else ["keypoints"])]
-        for info in sequences.filter(pc.equal(sequences["part"], part)).to_pylist():
-            table = self.store.read("poses", part, columns, slice(info["first_row"], info["first_row"] + info["rows"]))
-            if not table.num_rows:
-                continue
+        wanted = sequences.filter(pc.and_(pc.equal(sequences["part"], part), pc.greater(sequences["rows"], 0)))
+        if not len(wanted):
+            return
+        begin, end = pc.min(wanted["first_row"]).as_py(), pc.max(pc.add(wanted["first_row"], wanted["rows"])).as_py()
+        rows = self.store.read("poses", part, columns, slice(begin, end))
+        for info in wanted.to_pylist():
+            table = rows.slice(info["first_row"] - begin, info["rows"])
             if pc.count_distinct(table["person"]).as_py() > 1:
                 raise HarBenchError(f"{info['sequence']} shows several persons; lifting models take one at a time")
             size = info["width"], info["height"]

@@ -55,7 +55,9 @@ class Lifter(Baseline):
 
     Attributes:
         inputs: a file of 2D keypoints (see :mod:`har_bench.keypoints`); the store's own, the truth, by default.
-        layout: the joints the model takes in; those of the keypoints by default.
+        inputs_layout: the joints in that file, where it does not say.
+        layout: the joints the model takes in; those of the keypoints by default. Keypoints in other joints are
+            converted (see ``docs/keypoints.md``).
         features: 2, or 3 to take the detector's confidences in too.
         subjects: train on these only, comma-separated; ``actions`` and ``cameras`` likewise.
         subset: fraction of every training sequence that is used.
@@ -80,6 +82,7 @@ class Lifter(Baseline):
     """The options that define the network; they are saved with its weights."""
 
     inputs: str = ""
+    inputs_layout: str = ""
     layout: str = ""
     features: int = 2
     subjects: str = ""
@@ -104,6 +107,7 @@ class Lifter(Baseline):
 
     models: nn.ModuleDict | None = field(default=None, init=False, repr=False)
     sizes: Sizes = field(default=Sizes(0, 0, 0), init=False, repr=False)
+    keypoints: str = field(default="", init=False, repr=False)
     joints: str = field(default="", init=False, repr=False)
     target: str = field(default="", init=False, repr=False)
     history: History = field(default_factory=list, init=False, repr=False)
@@ -151,8 +155,9 @@ class Lifter(Baseline):
         labelled = self.pool(source, self.narrowed(sequences, "subject", self.subjects), self.subset)
         self.sizes = Sizes(len(source.layout), self.features, len(source.target))
         self.joints, self.target = source.layout.name, source.target.name
-        torch.manual_seed(self.seed)
-        self.models = nn.ModuleDict(self.networks(self.sizes))
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            self.models = nn.ModuleDict(self.networks(self.sizes))
         plan = Plan(
             self.epochs,
             self.seed,
@@ -272,14 +277,19 @@ class Lifter(Baseline):
         raise HarBenchError(f"{found.path} is no file that {type(self).__name__} saved")
 
     def describe(self) -> dict[str, Any]:
-        """The options that differ from their defaults, the joints, and the size of the networks."""
+        """The options that differ from their defaults, the keypoints and joints that it saw, the networks' size."""
         given = {
             item.name: getattr(self, item.name)
             for item in fields(self)
             if item.init and (item.name in self.architecture or getattr(self, item.name) != item.default)
         }
         sizes = {} if self.models is None else {"parameters": weights.count(self.models)}
-        return given | {"joints": self.joints, "device": devices.label(devices.chosen(self.device))} | sizes
+        told = {
+            "keypoints": self.keypoints,
+            "joints": self.joints,
+            "device": devices.label(devices.chosen(self.device)),
+        }
+        return given | told | sizes
 
     def _trained(self) -> nn.ModuleDict:
         if self.models is None:
@@ -288,7 +298,8 @@ class Lifter(Baseline):
 
     def _source(self, store: Store, protocol: Protocol) -> Source:
         """The clips of a store as this model sees them."""
-        given = open_detections(Path(self.inputs), store, self.layout or None) if self.inputs else None
+        given = open_detections(Path(self.inputs), store, self.inputs_layout or None) if self.inputs else None
+        self.keypoints = f"{given.taken_for}, {given.fingerprint[:12]}" if given else "the truth, projected"
         target = store.skeleton(protocol.skeletons[0] if protocol.skeletons else None)
         if self.target and target.name != self.target:
             raise HarBenchError(f"the weights give {self.target}, and {protocol.canonical} scores {target.name}")
@@ -312,7 +323,7 @@ class Lifter(Baseline):
 
     def _identity(self, store: Store, protocol: Protocol, source: Source) -> dict[str, Any]:
         """What makes a training this one, so that a checkpoint of another is not mistaken for its own."""
-        free = {"device", "devices", "checkpoints", "flip", "inputs", "compile"}
+        free = {"device", "devices", "checkpoints", "flip", "inputs", "inputs_layout", "compile"}
         options = {item.name: getattr(self, item.name) for item in fields(self) if item.init and item.name not in free}
         seen = source.detections.fingerprint if source.detections else ""
         return options | {"store": store.fingerprint, "split": protocol.train_split, "inputs": seen}

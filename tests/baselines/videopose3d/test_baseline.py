@@ -14,10 +14,10 @@ import har_bench  # noqa: E402
 from har_bench import HarBenchError, Store, registry  # noqa: E402
 from har_bench.baselines.videopose3d import VideoPose3D  # noqa: E402
 from har_bench.keypoints import Track  # noqa: E402
-from har_bench.lifting.clips import Source  # noqa: E402
+from har_bench.lifting.clips import Source, denormalise  # noqa: E402
 from har_bench.lifting.lifter import PATH, POSE, Sizes  # noqa: E402
 from har_bench.scoring import make_protocol  # noqa: E402
-from har_bench.skeletons import skeleton  # noqa: E402
+from har_bench.skeletons import mapping, skeleton  # noqa: E402
 from tests.golden import REAL, load  # noqa: E402
 
 PROTOCOL = "h36m/mpjpe"
@@ -184,7 +184,7 @@ def test_layouts_that_do_not_agree_are_said(store: Store, tmp_path: Path) -> Non
             )
         },
     )
-    settings = QUICK | {"inputs": str(detections), "layout": "coco17", "unlabelled_subjects": "S1"}
+    settings = QUICK | {"inputs": str(detections), "inputs_layout": "coco17", "unlabelled_subjects": "S1"}
     with pytest.raises(HarBenchError, match="cannot be compared with coco17 keypoints"):
         VideoPose3D(**settings).fit(store, make_protocol(PROTOCOL))
 
@@ -203,7 +203,7 @@ def test_detections_replace_the_true_keypoints(store: Store, tmp_path: Path) -> 
     np.savez(tmp_path / "exact.npz", **exact)
     np.savez(tmp_path / "noisy.npz", **noisy)
     scores = [
-        har_bench.run(VideoPose3D(**QUICK, inputs=inputs, layout="h36m17"), store, protocol=PROTOCOL)["MPJPE"]
+        har_bench.run(VideoPose3D(**QUICK, inputs=inputs, inputs_layout="h36m17"), store, protocol=PROTOCOL)["MPJPE"]
         for inputs in ("", str(tmp_path / "exact.npz"), str(tmp_path / "noisy.npz"))
     ]
     assert scores[0] == scores[1] != scores[2]
@@ -283,3 +283,21 @@ def test_a_video_is_lifted_about_the_root_or_before_the_camera() -> None:
     assert made(features=3, sizes=Sizes(17, 3, 17)).lift_track(with_scores).shape == (30, 17, 3)
     coco = made().lift_track(a_track(layout="coco17"))
     assert np.isfinite(coco).all()
+
+
+def test_keypoints_in_other_joints_are_converted_to_the_model_s(store: Store, tmp_path: Path) -> None:
+    """A file of COCO's joints becomes what a model of Human3.6M's joints takes, unless the model takes COCO's."""
+    random = np.random.default_rng(0)
+    rows = zip(store.sequences["sequence"].to_pylist(), store.sequences["rows"].to_pylist(), strict=True)
+    points = {name.replace("/", "|"): random.uniform(0, 1000, (n, 17, 2)).astype(np.float32) for name, n in rows}
+    np.savez(tmp_path / "coco.npz", **points)
+    given = {"inputs": str(tmp_path / "coco.npz"), "inputs_layout": "coco17", "device": "cpu"}
+    protocol = make_protocol(PROTOCOL)
+    for layout, joints in (("h36m17", "h36m17"), ("", "coco17")):
+        model = VideoPose3D(**given, layout=layout)
+        source = model._source(store, protocol)
+        clip, table = next(source.clips(0, store.sequences))
+        name = table["sequence"][0].as_py().replace("/", "|")
+        expected = mapping(skeleton("coco17"), skeleton(joints)).points(points[name])
+        assert source.layout.name == joints
+        np.testing.assert_allclose(denormalise(clip.points, 1000, 1002), expected, atol=1e-3)

@@ -1,0 +1,91 @@
+"""What the command line shows: sentences and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from har_bench.errors import HarBenchError
+
+if TYPE_CHECKING:
+    from har_bench.results import Result
+    from har_bench.store import Store
+
+
+def say(text: str) -> None:
+    """A sentence."""
+    print(text)
+
+
+def show_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """A table under its title; the first column is never broken."""
+    from rich.console import Console
+    from rich.table import Table
+
+    say(title)
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for position, name in enumerate(columns):
+        shown.add_column(name, no_wrap=position == 0)
+    for row in rows:
+        shown.add_row(*row)
+    Console().print(shown)
+
+
+def show_report(tables: Iterable[tuple[str, tuple[str, ...], Sequence[tuple[str, ...]]]], lines: Iterable[str]) -> None:
+    """Tables, then sentences."""
+    for table in tables:
+        show_table(*table)
+    for line in lines:
+        say(line)
+
+
+def show_store(store: Store) -> None:
+    """What a store holds, and how that differs from what was published."""
+    found = store.manifest
+    counts = ", ".join(f"{rows:,} {name}" for name, rows in found.rows.items())
+    say(f"{store.path}: {counts}; fingerprint {found.fingerprint[:16]}")
+    for count in found.published:
+        if count.expected != count.found:
+            say(f"  differs from what was published: {count.what}: {count.found:,} here, {count.expected:,} published")
+    if found.rejects:
+        say(f"  {found.rejects} records were dropped or repaired; see {store.path / 'rejects.parquet'}")
+
+
+def show_result(result: Result, by: Sequence[str] = ()) -> None:
+    """A result's metrics and counts, the breakdowns of the names in ``by``, and how fast the model was.
+
+    Raises:
+        HarBenchError: there is no such breakdown.
+    """
+    rows = []
+    for name, value in result.metrics.items():
+        interval = result.intervals.get(name)
+        spread = f"{interval.low:.2f} to {interval.high:.2f}" if interval else ""
+        rows.append((name, f"{value:.4f}", result.units.get(name, ""), spread))
+    counts = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in result.counts.items())
+    show_table(result.canonical, ("metric", "value", "unit", "95 % interval"), rows)
+    say(f"{result.environment['predictions']}; {counts}")
+    for name in by:
+        table = result.tables.get(name)
+        if not table:
+            raise HarBenchError(f"{result.canonical} has no breakdown by {name}; it has {', '.join(result.tables)}")
+        cells = [tuple(_cell(value) for value in row.values()) for row in table]
+        show_table(f"by {name}", tuple(table[0]), cells)
+    if result.speed:
+        say(_speed(result))
+
+
+def _cell(value: str | float | None) -> str:
+    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _speed(result: Result) -> str:
+    """How fast a model was, in a line."""
+    speed = result.speed
+    numbers = [f"{speed['poses_per_second']:,.0f} poses/s, {speed['ms_per_sequence']:,.1f} ms per sequence"]
+    if "parameters" in speed:
+        numbers.append(f"{speed['parameters']:,.0f} parameters")
+    if "training_seconds" in speed:
+        numbers.append(f"trained in {speed['training_seconds']:,.0f} s")
+    device = result.environment.get("device", "cpu")
+    return ", ".join([*numbers, f"peak memory {speed['peak_memory_mb']:,.0f} MB", f"on {device}"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,3 +100,31 @@ def test_an_untrained_mean_pose_and_wrong_weights_are_one_sentence(stores: dict[
     (tmp_path / "weights").write_bytes(b"no weights")
     with pytest.raises(HarBenchError, match="is no mean pose"):
         model.load(tmp_path / "weights")
+
+
+LIFTING = [name for name in registry.available("baselines") if name not in ("mean-pose", "oracle-noise")]
+
+
+def predicted(model: Baseline, store: Store) -> np.ndarray[Any, Any]:
+    tables = model.predict(store, make_protocol("h36m/mpjpe"))
+    return np.concatenate([np.stack(table["keypoints_3d"].to_numpy()) for table in tables])
+
+
+@pytest.mark.parametrize("baseline", LIFTING)
+def test_neither_batch_nor_device_changes_predictions(
+    baseline: str, stores: dict[str, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven frames at a time or all of them, on every device that is here, in every precision: nearly the same [mm]."""
+    torch = pytest.importorskip("torch")
+    model = quick(baseline)
+    model.fit(stores["h36m"], make_protocol("h36m/mpjpe"))
+    model.save(tmp_path / "weights")
+    expected = predicted(model, stores["h36m"])
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    for device, precision, atol in [(d, p, a) for d in devices for p, a in (("float32", 0.05), ("bf16", 40.0))]:
+        other = registry.load("baselines", baseline)(device=device, precision=precision)
+        other.load(tmp_path / "weights")
+        np.testing.assert_allclose(predicted(other, stores["h36m"]), expected, atol=atol)
+        with monkeypatch.context() as patched:
+            patched.setattr("har_bench.lifting.lifter.FRAMES_AT_ONCE", 7)
+            np.testing.assert_allclose(predicted(other, stores["h36m"]), expected, atol=atol)

@@ -21,6 +21,10 @@ from har_bench.skeletons import mapping, skeleton  # noqa: E402
 from tests.golden import REAL, load  # noqa: E402
 
 PROTOCOL = "h36m/mpjpe"
+INDEX = load("models/videopose3d/index.json")
+NAMES = [name for name, entry in INDEX.items() if entry.get("num_joints_out", 1) > 1]
+"""Of the goldens, those of poses and not of the root's path."""
+
 QUICK: dict[str, Any] = dict(VideoPose3D.quick) | {"epochs": 2, "device": "cpu"}
 
 
@@ -88,12 +92,10 @@ def test_a_checkpoint_that_does_not_fit_is_said(store: Store, tmp_path: Path) ->
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("name", [name for name in load("models/videopose3d/index.json") if "params" not in name])
+@pytest.mark.parametrize("name", NAMES)
 def test_golden_weights_predict_a_whole_sequence(name: str, tmp_path: Path) -> None:
     """What the original gives frame by frame, the baseline gives for the padded sequence, causal models included."""
-    index = load("models/videopose3d/index.json")[name]
-    if index["num_joints_out"] == 1:
-        pytest.skip("a trajectory is no pose")
+    index = INDEX[name]
     from safetensors.numpy import load_file
 
     state = load_file(REAL / "models" / "videopose3d" / f"{name}.safetensors")

@@ -1,0 +1,96 @@
+"""From a detector's file of a video to 3D joints in a file, as a Python call and on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from har_bench import HarBenchError  # noqa: E402
+from har_bench.baselines.videopose3d import VideoPose3D  # noqa: E402
+from har_bench.cli import main  # noqa: E402
+from har_bench.lifting.lifter import Sizes  # noqa: E402
+from har_bench.lifting.video import lift  # noqa: E402
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    model = VideoPose3D(channels=8, trajectory=True)
+    model.sizes, model.joints, model.target = Sizes(17, 2, 17), "h36m17", "h36m17"
+    torch.manual_seed(0)
+    model.models = torch.nn.ModuleDict(model.networks(model.sizes))
+    model.save(tmp_path / "w.safetensors")
+    return tmp_path / "w.safetensors"
+
+
+@pytest.fixture
+def detections(tmp_path: Path) -> Path:
+    """COCO results of 20 frames, as Detectron writes them; nobody was found in frames 7 and 8."""
+    random = np.random.default_rng(0)
+    found = [
+        {
+            "image_id": frame,
+            "category_id": 1,
+            "keypoints": np.column_stack([random.uniform(100, 400, (17, 2)), np.ones(17)]).ravel().tolist(),
+            "score": 0.9,
+        }
+        for frame in range(20)
+        if frame not in (7, 8)
+    ]
+    path = tmp_path / "found.json"
+    path.write_text(json.dumps(found))
+    return path
+
+
+def test_a_detector_s_file_becomes_joints(weights: Path, detections: Path, tmp_path: Path) -> None:
+    said = lift("videopose3d", detections, tmp_path / "j.npy", weights=weights, size=(640, 480), fps=25.0, device="cpu")
+    assert np.load(tmp_path / "j.npy").shape == (20, 17, 3)
+    assert "something interpolated in 2" in said
+    assert "coco17 to h36m17 (not exact: " in said
+    assert "joints before the camera" in said
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".parquet", ".json"])
+def test_lifting_on_the_command_line(
+    suffix: str, weights: Path, detections: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / f"joints{suffix}"
+    words: list[Any] = ["lift", "videopose3d", detections, out, "--weights", weights, "--width", 640, "--height", 480]
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in [*words, "--device", "cpu", "--fps", 25]])
+    assert ended.value.code == 0
+    assert f"written to {out}" in capsys.readouterr().out
+    if suffix == ".json":
+        content = json.loads(out.read_text())
+        assert (content["layout"], content["unit"], content["fps"], len(content["frames"])) == ("h36m17", "mm", 25, 20)
+    elif suffix == ".parquet":
+        assert pq.read_table(out).num_rows == 20
+    else:
+        assert np.isfinite(np.load(out)).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"size": None}, "does not say how large the video is; give its width and height"),
+        ({"baseline": "mean-pose", "weights": None, "device": None}, "mean-pose is no lifting model"),
+        ({"weights": None}, "VideoPose3D has learnt nothing yet"),
+        ({"out": "joints.bvh"}, "cannot be written; 3D joints are written as .npy, .parquet or .json"),
+        ({"person": 3}, "person"),
+    ],
+)
+def test_what_cannot_be_lifted_is_said(
+    changes: dict[str, Any], words: str, weights: Path, detections: Path, tmp_path: Path
+) -> None:
+    given = {"baseline": "videopose3d", "weights": weights, "size": (640, 480), "device": "cpu"} | changes
+    given = {name: value for name, value in given.items() if value is not None}
+    out = tmp_path / given.pop("out", "joints.npy")
+    with pytest.raises(HarBenchError, match=words):
+        lift(given.pop("baseline"), detections, out, **given)
+    assert not out.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,10 +111,22 @@ def _of_baseline(name: str, baseline: Any) -> str:
 
 
 def _fields(plugin: Any) -> list[str]:
-    """The options of a plug-in that is a dataclass."""
+    """The options of a plug-in that is a dataclass, explained as in the docstrings of its classes."""
     if not dataclasses.is_dataclass(plugin):
         return []
-    return [f"option: {field.name}={field.default}" for field in dataclasses.fields(plugin) if field.init]
+    about = {name: text for each in reversed(inspect.getmro(plugin)) for name, text in _attributes(each).items()}
+    options = {field.name: field.default for field in dataclasses.fields(plugin) if field.init}
+    return [
+        f"option: {name}={default}" + (f"  {about[name]}" if name in about else "") for name, default in options.items()
+    ]
+
+
+def _attributes(plugin: type) -> dict[str, str]:
+    """What a class's own docstring says of each attribute."""
+    _, _, section = inspect.cleandoc(plugin.__doc__ or "").partition("\nAttributes:\n")
+    entries = re.split(r"\n(?=    \w+: )", "\n" + section.split("\n\n")[0])[1:]
+    named = (entry.strip().partition(": ") for entry in entries)
+    return {name: " ".join(re.sub(r":\w+:`([^`]+)`|``", r"\1", text).split()) for name, _, text in named}
 
 
 def _of_skeleton(found: skeletons.Skeleton) -> str:

@@ -59,7 +59,9 @@ class Lifter(Baseline):
         layout: the joints the model takes in; those of the keypoints by default. Keypoints in other joints are
             converted (see ``docs/keypoints.md``).
         features: 2, or 3 to take the detector's confidences in too.
-        subjects: train on these only, comma-separated; ``actions`` and ``cameras`` likewise.
+        subjects: train on these only, comma-separated.
+        actions: train on these only, comma-separated.
+        cameras: train on these only, comma-separated.
         subset: fraction of every training sequence that is used.
         downsample: use one frame in so many to train.
         epochs: passes over the training windows.

@@ -204,3 +204,15 @@ def test_media_beside_the_raw_files_is_compared(
     capsys.readouterr()
     assert call("validate", "store", "--media", "raw", "--jobs", "1") == 0
     assert "1 " in capsys.readouterr().out
+
+
+def test_info_explains_a_baseline_s_options(capsys: pytest.CaptureFixture[str]) -> None:
+    """From the docstrings of its class and of those it derives from."""
+    assert call("info", "oracle-noise") == 0
+    assert "option: sigma=10.0  standard deviation of the noise [mm in 3D, px in 2D]." in capsys.readouterr().out
+    pytest.importorskip("torch")
+    assert call("info", "videopose3d") == 0
+    printed = capsys.readouterr().out
+    assert "option: causal=False  see no future frames." in printed
+    assert "option: inputs=  a file of 2D keypoints (see har_bench.keypoints)" in printed
+    assert all("  " in line for line in printed.splitlines() if line.startswith("option: "))

@@ -110,7 +110,7 @@ def _of_baseline(name: str, baseline: Any) -> str:
     return "\n".join([f"{name}: {baseline.summary}", *cite, *_fields(baseline)])
 
 
-def _fields(plugin: Any) -> list[str]:
+def _fields(plugin: type) -> list[str]:
     """The options of a plug-in that is a dataclass, explained as in the docstrings of its classes."""
     if not dataclasses.is_dataclass(plugin):
         return []

@@ -45,6 +45,15 @@ class Clip:
     def __len__(self) -> int:
         return len(self.points)
 
+    def mirrored(self, layout: Skeleton, target: Skeleton) -> Clip:
+        """The clip seen in a mirror: x changes its sign, left and right change places, the camera's centre too."""
+        signs = np.ones(9, np.float32)
+        signs[[2, 7]] = -1  # the centre's x and the tangential term of x
+        points, poses = self.points[:, layout.flip], self.poses[:, target.flip]
+        points[..., 0] *= -1
+        poses[..., 0] *= -1
+        return Clip(points, poses, self.camera * signs)
+
     def thinned(self, subset: float, every: int) -> Clip:
         """One frame in ``every`` of a run that holds the fraction ``subset`` of the frames.
 

@@ -19,7 +19,6 @@ import torch
 
 from har_bench.errors import HarBenchError
 from har_bench.lifting.clips import Clip, Source
-from har_bench.skeletons import Skeleton
 from har_bench.training import Share
 
 
@@ -55,16 +54,7 @@ class Batch(NamedTuple):
 class Reel:
     """Clips end to end on a device, from which windows are cut. Outside a clip its first or last frame is repeated."""
 
-    def __init__(
-        self,
-        clips: Sequence[Clip],
-        span: Span,
-        layout: Skeleton,
-        target: Skeleton,
-        *,
-        augment: bool = False,
-        device: torch.device | str = "cpu",
-    ) -> None:
+    def __init__(self, clips: Sequence[Clip], span: Span, device: torch.device | str = "cpu") -> None:
         self.span = span
         lengths = np.array([len(clip) for clip in clips])
         self.points, self.poses = (
@@ -72,16 +62,12 @@ class Reel:
             for name in ("points", "poses")
         )
         self.cameras = torch.as_tensor(np.stack([clip.camera for clip in clips]), device=device)
-        self._flips = [torch.as_tensor(skeleton.flip, device=device) for skeleton in (layout, target)]
         chunks = -(-lengths // span.chunk)
-        copies = 2 if augment else 1
-        clip = np.repeat(np.arange(len(clips)), chunks * copies)
-        number = np.arange(len(clip)) - np.repeat(np.cumsum(chunks * copies) - chunks * copies, chunks * copies)
-        first = number % chunks[clip] * span.chunk - ((chunks * span.chunk - lengths) // 2)[clip]
-        table = np.stack([clip, first, number >= chunks[clip]])
-        self._clip, self._first, self._mirrored = (torch.as_tensor(row, device=device) for row in table)
-        self._start = torch.as_tensor(np.cumsum(lengths) - lengths, device=device)
-        self._last = torch.as_tensor(lengths - 1, device=device)
+        clip = np.repeat(np.arange(len(clips)), chunks)
+        number = np.arange(len(clip)) - (np.cumsum(chunks) - chunks)[clip]
+        first = number * span.chunk - ((chunks * span.chunk - lengths) // 2)[clip]
+        table = clip, first, np.cumsum(lengths) - lengths, lengths - 1
+        self._clip, self._first, self._start, self._last = (torch.as_tensor(row, device=device) for row in table)
 
     def __len__(self) -> int:
         return len(self._clip)
@@ -89,18 +75,9 @@ class Reel:
     def windows(self, numbers: npt.NDArray[np.int64]) -> Batch:
         """The windows with these numbers."""
         chosen = torch.as_tensor(numbers, device=self.points.device)
-        clip, first, mirrored = self._clip[chosen], self._first[chosen], self._mirrored[chosen].bool()
-        seen = self.span.chunk + 2 * self.span.pad
-        points = self.points[self._frames(clip, first - self.span.pad - self.span.shift, seen)]
-        poses = self.poses[self._frames(clip, first, self.span.chunk)]
-        cameras = self.cameras[clip]
-        if mirrored.any():
-            points[mirrored] = flipped(points[mirrored], self._flips[0])
-            poses[mirrored] = flipped(poses[mirrored], self._flips[1])
-            signs = torch.ones_like(cameras[0])
-            signs[[2, 7]] = -1  # the centre's x and the tangential term of x
-            cameras[mirrored] = cameras[mirrored] * signs
-        return Batch(points, poses, cameras)
+        clip, first, span = self._clip[chosen], self._first[chosen], self.span
+        points = self._frames(self.points, clip, first - span.pad - span.shift, span.chunk + 2 * span.pad)
+        return Batch(points, self._frames(self.poses, clip, first, span.chunk), self.cameras[clip])
 
     def epoch(self, seed: int, size: int, *, rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
         """Every window once, in batches; ``ranks`` processes share each batch, and all have as many batches.
@@ -116,10 +93,11 @@ class Reel:
             mine = np.array_split(batch, ranks)[rank]
             yield self.windows(mine if len(mine) else batch[:1])
 
-    def _frames(self, clip: torch.Tensor, first: torch.Tensor, length: int) -> torch.Tensor:
-        """(B, length) places of frames that start at ``first`` in each clip."""
+    def _frames(self, values: torch.Tensor, clip: torch.Tensor, first: torch.Tensor, length: int) -> torch.Tensor:
+        """(B, length, J, D) the frames that start at ``first`` in each clip."""
         frames = first[:, None] + torch.arange(length, device=first.device)
-        return self._start[clip, None] + torch.minimum(frames.clamp(min=0), self._last[clip, None])
+        places = self._start[clip, None] + torch.minimum(frames.clamp(min=0), self._last[clip, None])
+        return values.index_select(0, places.flatten()).reshape(*places.shape, *values.shape[1:])
 
 
 def flipped(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
@@ -156,7 +134,7 @@ class Pool:
         if not len(self.sequences):
             raise HarBenchError(f"{source.store.path} has no frames to train on; choose other subjects or actions")
         parts, rows = (self.sequences[name].to_numpy() for name in ("part", "rows"))
-        frame = 4 * (3 * len(source.layout) + 3 * len(source.target))
+        frame = 4 * (source.features * len(source.layout) + 3 * len(source.target)) * (2 if augment else 1)
         self._bytes = {int(part): int(rows[parts == part].sum()) * frame for part in np.unique(parts)}
         self._limit = memory_mb * 1_000_000
         self._resident: Reel | None = None
@@ -182,10 +160,14 @@ class Pool:
     def _reel(self, parts: Sequence[int], device: torch.device) -> Reel:
         if self._resident is not None:
             return self._resident
-        clips = [clip.thinned(*self.thinned) for part in parts for clip, _ in self.source.clips(part, self.sequences)]
-        layouts = self.source.layout, self.source.target
-        kept = [clip for clip in clips if len(clip)]
-        reel = Reel(kept, self.span, *layouts, augment=self.augment, device=device)
+        read = (clip for part in parts for clip, _ in self.source.clips(part, self.sequences))
+        clips = [clip for each in read if len(clip := each.thinned(*self.thinned))]
+        if not clips:
+            raise HarBenchError("no frame is left to train on; raise the subset or lower downsample")
+        if self.augment:
+            layouts = self.source.layout, self.source.target
+            clips = [each for clip in clips for each in (clip, clip.mirrored(*layouts))]
+        reel = Reel(clips, self.span, device)
         if len(parts) == len(self._bytes):
             self._resident = reel
         return reel

@@ -29,14 +29,16 @@ KINDS = sorted({key.split("_")[1] for key in np.load(GENERATORS).files if "_2d" 
 
 
 def clips() -> list[Clip]:
+    """Two clips, each followed by its mirror image."""
     with np.load(GENERATORS) as file:
-        return [Clip(file[f"p2_{n}"], file[f"p3_{n}"], file[f"cam_{n}"]) for n in range(2)]
+        plain = [Clip(file[f"p2_{n}"], file[f"p3_{n}"], file[f"cam_{n}"]) for n in range(2)]
+    return [each for clip in plain for each in (clip, clip.mirrored(COCO17, H36M17))]
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_windows_and_their_order_are_the_original_s(kind: str) -> None:
-    reel = Reel(clips(), WINDOWS[kind], COCO17, H36M17, augment=True)
+    reel = Reel(clips(), WINDOWS[kind])
     (batch,) = reel.epoch(1234, len(reel))
     with np.load(GENERATORS) as file:
         for name, ours in (("2d", batch.points), ("3d", batch.poses), ("cam", batch.cameras)):
@@ -47,8 +49,8 @@ def test_training_windows_and_their_order_are_the_original_s(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("number", [0, 1])
 def test_whole_sequences_are_padded_and_mirrored_as_the_original_s(kind: str, number: int) -> None:
-    clip, span = clips()[number], WINDOWS[kind]
-    batch = Reel([clip], Span(len(clip), span.pad, span.shift), COCO17, H36M17, augment=True).windows(np.arange(2))
+    both, span = clips()[2 * number : 2 * number + 2], WINDOWS[kind]
+    batch = Reel(both, Span(len(both[0]), span.pad, span.shift)).windows(np.arange(2))
     with np.load(GENERATORS) as file:
         for name, ours in (("2d", batch.points), ("3d", batch.poses), ("cam", batch.cameras)):
             np.testing.assert_array_equal(ours, file[f"unch_{kind}_{number}_{name}"])
@@ -121,7 +123,7 @@ def test_an_epoch_visits_every_frame_of_every_clip(
 ) -> None:
     """By any batches, alone or shared between processes: windows hold their frames, and each appears."""
     made = [a_clip(length, seed=number) for number, length in enumerate(lengths)]
-    reel = Reel(made, Span(chunk, pad), H36M17, H36M17)
+    reel = Reel(made, Span(chunk, pad))
     shares = [list(reel.epoch(5, size, rank=rank, ranks=ranks)) for rank in range(ranks)]
     assert len({len(share) for share in shares}) == 1
     seen = torch.cat([batch.poses.flatten(0, 1) for share in shares for batch in share]).numpy()
@@ -202,5 +204,5 @@ def test_long_sequences_are_lifted_in_pieces(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize(("frames", "ranks", "sizes"), [(21, 1, [10, 11]), (22, 1, [10, 10, 2]), (23, 2, [5, 7])])
 def test_no_batch_is_too_small_for_batch_normalisation(frames: int, ranks: int, sizes: list[int]) -> None:
-    reel = Reel([a_clip(frames)], Span(), H36M17, H36M17)
+    reel = Reel([a_clip(frames)], Span())
     assert [len(batch.points) for batch in reel.epoch(0, 10, ranks=ranks)] == sizes

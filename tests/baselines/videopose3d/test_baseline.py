@@ -167,7 +167,7 @@ def test_the_true_pose_projects_onto_the_true_keypoints(store: Store) -> None:
 
     source = Source(store, skeleton("h36m17"), skeleton("h36m17"))
     clips = [clip for part in store.parts("poses") for clip, _ in source.clips(part, store.sequences)]
-    reel = Reel(clips, Span(2, 3), source.layout, source.target, augment=True)
+    reel = Reel([*clips, *(clip.mirrored(source.layout, source.target) for clip in clips)], Span(2, 3))
     batch = reel.windows(np.arange(len(reel)))
     path = batch.poses[:, :, :1]
     absolute = torch.cat([path, batch.poses[:, :, 1:] + path], dim=2)

@@ -60,7 +60,9 @@ class Clip:
         Where the run starts depends on nothing but the length, so that everybody trains on the same frames
         (VideoPose3D's ``--subset`` and ``--downsample``).
         """
-        length = round(len(self) // every * subset) * every if subset < 1 else len(self)
+        length = len(self)
+        if subset < 1:
+            length = min(max(round(length // every * subset), 1) * every, length)
         first = _hashed(len(self) - length + 1, str(len(self))) if subset < 1 else 0
         kept = slice(first, first + length, every)
         return replace(self, points=self.points[kept], poses=self.poses[kept])

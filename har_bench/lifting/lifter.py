@@ -63,7 +63,7 @@ class Lifter(Baseline):
         actions: train on these only, comma-separated.
         cameras: train on these only, comma-separated.
         subset: fraction of every training sequence that is used.
-        downsample: use one frame in so many to train.
+        downsample: see one frame in so many, in training and in predicting.
         epochs: passes over the training windows.
         batch: predicted frames per step.
         lr: learning rate of Adam (amsgrad).
@@ -195,7 +195,20 @@ class Lifter(Baseline):
                 yield lifted if kept is None else lifted.filter(kept.combine_chunks())
 
     def lift(self, points: Floats, network: str = POSE) -> Floats:
-        """(T, J, F) normalised keypoints of consecutive frames -> (T, K, 3) poses [m], relative to the root."""
+        """(T, J, F) normalised keypoints of consecutive frames -> (T, K, 3) poses [m], relative to the root.
+
+        A model that was trained on one frame in so many sees them so here too: every phase by itself.
+        """
+        phases = [
+            self._lifted(points[phase :: self.downsample], network)
+            for phase in range(min(self.downsample, len(points)))
+        ]
+        poses = np.empty((len(points), *phases[0].shape[1:]), np.float32)
+        for phase, found in enumerate(phases):
+            poses[phase :: self.downsample] = found
+        return poses
+
+    def _lifted(self, points: Floats, network: str) -> Floats:
         device, span = devices.chosen(self.device), self.span
         model = self._trained()[network].to(device).eval()
         seen = torch.as_tensor(np.asarray(points, np.float32), device=device)[None]
@@ -243,7 +256,7 @@ class Lifter(Baseline):
 
     def save(self, path: Path) -> None:
         """Write the weights, and what is needed to use them, as ``.safetensors``."""
-        settings = {name: getattr(self, name) for name in self.architecture}
+        settings = {name: getattr(self, name) for name in ("downsample", *self.architecture)}
         options = {
             "baseline": type(self).__name__,
             "joints": self.joints,

@@ -161,9 +161,7 @@ class Pool:
         if self._resident is not None:
             return self._resident
         read = (clip for part in parts for clip, _ in self.source.clips(part, self.sequences))
-        clips = [clip for each in read if len(clip := each.thinned(*self.thinned))]
-        if not clips:
-            raise HarBenchError("no frame is left to train on; raise the subset or lower downsample")
+        clips = [clip.thinned(*self.thinned) for clip in read]
         if self.augment:
             layouts = self.source.layout, self.source.target
             clips = [each for clip in clips for each in (clip, clip.mirrored(*layouts))]

@@ -303,3 +303,13 @@ def test_keypoints_in_other_joints_are_converted_to_the_model_s(store: Store, tm
         expected = mapping(skeleton("coco17"), skeleton(joints)).points(points[name])
         assert source.layout.name == joints
         np.testing.assert_allclose(denormalise(clip.points, 1000, 1002), expected, atol=1e-3)
+
+
+def test_a_model_of_few_frames_per_second_sees_as_few_when_it_predicts(tmp_path: Path) -> None:
+    points = np.random.default_rng(0).normal(size=(61, 17, 2)).astype(np.float32)
+    made(downsample=3).save(tmp_path / "w.safetensors")
+    model = VideoPose3D(device="cpu")
+    model.load(tmp_path / "w.safetensors")
+    for phase in range(3):
+        np.testing.assert_array_equal(model.lift(points)[phase::3], made().lift(points[phase::3]))
+    assert np.isfinite(model.lift(points[:2])).all()

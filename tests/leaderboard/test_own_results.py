@@ -1,0 +1,47 @@
+"""The results of our own runs: readable, ranked as we say, and in the README to the digit."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from har_bench import results
+from tests.golden import ROOT
+
+FILES = sorted((ROOT / "results").glob("*/*.json"))
+ROW = re.compile(r"^\| `(\S+?)`[^|]*\| ([\d.]+) \| ([\d.]+) \| ([\d,]*) ?\|$", re.MULTILINE)
+
+
+def test_there_are_results() -> None:
+    assert {path.parent.name for path in FILES} >= {"humaneva"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_result_is_whole_and_the_command_that_made_it_is_told(path: Path) -> None:
+    found = results.read(path)
+    assert found.model == path.stem
+    assert {"poses_per_second", "ms_per_sequence", "peak_memory_mb"} <= found.speed.keys()
+    told = (ROOT / "results" / "README.md").read_text()
+    assert f"har-bench run {found.model} stores/{path.parent.name} " in told
+    for option in ("channels", "batch", "epochs", "subset"):
+        if option in found.environment:
+            assert f"--set {option}={found.environment[option]}" in told
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=lambda folder: folder.name)
+def test_the_window_beats_the_frame_and_the_frame_beats_the_mean(folder: Path) -> None:
+    errors = [results.read(folder / f"{name}.json")["MPJPE"] for name in ("videopose3d", "martinez", "mean-pose")]
+    assert errors == sorted(errors)
+
+
+def test_the_readme_s_numbers_are_the_results() -> None:
+    rows = ROW.findall((ROOT / "README.md").read_text())
+    assert {row[0] for row in rows} == {"videopose3d", "martinez", "mean-pose"}
+    scored = [results.read(path) for path in FILES]
+    for name, mpjpe, p_mpjpe, parameters in rows:
+        mine = [each for each in scored if each.model == name and f"{each['MPJPE']:.2f}" == mpjpe]
+        assert len(mine) == 1, f"no result of {name} has an MPJPE of {mpjpe}"
+        assert f"{mine[0]['P-MPJPE']:.2f}" == p_mpjpe
+        assert (f"{mine[0].speed['parameters']:,.0f}" if "parameters" in mine[0].speed else "") == parameters

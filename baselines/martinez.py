@@ -35,11 +35,14 @@ class ResidualMLP(nn.Module):
 
     def forward(self, points: torch.Tensor) -> torch.Tensor:
         """(B, N, J, F) normalised keypoints -> (B, N, K, 3) poses [m], every frame by itself."""
-        hidden = self.first(points.flatten(0, 1).flatten(1))
+        exact = torch.autocast(points.device.type, enabled=False)
+        with exact:  # in bfloat16, keypoints would be up to a pixel off
+            hidden = self.first(points.flatten(0, 1).flatten(1))
         for block in self.blocks:
             hidden = hidden + block(hidden)
-        poses: torch.Tensor = self.last(hidden).unflatten(0, points.shape[:2]).unflatten(-1, (-1, 3))
-        return poses
+        with exact:
+            poses: torch.Tensor = self.last(hidden)
+        return poses.reshape(*points.shape[:2], -1, 3)
 
 
 @dataclass

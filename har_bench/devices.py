@@ -66,11 +66,22 @@ def precision(device: torch.device, kind: Precision) -> Iterator[None]:
         torch.set_float32_matmul_precision(before[1])
 
 
+@contextmanager
+def forked() -> Iterator[None]:
+    """Leave torch's random states, of the processor and of every GPU, as they were."""
+    import torch
+
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        yield
+
+
 def peak_memory_mb() -> float:
     """The most memory that was held so far [MB]: a GPU's where one was used, else this process's."""
     torch_ = sys.modules.get("torch")
-    if torch_ is not None and torch_.cuda.is_available() and torch_.cuda.max_memory_allocated():
-        return float(torch_.cuda.max_memory_allocated()) / 1e6
+    if torch_ is not None and torch_.cuda.is_available():
+        peak = max(map(torch_.cuda.max_memory_allocated, range(torch_.cuda.device_count())))
+        if peak:
+            return float(peak) / 1e6
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -22,6 +22,7 @@ from har_bench.results import Result
 from har_bench.scoring import make_protocol, score
 from har_bench.skeletons import mapping
 from har_bench.store import Store, in_layout, open_store
+from har_bench.streaming import selection
 
 
 @dataclass
@@ -92,8 +93,7 @@ def run(
     """
     chosen = make_protocol(protocol, recipe, options)
     opened = store if isinstance(store, Store) else open_store(store)
-    if opened.dataset != chosen.dataset:
-        raise HarBenchError(f"{chosen.name} needs a {chosen.dataset} store; {opened.path} is one of {opened.dataset}")
+    selection(chosen, opened)  # nothing to predict is said before the training, not after it
     name = baseline if isinstance(baseline, str) else type(baseline).__name__
     machine = make_baseline(baseline, settings)
     if not machine.serves(opened, chosen):
@@ -150,7 +150,20 @@ def make_baseline(baseline: str | Baseline, settings: dict[str, Any]) -> Baselin
     """
     if isinstance(baseline, Baseline):
         return baseline
+    made = registry.load("baselines", baseline)
     try:
-        return registry.load("baselines", baseline)(**settings)  # type: ignore[no-any-return]
+        return made(**{name: _typed(made, name, value) for name, value in settings.items()})  # type: ignore[no-any-return]
     except TypeError as error:
         raise HarBenchError(f"the baseline {baseline!r} does not take these options: {error}") from error
+
+
+def _typed(made: type, name: str, value: Any) -> Any:
+    """A setting as the type of its default; a text that looks like a number, such as a camera's name, becomes text."""
+    default = getattr(made, name, None)
+    kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    kind = type(default)
+    if kind not in kinds or type(value) is kind or (kind is float and type(value) is int):
+        return value
+    if kind is str and type(value) in kinds:
+        return str(value)
+    raise HarBenchError(f"{name} is {kinds[kind]} such as {default!r}, and not {value!r}")

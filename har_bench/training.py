@@ -10,6 +10,8 @@ import csv
 import io
 import logging
 import math
+import pickle
+import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,10 +24,11 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
+from torch.multiprocessing.spawn import ProcessRaisedException
 
-from har_bench.devices import Precision, chosen, precision
+from har_bench.devices import Precision, chosen, forked, precision
 from har_bench.errors import HarBenchError
-from har_bench.files import whole, write_whole
+from har_bench.files import UNFINISHED, whole, write_whole
 from har_bench.progress import progress
 
 Losses = Mapping[str, torch.Tensor]
@@ -103,16 +106,17 @@ def train(
         The mean of every term in each epoch.
 
     Raises:
-        HarBenchError: a device that is not there, a checkpoint of another training, or a loss that is not finite.
+        HarBenchError: a device that is not there, a checkpoint that is damaged or of another training, or a loss that
+            is not finite.
     """
     device = chosen(plan.device)
     with tempfile.TemporaryDirectory() as scratch, _undisturbed():
         folder = plan.folder or Path(scratch)
-        folder.mkdir(parents=True, exist_ok=True)
+        latest = _latest(folder)
         learner = _Learner(model, batches, losses, plan, starting)
         trainer = lightning.Trainer(
             accelerator="gpu" if device.type == "cuda" else device.type,
-            devices=[device.index or 0] if device.type == "cuda" and plan.devices == 1 else plan.devices,
+            devices=_devices(device, plan.devices),
             strategy="ddp_spawn" if plan.devices > 1 else "auto",
             precision={"float32": "32-true", "tf32": "32-true", "bf16": "bf16-mixed"}[plan.precision],  # type: ignore[arg-type]
             max_epochs=plan.epochs,
@@ -123,13 +127,43 @@ def train(
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        if plan.compiled:
-            for network in model.children():
-                network.compile()
-        latest = folder / LATEST
-        with precision(device, "float32" if plan.precision == "float32" else "tf32"):
-            trainer.fit(learner, _Epochs(learner), ckpt_path=latest if latest.exists() else None, weights_only=True)
-        return _read(folder / CURVES)
+        with precision(device, learner.fast):
+            try:
+                trainer.fit(learner, _Epochs(learner), ckpt_path=latest, weights_only=True)
+            except ProcessRaisedException as error:
+                name, _, said = str(error).strip().splitlines()[-1].partition(": ")
+                if name != f"{HarBenchError.__module__}.{HarBenchError.__qualname__}":
+                    raise
+                raise HarBenchError(said) from error
+        return learner.history or _read(folder / CURVES)  # other processes leave only the file
+
+
+def _devices(device: torch.device, number: int) -> list[int] | int:
+    """The GPUs from the chosen one on, or how many processes share the processor."""
+    if device.type != "cuda":
+        return number
+    first, there = device.index or 0, torch.cuda.device_count()
+    if first + number > there:
+        raise HarBenchError(f"{number} GPUs from cuda:{first} on are not here, there are {there}; give fewer devices")
+    return list(range(first, first + number))
+
+
+def _latest(folder: Path) -> Path | None:
+    """The checkpoint to go on from, if there is one; what a killed training left half-written is removed."""
+    latest = folder / LATEST
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f".{LATEST}.*{UNFINISHED}"):
+            left.unlink()
+    except OSError as error:
+        raise HarBenchError(f"{folder} cannot hold checkpoints ({error.strerror}); name another folder") from error
+    if not latest.exists():
+        return None
+    try:
+        torch.load(latest, map_location="meta", weights_only=True)
+    except (RuntimeError, ValueError, OSError, EOFError, pickle.UnpicklingError) as error:
+        raise HarBenchError(f"{latest} is damaged ({error}); delete it, and the training begins again") from error
+    return latest
 
 
 class _Epochs:
@@ -160,6 +194,19 @@ class _Learner(lightning.LightningModule):
         self.model, self.batches, self.losses, self.plan, self.starting = model, batches, losses, plan, starting
         self.history: History = []
         self.sums: dict[str, torch.Tensor] = {}
+        self.fast: Precision = "float32" if plan.precision == "float32" else "tf32"
+
+    def on_fit_start(self) -> None:
+        if self.plan.devices > 1:  # a new process, which knows nothing of the settings of the one that started it
+            self._settings = ExitStack()
+            self._settings.enter_context(precision(self.device, self.fast))
+        if self.plan.compiled:  # here, as compiled code does not reach other processes
+            for network in self.model.children():
+                network.compile()
+
+    def on_fit_end(self) -> None:
+        for network in self.model.children():  # what is predicted later has other shapes
+            network._compiled_call_impl = None
 
     @property
     def epoch(self) -> int:
@@ -184,11 +231,15 @@ class _Learner(lightning.LightningModule):
         return torch.stack(list(terms.values())).sum()
 
     def on_train_epoch_end(self) -> None:
-        sums = {name: float(value) for name, value in self.sums.items()}
+        totals = self.trainer.strategy.reduce(torch.stack(list(self.sums.values())), reduce_op="sum")
+        sums = dict(zip(self.sums, totals.tolist(), strict=True))
         count = sums.pop("batches")
         means = {name: value / count for name, value in sums.items()}
         if not all(map(math.isfinite, means.values())):
-            raise HarBenchError(f"the loss of epoch {self.epoch + 1} is not finite; lower the learning rate")
+            raise HarBenchError(
+                f"the loss of epoch {self.epoch + 1} is not finite; lower the learning rate, or see whether the true "
+                "poses are complete"
+            )
         self.history.append({"epoch": self.epoch + 1.0, "lr": self.rate, **means})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -222,11 +273,12 @@ class _Keeper(Checkpoint):
         self._shown = self._open.enter_context(progress("training", trainer.max_epochs or 0, done=done, quiet=quiet))
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        history = cast(_Learner, pl_module).history
+        if trainer.is_global_zero:  # before the checkpoint: a training that is finished has all its curves
+            _write(self.folder / CURVES, history)
         with whole(self.folder / LATEST) if trainer.is_global_zero else nullcontext(self.folder) as path:
             trainer.save_checkpoint(path)  # every process takes part, the first one writes
         if trainer.is_global_zero:
-            history = cast(_Learner, pl_module).history
-            _write(self.folder / CURVES, history)
             terms = ", ".join(f"{name} {value:.4g}" for name, value in history[-1].items() if name != "epoch")
             self._shown.advance(note=terms)
 
@@ -243,16 +295,23 @@ class _Keeper(Checkpoint):
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Lightning without its advertisements, and with Python's own global random states as they were."""
+    """Lightning without its advertisements; torch's random states, and what Ctrl-C does, stay as they were."""
+    interrupted = signal.getsignal(signal.SIGINT)
     loud = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loud]
-    with warnings.catch_warnings(), torch.random.fork_rng():
+    with warnings.catch_warnings(), forked():
         warnings.simplefilter("ignore")
         for logger in loud:
             logger.setLevel(logging.ERROR)
         try:
             yield
+        except SystemExit as error:
+            if isinstance(error.__context__, KeyboardInterrupt):  # Lightning makes an exit of it
+                raise KeyboardInterrupt from error
+            raise
         finally:
+            if signal.getsignal(signal.SIGINT) is not interrupted:  # Lightning ignores it from then on
+                signal.signal(signal.SIGINT, interrupted)
             for logger, level in zip(loud, levels, strict=True):
                 logger.setLevel(level)
 

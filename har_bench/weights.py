@@ -75,6 +75,7 @@ def write(path: Path, models: Mapping[str, nn.Module], options: Mapping[str, Any
         for model, module in models.items()
         for name, tensor in module.state_dict().items()
     }
+    path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as temporary:
         save_file(tensors, temporary, metadata={"options": json.dumps(dict(options))})
 

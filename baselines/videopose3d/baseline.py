@@ -70,7 +70,10 @@ class VideoPose3D(Lifter):
     bone_length: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.trajectory = self.trajectory or bool(self.unlabelled_subjects)
+        if self.unlabelled_subjects and not self.subjects:
+            raise HarBenchError("semi-supervised training needs to know whose poses it may see; give --set subjects=S1")
 
     def design(self, sizes: Sizes) -> Architecture:
         """The network's architecture for keypoints and poses of these sizes.

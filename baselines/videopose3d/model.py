@@ -15,6 +15,7 @@ from operator import mul
 from typing import Any
 
 import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -104,7 +105,9 @@ class TemporalModel(nn.Module):
         """
         at = self.architecture
         self._check(keypoints, strided)
-        x = _convolved(keypoints.flatten(2), self.expand_conv, strided)
+        full = torch.autocast(keypoints.device.type, enabled=False)
+        with full:  # in bfloat16, keypoints would be up to a pixel off, and poses some millimetres
+            x = _convolved(keypoints.flatten(2), self.expand_conv, strided)
         x = self._activated(x, self.expand_bn)
         blocks = zip(at.widths[1:], at.dilations[1:], at.pads[1:], strict=True)
         for index, (width, dilation, pad) in enumerate(blocks):
@@ -114,7 +117,8 @@ class TemporalModel(nn.Module):
             residual = x[:, 2 * middle if at.causal else middle :: stride][:, : y.shape[1]]
             y = self._activated(y, self.layers_bn[2 * index])
             x = residual + self._activated(_convolved(y, pointwise, strided), self.layers_bn[2 * index + 1])
-        poses = functional.linear(x, self.shrink.weight[..., 0], self.shrink.bias)
+        with full:
+            poses = functional.linear(x, self.shrink.weight[..., 0], self.shrink.bias)
         return poses.reshape(*poses.shape[:2], at.joints_out, 3)
 
     def set_momentum(self, momentum: float) -> None:

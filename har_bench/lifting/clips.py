@@ -90,7 +90,8 @@ class Source:
         """The clips of those ``sequences`` that are in a part of the store, each with its rows of ``poses``.
 
         Raises:
-            HarBenchError: a sequence has no detections or several persons, or its images' size is not known.
+            HarBenchError: a sequence has no detections or several persons, one of its joints is in no frame, or its
+                images' size is not known.
         """
         columns = ["sequence", "frame", "person", "keypoints_3d", *([] if self.detections else ["keypoints"])]
         wanted = sequences.filter(pc.and_(pc.equal(sequences["part"], part), pc.greater(sequences["rows"], 0)))
@@ -109,7 +110,10 @@ class Source:
             poses = poses / np.float32(MM_PER_M)
             poses[:, 1:] -= poses[:, :1]
             camera = self.store.camera(info["camera"], info["subject"])
-            points = normalise(self._points(info["sequence"], table), *size)
+            try:
+                points = normalise(self._points(info["sequence"], table), *size)
+            except HarBenchError as error:
+                raise HarBenchError(f"{info['sequence']}: {error}") from error
             yield Clip(points, poses, intrinsics(camera, *size)), table
 
     def _points(self, sequence: str, table: pa.Table) -> Floats:
@@ -126,14 +130,22 @@ class Source:
 def in_joints(found: Floats, layout: Skeleton, target: Skeleton, features: int = 2) -> Floats:
     """(T, J, 2 or 3) keypoints [px] and confidences -> (T, K, ``features``) in another layout, without gaps.
 
+    A joint that was interpolated has no confidence, and a midpoint that of its worst source.
+
     Raises:
-        HarBenchError: there are no confidences and ``features`` is 3.
+        HarBenchError: there are no confidences and ``features`` is 3, or a joint is in no frame.
     """
     if features > found.shape[-1]:
         raise HarBenchError(f"the model takes {features} numbers per keypoint, and these keypoints have no confidences")
-    found = found[..., :features]
-    points = np.concatenate([fill_gaps(found[..., :2])[0], np.nan_to_num(found[..., 2:])], axis=-1)
-    return mapping(layout, target).points(points).astype(np.float32)
+    joints = mapping(layout, target)
+    points = joints.points(fill_gaps(found[..., :2])[0])
+    lost = [joint for joint, seen in zip(target.joints, np.isfinite(points).all(axis=(0, 2)), strict=True) if not seen]
+    if lost:
+        raise HarBenchError(f"{target.name}'s {', '.join(lost)} is in none of the {len(found)} frames; detect it again")
+    if features > 2:
+        scores = np.where(np.isfinite(found).all(axis=-1), found[..., 2], np.float32(0))
+        points = np.concatenate([points, joints.visibility(scores)[..., None]], axis=-1)
+    return points.astype(np.float32)
 
 
 def normalise(points: npt.NDArray[Any], width: float, height: float) -> npt.NDArray[Any]:

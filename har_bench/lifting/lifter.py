@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
 from itertools import chain, count
+from math import inf
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -114,6 +115,23 @@ class Lifter(Baseline):
     target: str = field(default="", init=False, repr=False)
     history: History = field(default_factory=list, init=False, repr=False)
 
+    def __post_init__(self) -> None:
+        """Refuse options that no training can have.
+
+        Raises:
+            HarBenchError: which option, and what it may be.
+        """
+        least = dict.fromkeys(("epochs", "stride", "downsample", "devices"), 1) | {"features": 2}
+        for name, least_value in (least | {"batch": 2 * self.devices}).items():  # batch normalisation needs two
+            if getattr(self, name) < least_value:
+                raise HarBenchError(f"{name} is at least {least_value}, and not {getattr(self, name)}")
+        for name, most in (("subset", 1), ("lr", inf), ("decay", inf)):
+            if not 0 < getattr(self, name) <= most:
+                upper = "" if most == inf else f" and at most {most}"
+                raise HarBenchError(f"{name} is over 0{upper}, and not {getattr(self, name)}")
+        if self.precision not in get_args(Precision):
+            raise HarBenchError(f"precision is {', '.join(get_args(Precision))}, and not {self.precision!r}")
+
     @abstractmethod
     def network(self, sizes: Sizes) -> nn.Module:
         """A network from (B, N, J, F) normalised keypoints to (B, N - 2 pad, K, 3) poses [m]."""
@@ -151,13 +169,14 @@ class Lifter(Baseline):
 
     def fit(self, store: Store, protocol: Protocol) -> None:
         """Train on the protocol's training split."""
+        self.joints = self.target = ""  # what was learnt before is forgotten
         source = self._source(store, protocol)
         sequences = self.narrowed(store.select(protocol.train_split), "action", self.actions)
         sequences = self.narrowed(sequences, "camera", self.cameras)
         labelled = self.pool(source, self.narrowed(sequences, "subject", self.subjects), self.subset)
         self.sizes = Sizes(len(source.layout), self.features, len(source.target))
         self.joints, self.target = source.layout.name, source.target.name
-        with torch.random.fork_rng():
+        with devices.forked():
             torch.manual_seed(self.seed)
             self.models = nn.ModuleDict(self.networks(self.sizes))
         plan = Plan(
@@ -276,6 +295,8 @@ class Lifter(Baseline):
         options = found.options or self.published(found)
         if options.get("baseline") != type(self).__name__:
             raise HarBenchError(f"{weights_file} holds weights of {options.get('baseline')}, not {type(self).__name__}")
+        if found.options and self.layout not in ("", options["joints"]):
+            raise HarBenchError(f"{weights_file} takes in {options['joints']}, not {self.layout}; leave the layout out")
         for name, value in options["settings"].items():
             setattr(self, name, value)
         self.sizes = Sizes(*options["sizes"])
@@ -329,19 +350,28 @@ class Lifter(Baseline):
             HarBenchError: there is none.
         """
         words = [word.strip() for word in str(wanted).split(",") if word.strip()]
+        if not words:
+            return sequences
         there = sorted(set(sequences[name].to_pylist()))
         if absent := sorted(set(words) - set(there)):
             raise HarBenchError(
                 f"no training sequence has the {name} {', '.join(absent)}; there are {', '.join(there)}"
             )
-        return sequences.filter(pc.is_in(sequences[name], pa.array(words))) if words else sequences
+        return sequences.filter(pc.is_in(sequences[name], pa.array(words)))
 
     def _identity(self, store: Store, protocol: Protocol, source: Source) -> dict[str, Any]:
         """What makes a training this one, so that a checkpoint of another is not mistaken for its own."""
         free = {"device", "devices", "checkpoints", "flip", "inputs", "inputs_layout", "compile"}
         options = {item.name: getattr(self, item.name) for item in fields(self) if item.init and item.name not in free}
-        seen = source.detections.fingerprint if source.detections else ""
-        return options | {"store": store.fingerprint, "split": protocol.train_split, "inputs": seen}
+        seen = source.detections
+        return options | {
+            "store": store.fingerprint,
+            "split": protocol.train_split,
+            "inputs": seen.fingerprint if seen else "",
+            "inputs_layout": seen.layout if seen else "",
+            "joints": source.layout.name,
+            "target": source.target.name,
+        }
 
 
 class _Feed:

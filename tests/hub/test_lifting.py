@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,9 +14,19 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from har_bench import HarBenchError, Store, convert, registry  # noqa: E402
-from har_bench.lifting.clips import Clip, Source, _hashed, denormalise, intrinsics, normalise  # noqa: E402
+from har_bench.keypoints import Track, fill_gaps  # noqa: E402
+from har_bench.lifting.clips import (  # noqa: E402
+    Clip,
+    Source,
+    _hashed,
+    denormalise,
+    in_joints,
+    intrinsics,
+    normalise,
+)
 from har_bench.lifting.lifter import Lifter, Sizes, rooted  # noqa: E402
 from har_bench.lifting.windows import Pool, Reel, Span  # noqa: E402
+from har_bench.running import make_baseline  # noqa: E402
 from har_bench.scoring import make_protocol  # noqa: E402
 from har_bench.skeletons import skeleton  # noqa: E402
 from har_bench.training import Share  # noqa: E402
@@ -185,9 +196,43 @@ def test_what_cannot_be_trained_on_is_said(store: Store) -> None:
         ({"subjects": "S2"}, "no training sequence has the subject S2; there are S1"),
         ({"actions": "Dancing"}, "no training sequence has the action Dancing"),
         ({"features": 3}, "have no confidences"),
+        ({"epochs": 0}, "epochs is at least 1, and not 0"),
+        ({"stride": 0}, "stride is at least 1"),
+        ({"downsample": 0}, "downsample is at least 1"),
+        ({"devices": 1.5}, "devices is a whole number such as 1, and not 1.5"),
+        ({"batch": 3, "devices": 2}, "batch is at least 4, and not 3"),
+        ({"subset": 2}, "subset is over 0 and at most 1, and not 2"),
+        ({"lr": "fast"}, "lr is a number such as 0.001, and not 'fast'"),
+        ({"precision": "abc"}, "precision is float32, tf32, bf16, and not 'abc'"),
     ):
         with pytest.raises(HarBenchError, match=words):
-            registry.load("baselines", "martinez")(channels=4, epochs=1, device="cpu", **settings).fit(store, protocol)
+            make_baseline("martinez", {"channels": 4, "epochs": 1, "device": "cpu"} | settings).fit(store, protocol)
+
+
+def test_confidences_of_other_joints_are_those_of_a_track() -> None:
+    """The same from a dataset's detections, which a model learns from, as from a video's: a midpoint has its worst."""
+    random = np.random.default_rng(0)
+    found = random.uniform(0, 100, (5, 17, 3)).astype(np.float32)
+    found[2, 11, 0] = np.nan
+    points, filled = fill_gaps(found[..., :2])
+    scores = np.where(np.isfinite(found).all(axis=-1), found[..., 2], np.float32(0))
+    track = Track(points, scores, "coco17", (640, 480), 25.0, filled, "a test").in_layout("h36m17")
+    ours = in_joints(found, COCO17, H36M17, 3)
+    np.testing.assert_array_equal(ours[..., :2], track.points)
+    np.testing.assert_array_equal(ours[..., 2], track.scores)
+    assert ours[2, 0, 2] == 0  # the hip, between the left one, which was interpolated, and the right one
+
+
+def test_a_joint_that_no_frame_shows_is_said() -> None:
+    found = np.ones((4, 17, 2), np.float32)
+    found[:, 3] = np.nan
+    with pytest.raises(HarBenchError, match="h36m17's right_ankle is in none of the 4 frames"):
+        in_joints(found, H36M17, H36M17)
+
+
+def test_sequences_without_a_camera_are_no_obstacle_where_none_is_asked_for() -> None:
+    sequences = pa.table({"camera": ["a", None]})
+    assert Lifter.narrowed(sequences, "camera", "") is sequences
 
 
 def test_long_sequences_are_lifted_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("lightning")
+lightning = pytest.importorskip("lightning")
 
+import har_bench.training  # noqa: E402
 from har_bench import HarBenchError  # noqa: E402
-from har_bench.training import CURVES, LATEST, Plan, Share, train  # noqa: E402
+from har_bench.training import CURVES, LATEST, Plan, Share, _devices, _read, train  # noqa: E402
 
 SGD = partial(torch.optim.SGD, lr=0.05, momentum=0.9)
 PLAN = Plan(4, 7, SGD, decay=0.9, device="cpu", identity={"rate": 0.05, "words": "a"})
@@ -94,6 +96,51 @@ def test_a_killed_training_resumes_exactly(at: int, tmp_path: Path) -> None:
     assert [path.name for path in sorted(tmp_path.iterdir())] == [CURVES, LATEST]
 
 
+@pytest.mark.parametrize("place", ["har_bench.training._write", "lightning.Trainer.save_checkpoint"])
+def test_a_training_killed_while_it_writes_resumes_exactly(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the last epoch: the curves are as whole as the checkpoint says."""
+    plan = dataclasses.replace(PLAN, folder=tmp_path)
+    expected = train(model(), batches, losses, PLAN)
+
+    written = []
+    *_, name = place.rpartition(".")
+    original = getattr(lightning.Trainer if "Trainer" in place else har_bench.training, name)
+
+    def killed(*given: Any) -> None:
+        written.append(given)
+        if len(written) == PLAN.epochs:
+            raise KilledError
+        original(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(place, killed)
+        with pytest.raises(KilledError):
+            train(model(), batches, losses, plan)
+    assert train(model(), batches, losses, plan) == _read(tmp_path / CURVES) == expected
+
+
+def test_a_finished_training_is_known_without_its_curves(tmp_path: Path) -> None:
+    plan = dataclasses.replace(PLAN, folder=tmp_path)
+    history = train(model(), batches, losses, plan)
+    (tmp_path / CURVES).unlink()
+    assert train(model(), batches, losses, plan) == history
+
+
+def test_an_interrupt_stays_one() -> None:
+    """Lightning would make a silent exit of it, and ignore the next one."""
+
+    def interrupted(share: Share) -> Iterator[Any]:
+        yield from list(batches(share))[:3]
+        raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(model(), interrupted, losses, PLAN)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
 def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
     plan = dataclasses.replace(PLAN, folder=tmp_path)
     first, again = model(), model()
@@ -120,21 +167,61 @@ def test_an_absent_device_is_said() -> None:
 
 
 def told(folder: Path, share: Share) -> Iterator[Any]:
-    (folder / f"{share.rank}.json").write_text(json.dumps([share.rank, share.ranks]))
+    (folder / f"{share.rank}.json").write_text(
+        json.dumps([share.rank, share.ranks, torch.get_float32_matmul_precision()])
+    )
     yield from batches(share)
 
 
 def plain(model: Any, batch: Any) -> dict[str, Any]:
     points, truth = batch
-    return {"square": (model[2](model[0](points)) - truth).square().mean()}
+    return {"square": (model[2].forward(model[0].forward(points)) - truth).square().mean()}
+
+
+def compiled(model: Any, batch: Any) -> dict[str, Any]:
+    for layer in model:
+        assert layer._compiled_call_impl
+    return plain(model, batch)
+
+
+def endless(model: Any, batch: Any) -> dict[str, Any]:
+    return {"square": plain(model, batch)["square"] * torch.inf}
 
 
 def test_several_processes_learn_what_one_does(tmp_path: Path) -> None:
     """Without dropout and with equal shares, the mean of the gradients is the gradient of the mean."""
     alone, together = model(), model()
-    train(alone, batches, plain, PLAN)
-    history = train(together, partial(told, tmp_path), plain, dataclasses.replace(PLAN, devices=2))
-    assert [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)] == [[0, 2], [1, 2]]
-    assert len(history) == PLAN.epochs
+    expected = train(alone, batches, plain, PLAN)
+    plan = dataclasses.replace(PLAN, devices=2, precision="tf32", compiled=True)
+    history = train(together, partial(told, tmp_path), compiled, plan)
+    told_by = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
+    assert told_by == [[0, 2, "high"], [1, 2, "high"]]
+    assert [row["square"] for row in history] == pytest.approx([row["square"] for row in expected], rel=1e-4)
     for a, b in zip(alone.parameters(), together.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_what_goes_wrong_in_another_process_is_one_sentence_too() -> None:
+    with pytest.raises(HarBenchError, match=r"^the loss of epoch 1 is not finite; lower the learning rate, or see"):
+        train(model(), batches, endless, dataclasses.replace(PLAN, devices=2))
+
+
+def test_what_a_killed_training_left_is_removed_and_a_damaged_checkpoint_is_said(tmp_path: Path) -> None:
+    plan = dataclasses.replace(PLAN, folder=tmp_path)
+    train(model(), batches, losses, plan)
+    (tmp_path / f".{LATEST}.123.unfinished").write_bytes(b"half")
+    (tmp_path / LATEST).write_bytes((tmp_path / LATEST).read_bytes()[:-500])
+    with pytest.raises(HarBenchError, match=r"latest\.ckpt is damaged .*; delete it"):
+        train(model(), batches, losses, plan)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [CURVES, LATEST]
+    with pytest.raises(HarBenchError, match="cannot hold checkpoints"):
+        train(model(), batches, losses, dataclasses.replace(PLAN, folder=tmp_path / CURVES))
+
+
+def test_gpus_are_taken_from_the_chosen_one_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert _devices(torch.device("cuda"), 2) == [0, 1]
+    assert _devices(torch.device("cuda:2"), 2) == [2, 3]
+    assert _devices(torch.device("cpu"), 3) == 3
+    with pytest.raises(HarBenchError, match="2 GPUs from cuda:3 on are not here, there are 4"):
+        _devices(torch.device("cuda:3"), 2)

@@ -21,6 +21,9 @@ from har_bench.skeletons import mapping, skeleton  # noqa: E402
 from tests.golden import REAL, load  # noqa: E402
 
 PROTOCOL = "h36m/mpjpe"
+OTHERS = {"subjects": "S1", "unlabelled_subjects": "S1"}
+"""The sample has no second training subject; its keypoints serve both ways."""
+
 INDEX = load("models/videopose3d/index.json")
 NAMES = [name for name, entry in INDEX.items() if entry.get("num_joints_out", 1) > 1]
 """Of the goldens, those of poses and not of the root's path."""
@@ -148,16 +151,18 @@ def test_every_way_of_training_learns(settings: dict[str, Any], store: Store) ->
 
 
 def test_semi_supervised_training_uses_the_keypoints_of_others(store: Store) -> None:
-    model = VideoPose3D(**QUICK | {"epochs": 4}, unlabelled_subjects="S1", subset=0.5, warmup=1)
+    model = VideoPose3D(**QUICK | {"epochs": 4}, **OTHERS, subset=0.5, warmup=1)
     model.fit(store, make_protocol(PROTOCOL))
     assert set(model.history[0]) == {"epoch", "lr", "position", "trajectory"}
     assert set(model.history[1]) == {"epoch", "lr", "position", "trajectory", "projection", "bones"}
     assert model.history[-1]["projection"] < model.history[1]["projection"]
-    without = VideoPose3D(**QUICK, unlabelled_subjects="S1", warmup=0, projection=False, bone_length=False)
+    without = VideoPose3D(**QUICK, **OTHERS, warmup=0, projection=False, bone_length=False)
     without.fit(store, make_protocol(PROTOCOL))
     assert set(without.history[0]) == {"epoch", "lr", "position", "trajectory"}
     with pytest.raises(HarBenchError, match="no training sequence has the subject S9; there are S1"):
-        VideoPose3D(**QUICK, unlabelled_subjects="S9").fit(store, make_protocol(PROTOCOL))
+        VideoPose3D(**QUICK, subjects="S1", unlabelled_subjects="S9").fit(store, make_protocol(PROTOCOL))
+    with pytest.raises(HarBenchError, match="whose poses it may see; give --set subjects=S1"):
+        VideoPose3D(unlabelled_subjects="S5")
 
 
 def test_the_true_pose_projects_onto_the_true_keypoints(store: Store) -> None:
@@ -186,7 +191,7 @@ def test_layouts_that_do_not_agree_are_said(store: Store, tmp_path: Path) -> Non
             )
         },
     )
-    settings = QUICK | {"inputs": str(detections), "inputs_layout": "coco17", "unlabelled_subjects": "S1"}
+    settings = QUICK | {"inputs": str(detections), "inputs_layout": "coco17"} | OTHERS
     with pytest.raises(HarBenchError, match="cannot be compared with coco17 keypoints"):
         VideoPose3D(**settings).fit(store, make_protocol(PROTOCOL))
 
@@ -235,6 +240,28 @@ def test_training_resumes_exactly(store: Store, tmp_path: Path) -> None:
     other = VideoPose3D(**QUICK | {"lr": 0.01}, checkpoints=str(tmp_path / "kept"))
     with pytest.raises(HarBenchError, match=r"of another training \(lr 0.001 -> 0.01\)"):
         other.fit(store, make_protocol(PROTOCOL))
+
+
+def test_a_checkpoint_of_other_joints_is_of_another_training(store: Store, tmp_path: Path) -> None:
+    """Recipes, and layouts of one file of keypoints, may have as many joints that mean others."""
+    rows = zip(store.sequences["sequence"].to_pylist(), store.sequences["rows"].to_pylist(), strict=True)
+    np.savez(tmp_path / "k.npz", **{name.replace("/", "|"): np.ones((n, 17, 2), np.float32) for name, n in rows})
+    given = QUICK | {"epochs": 1, "inputs": str(tmp_path / "k.npz"), "checkpoints": str(tmp_path / "kept")}
+    first = VideoPose3D(**given, inputs_layout="h36m17")
+    first.fit(store, make_protocol(PROTOCOL))
+    with pytest.raises(HarBenchError, match=r"another training \(target 'h36m17' -> 'h36m-pa17'\)"):
+        VideoPose3D(**given, inputs_layout="h36m17").fit(store, make_protocol(PROTOCOL, "deephar"))
+    with pytest.raises(HarBenchError, match=r"inputs_layout 'h36m17' -> 'coco17', joints 'h36m17' -> 'coco17'"):
+        VideoPose3D(**given, inputs_layout="coco17").fit(store, make_protocol(PROTOCOL))
+    first.checkpoints = ""
+    first.fit(store, make_protocol(PROTOCOL, "deephar"))  # the same instance learns anew
+    assert first.target == "h36m-pa17"
+
+
+def test_weights_of_ours_know_their_joints(tmp_path: Path) -> None:
+    made().save(tmp_path / "new" / "weights")
+    with pytest.raises(HarBenchError, match="takes in h36m17, not coco17; leave the layout out"):
+        VideoPose3D(layout="coco17").load(tmp_path / "new" / "weights")
 
 
 def test_what_cannot_be_is_one_sentence(store: Store) -> None:

@@ -193,6 +193,17 @@ def test_dropout_only_in_training() -> None:
     assert torch.equal(model.eval()(window), model(window))
 
 
+def test_bfloat16_takes_keypoints_in_and_gives_poses_out_unrounded() -> None:
+    """Half a pixel in a thousand, which bfloat16 cannot tell, moves the pose."""
+    torch.manual_seed(0)
+    model = TemporalModel(SMALL).eval()
+    window = torch.full((1, 9, 3, 2), 0.75)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        first, second = model(window), model(window + 0.001)
+    assert first.dtype == torch.float32
+    assert not torch.equal(first, second)
+
+
 @pytest.mark.parametrize(
     "architecture",
     [

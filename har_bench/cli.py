@@ -14,6 +14,7 @@ from cyclopts import App, Parameter
 
 from har_bench import __version__
 from har_bench.errors import HarBenchError
+from har_bench.files import destination
 from har_bench.terminal import say, show_report, show_result, show_store, show_table
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 app = App(
     name="har-bench",
     version=__version__,
+    suppress_keyboard_interrupt=False,
     help="""Prepare the datasets of human pose estimation and action recognition, and benchmark models on them.
 
     Convert each official download once, score any model's predictions with the exact recipe a paper used, and publish
@@ -139,6 +141,7 @@ def score(
     from har_bench import results
     from har_bench.scoring import score as run
 
+    out = None if out is None else destination(out)
     result = run(
         protocol,
         store,
@@ -205,6 +208,7 @@ def run(
     from har_bench import results
     from har_bench.running import run as execute
 
+    out = None if out is None else destination(out)
     chosen = {"device": device or "", "precision": "bf16" if bf16 else ""}
     settings: dict[str, Any] = {name: value for name, value in chosen.items() if value} | _pairs(setting)
 
@@ -418,11 +422,13 @@ def sample(dataset: str, out: Path, *, seed: int = 0) -> None:
 
     Args:
         dataset: A converter from `har-bench list`.
-        out: The folder to write.
+        out: The folder to write: a new or an empty one.
         seed: Another seed gives other people.
     """
     from har_bench import registry
 
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise HarBenchError(f"{out} is not empty, and a sample could overwrite a real download; name a new folder")
     registry.load("converters", dataset).sample(out, seed=seed)
     say(f"{out}: a raw {dataset} sample; next: har-bench convert {dataset} {out} stores/{dataset}")
 
@@ -490,5 +496,5 @@ def main(words: Sequence[str] | None = None) -> None:
         print(f"har-bench: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("har-bench: stopped; the same command goes on where this one stopped", file=sys.stderr)
+        print("har-bench: stopped; given again, a conversion or a training with checkpoints goes on", file=sys.stderr)
         sys.exit(130)

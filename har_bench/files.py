@@ -7,7 +7,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from har_bench.errors import HarBenchError
+
 UNFINISHED = ".unfinished"
+
+
+def destination(path: str | Path) -> Path:
+    """Where a file will be written; its folder is made. To be asked before the hours of work that fill the file.
+
+    Raises:
+        HarBenchError: a folder is there, or the folder it would be in cannot be made or written to.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise HarBenchError(f"{path} is a folder; name the file to write")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HarBenchError(f"{path} cannot be written ({error.strerror}); name a file somewhere else") from error
+    if not os.access(path.parent, os.W_OK):
+        raise HarBenchError(f"{path} cannot be written (its folder is read-only); name a file somewhere else")
+    return path
 
 
 @contextmanager

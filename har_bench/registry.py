@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import sys
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Literal
 
 from har_bench.errors import HarBenchError
@@ -47,6 +49,9 @@ def load(kind: Kind, name: str) -> Any:
 
 def _load_path(kind: Kind, path: str) -> Any:
     module, _, attribute = path.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # a script's own folder, as with python -m; last, so that nothing is shadowed
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:

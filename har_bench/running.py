@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from har_bench.aligning import Missing
 from har_bench.baseline import Baseline
 from har_bench.devices import peak_memory_mb
 from har_bench.errors import HarBenchError
+from har_bench.files import destination
 from har_bench.protocol import Protocol
 from har_bench.results import Result
 from har_bench.scoring import make_protocol, score
@@ -89,7 +91,8 @@ def run(
         settings: the baseline's own options.
 
     Raises:
-        HarBenchError: unknown names, options that do not exist, or predictions that do not fit the protocol.
+        HarBenchError: unknown names, options that do not exist, files that cannot be written, or predictions that do
+            not fit the protocol.
     """
     chosen = make_protocol(protocol, recipe, options)
     opened = store if isinstance(store, Store) else open_store(store)
@@ -99,6 +102,7 @@ def run(
     if not machine.serves(opened, chosen):
         raise HarBenchError(f"{name} cannot predict what {chosen.name} scores; `har-bench list baselines` has others")
     machine.quiet = quiet
+    save, out = (None if path is None else destination(path) for path in (save, out))
     speed: dict[str, float] = {}
     if weights is not None:
         machine.load(Path(weights))
@@ -107,12 +111,12 @@ def run(
         machine.fit(opened, chosen)
         speed["training_seconds"] = time.perf_counter() - began
     if save is not None:
-        machine.save(Path(save))
+        machine.save(save)
     clock = Stopwatch()
     predicted: Any
     if out is not None:
-        predictions.write(clock.watch(machine.predict(opened, chosen)), Path(out))
-        predicted = Path(out)
+        predictions.write(clock.watch(machine.predict(opened, chosen)), out)
+        predicted = out
     else:
         predicted = pa.concat_tables(clock.watch(machine.predict(opened, chosen)))
     peak = peak_memory_mb()
@@ -151,6 +155,10 @@ def make_baseline(baseline: str | Baseline, settings: dict[str, Any]) -> Baselin
     if isinstance(baseline, Baseline):
         return baseline
     made = registry.load("baselines", baseline)
+    known = [each.name for each in dataclasses.fields(made) if each.init] if dataclasses.is_dataclass(made) else []
+    unknown = [name for name in settings if known and name not in known]
+    if unknown:
+        raise HarBenchError(f"{baseline} has no option {', '.join(unknown)}; its options are {', '.join(known)}")
     try:
         return made(**{name: _typed(made, name, value) for name, value in settings.items()})  # type: ignore[no-any-return]
     except TypeError as error:

@@ -18,17 +18,23 @@ def say(text: str) -> None:
 
 
 def show_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """A table under its title; the first column is never broken."""
+    """A table under its title; names and numbers are never broken, words are."""
     from rich.console import Console
     from rich.table import Table
 
     say(title)
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for position, name in enumerate(columns):
-        shown.add_column(name, no_wrap=position == 0)
+        shown.add_column(name, no_wrap=position == 0 or all(_is_number(row[position]) for row in rows))
     for row in rows:
         shown.add_row(*row)
-    Console().print(shown)
+    console = Console()
+    least = console.measure(shown, options=console.options.update(max_width=10_000)).minimum
+    Console(width=max(console.width, least)).print(shown, soft_wrap=least > console.width)
+
+
+def _is_number(text: str) -> bool:
+    return text.lstrip("-").replace(",", "").replace(".", "", 1).isdigit() or text in ("", "nan")
 
 
 def show_report(tables: Iterable[tuple[str, tuple[str, ...], Sequence[tuple[str, ...]]]], lines: Iterable[str]) -> None:
@@ -65,6 +71,8 @@ def show_result(result: Result, by: Sequence[str] = ()) -> None:
     counts = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in result.counts.items())
     show_table(result.canonical, ("metric", "value", "unit", "95 % interval"), rows)
     say(f"{result.environment['predictions']}; {counts}")
+    if "keypoints" in result.environment:
+        say(f"2D keypoints: {result.environment['keypoints']}; the model takes {result.environment['joints']}")
     for name in by:
         table = result.tables.get(name)
         if not table:

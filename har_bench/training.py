@@ -250,7 +250,8 @@ class _Learner(lightning.LightningModule):
         wanted = dict(self.plan.identity or {})
         if kept["identity"] != wanted:
             known = kept["identity"] or {}
-            names = [name for name in {**known, **wanted} if known.get(name) != wanted.get(name)]
+            shared = known.keys() & wanted.keys() or {*known, *wanted}
+            names = [name for name in shared if known.get(name) != wanted.get(name)] or {*known} ^ {*wanted}
             changed = ", ".join(f"{name} {known.get(name)!r} -> {wanted.get(name)!r}" for name in sorted(names))
             raise HarBenchError(
                 f"the checkpoint in {self.trainer.default_root_dir} is of another training ({changed}); "

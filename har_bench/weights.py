@@ -61,6 +61,8 @@ def read(path: Path) -> Checkpoint:
             head = stream.read(9)
     except OSError as error:
         raise HarBenchError(f"{path} cannot be read ({error.strerror}); give a file of weights") from error
+    if head[8:] != b"{" and not head.startswith((b"PK", b"\x80")):
+        raise HarBenchError(f"{path} is no file of weights; give .safetensors, or what torch.save wrote")
     # safetensors: the length of the header in eight bytes, then the header, a JSON object
     checkpoint = _safetensors(path) if head[8:] == b"{" else _published(path)
     if not checkpoint.models:

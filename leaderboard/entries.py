@@ -185,6 +185,7 @@ class Entry:
         method: who made the predictions.
         values: the overall numbers by metric.
         parts: the numbers of published breakdowns.
+        input: what the method was given, such as a detector's keypoints.
     """
 
     dataset: str
@@ -192,6 +193,7 @@ class Entry:
     method: str
     values: Mapping[str, Value]
     parts: Mapping[Part, Value] = field(default_factory=dict)
+    input: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +202,6 @@ class Reported(Entry):
 
     source: Source
     year: int | None = None
-    input: str = ""
     training: str = ""
 
 
@@ -286,6 +287,7 @@ def _verified(result: Result, file: str) -> Verified:
         dataset=DATASETS.get(result.dataset, result.dataset),
         scoring=result.canonical,
         method=result.model or Path(file).stem,
+        input=f"2D keypoints: {keypoints}" if (keypoints := result.environment.get("keypoints")) else "",
         values={
             name: Value(number, f"{number:.2f}", result.units.get(name, ""), interval=result.intervals.get(name))
             for name, number in result.metrics.items()

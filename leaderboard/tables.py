@@ -58,7 +58,7 @@ def provenance(entry: Entry) -> str:
 
 
 SETTINGS: tuple[tuple[str, Callable[[Entry], str]], ...] = (
-    ("Input", lambda entry: entry.input if isinstance(entry, Reported) else ""),
+    ("Input", lambda entry: entry.input),
     ("Training", lambda entry: entry.training if isinstance(entry, Reported) else ""),
     ("Year", lambda entry: str(entry.year or "") if isinstance(entry, Reported) else ""),
 )
@@ -207,10 +207,11 @@ def _csv_entry(entry: Entry) -> dict[str, object]:
         "dataset": entry.dataset,
         "scoring": entry.scoring,
         "method": entry.method,
+        "input": entry.input,
     }
     if isinstance(entry, Reported):
         same = [equal.scoring for equal in EQUALS if equal.translate(entry)]
-        row |= {"year": entry.year or "", "input": entry.input, "training": entry.training, "same_as": "".join(same)}
+        row |= {"year": entry.year or "", "training": entry.training, "same_as": "".join(same)}
         row |= {"source": entry.source.text, "source_url": entry.source.url}
     if isinstance(entry, Verified):
         result = entry.result

@@ -85,7 +85,7 @@ class Detections:
         return points[wanted]
 
 
-def open_detections(path: Path, store: Store, layout: str | None = None) -> Detections:
+def open_detections(path: str | Path, store: Store, layout: str | None = None) -> Detections:
     """Detections of a dataset from any file that ``docs/keypoints.md`` names.
 
     Args:
@@ -96,6 +96,7 @@ def open_detections(path: Path, store: Store, layout: str | None = None) -> Dete
     Raises:
         HarBenchError: an unknown or damaged file, one without any of the store's sequences, or an unclear layout.
     """
+    path = Path(path)
     found = _read(path, store)
     clips = {_key(name): read for name, read in found.clips.items()}
     known = [name for name in store.sequences["sequence"].to_pylist() if _key(name) in clips]

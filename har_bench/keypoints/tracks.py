@@ -60,7 +60,7 @@ class Track:
 
 
 def open_track(
-    path: Path,
+    path: str | Path,
     *,
     layout: str | None = None,
     size: tuple[int, int] | None = None,
@@ -83,6 +83,9 @@ def open_track(
     Raises:
         HarBenchError: an unknown or damaged file, an unclear layout, no such person, or nobody in any frame.
     """
+    path = Path(path)
+    if size is not None and min(size) <= 0:
+        raise HarBenchError(f"a video of {size[0]} x {size[1]} px cannot be; give the size of {path}'s video")
     readers: Mapping[Kind, Callable[[Path, int | None, str | None], Seen]] = {
         "folder": track_files.from_openpose,
         "json": track_files.from_json,

@@ -21,7 +21,13 @@ DECIMALS = 3
 
 
 def write_joints(
-    path: Path, joints: npt.NDArray[Any], layout: str, *, fps: float | None = None, sequence: str = "", person: int = 0
+    path: str | Path,
+    joints: npt.NDArray[Any],
+    layout: str,
+    *,
+    fps: float | None = None,
+    sequence: str = "",
+    person: int = 0,
 ) -> None:
     """Write joints in the form that the suffix asks for, whole or not at all.
 
@@ -40,7 +46,7 @@ def write_joints(
     Raises:
         HarBenchError: another suffix, or joints that the layout does not have.
     """
-    bones = skeleton(layout)
+    path, bones = Path(path), skeleton(layout)
     if joints.shape[1:] != (len(bones), 3):
         raise HarBenchError(f"{path} cannot hold joints of shape {joints.shape}; {layout} is (frames, {len(bones)}, 3)")
     joints = np.asarray(joints, np.float32)

@@ -123,7 +123,7 @@ class Source:
             return in_joints(found, self.store.skeleton(), self.layout, self.features)
         detected = self.detections.of(sequence)
         if detected is None:
-            raise HarBenchError(f"the {self.detections.taken_for} has no keypoints of {sequence}; give a file that has")
+            raise HarBenchError(f"{self.detections.path} has no keypoints of {sequence}; give a file that has")
         return in_joints(detected, self.store.skeleton(self.detections.layout), self.layout, self.features)
 
 

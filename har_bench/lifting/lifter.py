@@ -121,6 +121,8 @@ class Lifter(Baseline):
         Raises:
             HarBenchError: which option, and what it may be.
         """
+        self._given = {item.name: getattr(self, item.name) for item in fields(self) if item.init}
+        self._given = {name: value for name, value in self._given.items() if value != getattr(type(self), name)}
         least = dict.fromkeys(("epochs", "stride", "downsample", "devices"), 1) | {"features": 2}
         for name, least_value in (least | {"batch": 2 * self.devices}).items():  # batch normalisation needs two
             if getattr(self, name) < least_value:
@@ -178,7 +180,10 @@ class Lifter(Baseline):
         self.joints, self.target = source.layout.name, source.target.name
         with devices.forked():
             torch.manual_seed(self.seed)
-            self.models = nn.ModuleDict(self.networks(self.sizes))
+            try:
+                self.models = nn.ModuleDict(self.networks(self.sizes))
+            except (RuntimeError, ValueError) as error:
+                raise HarBenchError(f"no network has these options ({error}); see --set") from error
         plan = Plan(
             self.epochs,
             self.seed,
@@ -261,7 +266,7 @@ class Lifter(Baseline):
         """
         models = self._trained()
         if track.size is None:
-            raise HarBenchError(f"the {track.taken_for} does not say how large the video is; give its width and height")
+            raise HarBenchError(f"{track.taken_for} does not say how large the video is; give its width and height")
         seen = track.in_layout(self.joints)
         points = seen.points if seen.scores is None else np.concatenate([seen.points, seen.scores[..., None]], axis=-1)
         if points.shape[-1] < self.features:
@@ -298,6 +303,9 @@ class Lifter(Baseline):
         if found.options and self.layout not in ("", options["joints"]):
             raise HarBenchError(f"{weights_file} takes in {options['joints']}, not {self.layout}; leave the layout out")
         for name, value in options["settings"].items():
+            if self._given.get(name, value) != value:
+                said = f"{weights_file} was made with {name}={value}, not {self._given[name]}"
+                raise HarBenchError(f"{said}; leave the option out")
             setattr(self, name, value)
         self.sizes = Sizes(*options["sizes"])
         self.features = self.sizes.features
@@ -365,6 +373,7 @@ class Lifter(Baseline):
         options = {item.name: getattr(self, item.name) for item in fields(self) if item.init and item.name not in free}
         seen = source.detections
         return options | {
+            "baseline": type(self).__name__,
             "store": store.fingerprint,
             "split": protocol.train_split,
             "inputs": seen.fingerprint if seen else "",

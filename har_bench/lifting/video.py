@@ -45,6 +45,8 @@ def lift(
     Raises:
         HarBenchError: no lifting model, or files that do not fit.
     """
+    if Path(out).exists() and Path(keypoints).exists() and Path(out).samefile(keypoints):
+        raise HarBenchError(f"{out} is the file of keypoints itself; name another one for the joints")
     model = make_baseline(baseline, settings)
     if not isinstance(model, Lifter):
         raise HarBenchError(f"{baseline} is no lifting model; `har-bench list baselines` has some")
@@ -55,13 +57,11 @@ def lift(
     write_joints(Path(out), joints, model.target, fps=track.fps)
     made = mapping(skeleton(track.layout), skeleton(model.joints))
     rough = [joint for joint, grade in zip(made.target.joints, made.grades, strict=True) if grade != "exact"]
+    which = "any joint" if len(rough) == len(made.target.joints) else ", ".join(rough)
     parts = [
-        f"{len(joints):,} frames of {track.taken_for}, something interpolated in {track.filled:,}",
-        *(
-            [f"{track.layout} to {model.joints} (not exact: {', '.join(rough)}; see docs/keypoints.md)"]
-            if rough
-            else []
-        ),
+        f"{len(joints):,} frames of {track.taken_for}"
+        + (f", {track.filled:,} of them filled in" if track.filled else ""),
+        *([f"{track.layout} to {model.joints} (not exact for {which}; see docs/keypoints.md)"] if rough else []),
         "joints before the camera" if PATH in (model.models or {}) else "joints about the root",
         f"written to {out}",
     ]

@@ -157,7 +157,7 @@ def test_settings_have_the_types_of_their_defaults() -> None:
     for settings, words in (
         ({"seed": 1.5}, "seed is a whole number such as 0, and not 1.5"),
         ({"sigma": "wide"}, "sigma is a number such as 10.0, and not 'wide'"),
-        ({"colour": 1}, "does not take these options"),
+        ({"colour": 1}, "oracle-noise has no option colour; its options are sigma, seed"),
     ):
         with pytest.raises(HarBenchError, match=words):
             make_baseline("oracle-noise", settings)

@@ -14,16 +14,10 @@ import har_bench
 from har_bench import Store, registry
 from tests.golden import ROOT
 
-IMPORTS = """
-from dataclasses import dataclass
-
-from torch import nn
-
-from har_bench.lifting.lifter import Lifter, Sizes
-
-"""
 EXAMPLE = re.search(
-    r"```python\n(@dataclass\nclass Linear\(Lifter\).*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL
+    r"```python\n(from dataclasses import [^`]*?class Linear\(Lifter\).*?)```",
+    (ROOT / "CONTRIBUTING.md").read_text(),
+    re.DOTALL,
 )
 
 
@@ -38,7 +32,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A site folder with the example of CONTRIBUTING.md as an installer leaves it."""
     assert EXAMPLE
-    (tmp_path / "linear_lift.py").write_text(IMPORTS + EXAMPLE[1])
+    (tmp_path / "linear_lift.py").write_text(EXAMPLE[1])
     metadata = tmp_path / "linear_lift-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: linear-lift\nVersion: 1.0\n")

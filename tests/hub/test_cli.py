@@ -10,6 +10,7 @@ import pytest
 
 import har_bench
 from har_bench import cli, registry, results
+from har_bench.terminal import show_table
 from tests.toy import write_raw
 
 COMMANDS = ("convert", "score", "run", "list", "info", "validate", "demo", "sample", "leaderboard")
@@ -216,3 +217,61 @@ def test_info_explains_a_baseline_s_options(capsys: pytest.CaptureFixture[str]) 
     assert "option: causal=False  see no future frames." in printed
     assert "option: inputs=  a file of 2D keypoints (see har_bench.keypoints)" in printed
     assert all("  " in line for line in printed.splitlines() if line.startswith("option: "))
+
+
+def test_a_sample_never_overwrites_a_download(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "metadata.xml").write_text("the real one")
+    assert call("sample", "h36m", tmp_path) == 1
+    assert "is not empty" in capsys.readouterr().err
+    assert (tmp_path / "metadata.xml").read_text() == "the real one"
+
+
+@pytest.mark.parametrize("word", ["--out", "--save", "--predictions"])
+def test_where_nothing_can_be_written_is_said_before_the_work(
+    word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call("sample", "mpii", tmp_path / "raw")
+    call("convert", "mpii", tmp_path / "raw", tmp_path / "store", "--quiet")
+    monkeypatch.setattr("har_bench.baselines.mean_pose.MeanPose.fit", lambda *_: pytest.fail("it began"))
+    for place in (tmp_path, tmp_path / "store" / "manifest.json" / "here.json"):
+        assert call("run", "mean-pose", tmp_path / "store", "--protocol", "mpii/pckh", word, place) == 1
+        assert f"har-bench: {place} " in capsys.readouterr().err
+
+
+def test_weights_go_to_a_folder_that_is_made(tmp_path: Path) -> None:
+    call("sample", "mpii", tmp_path / "raw")
+    call("convert", "mpii", tmp_path / "raw", tmp_path / "store", "--quiet")
+    saved = tmp_path / "new" / "deep" / "w.npy"
+    assert call("run", "mean-pose", tmp_path / "store", "--protocol", "mpii/pckh", "--save", saved) == 0
+    assert saved.is_file()
+
+
+def test_an_unknown_option_of_a_baseline_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call("sample", "mpii", tmp_path / "raw")
+    call("convert", "mpii", tmp_path / "raw", tmp_path / "store", "--quiet")
+    assert call("run", "oracle-noise", tmp_path / "store", "--protocol", "mpii/pckh", "--set", "sigm=1") == 1
+    assert "oracle-noise has no option sigm; its options are sigma" in capsys.readouterr().err
+
+
+def test_a_class_in_the_working_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "of_a_student.py").write_text("class Mine: ...\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    assert registry.load("baselines", "of_a_student:Mine").__name__ == "Mine"
+
+
+def test_a_wide_table_keeps_its_digits(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    numbers = tuple(f"{value}.{value}" for value in range(1000, 1012))
+    show_table("wide", ("name", *(f"metric {place}" for place in range(12))), [("S9", *numbers)])
+    shown = capsys.readouterr().out
+    assert all(number in shown for number in numbers)
+
+
+def test_control_c_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("har_bench.describing.describe", interrupted)
+    assert call("info", "h36m") == 130
+    assert capsys.readouterr().err.startswith("har-bench: stopped; ")

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 from har_bench import HarBenchError  # noqa: E402
 from har_bench.baselines.videopose3d import VideoPose3D  # noqa: E402
 from har_bench.cli import main  # noqa: E402
+from har_bench.keypoints import open_track, write_joints  # noqa: E402
 from har_bench.lifting.lifter import Sizes  # noqa: E402
 from har_bench.lifting.video import lift  # noqa: E402
 
@@ -51,8 +52,8 @@ def detections(tmp_path: Path) -> Path:
 def test_a_detector_s_file_becomes_joints(weights: Path, detections: Path, tmp_path: Path) -> None:
     said = lift("videopose3d", detections, tmp_path / "j.npy", weights=weights, size=(640, 480), fps=25.0, device="cpu")
     assert np.load(tmp_path / "j.npy").shape == (20, 17, 3)
-    assert "something interpolated in 2" in said
-    assert "coco17 to h36m17 (not exact: " in said
+    assert ", 2 of them filled in" in said
+    assert "coco17 to h36m17 (not exact for any joint; " in said
     assert "joints before the camera" in said
 
 
@@ -94,3 +95,23 @@ def test_what_cannot_be_lifted_is_said(
     with pytest.raises(HarBenchError, match=words):
         lift(given.pop("baseline"), detections, out, **given)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("size", [(0, 0), (640, -480)])
+def test_a_video_has_a_size(size: tuple[int, int], weights: Path, detections: Path, tmp_path: Path) -> None:
+    with pytest.raises(HarBenchError, match="cannot be"):
+        lift("videopose3d", detections, tmp_path / "j.npy", weights=weights, size=size, device="cpu")
+
+
+def test_the_keypoints_are_not_overwritten(weights: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "k.npy", np.random.default_rng(0).uniform(0, 400, (5, 17, 2)))
+    before = (tmp_path / "k.npy").read_bytes()
+    with pytest.raises(HarBenchError, match="keypoints itself"):
+        lift("videopose3d", tmp_path / "k.npy", tmp_path / "k.npy", weights=weights, layout="h36m17", size=(640, 480))
+    assert (tmp_path / "k.npy").read_bytes() == before
+
+
+def test_paths_may_be_words(detections: Path, tmp_path: Path) -> None:
+    track = open_track(str(detections), layout="coco17")
+    write_joints(str(tmp_path / "j.npy"), np.zeros((len(track.points), 17, 3)), "h36m17")
+    assert (tmp_path / "j.npy").is_file()

@@ -225,3 +225,14 @@ def test_gpus_are_taken_from_the_chosen_one_on(monkeypatch: pytest.MonkeyPatch) 
     assert _devices(torch.device("cpu"), 3) == 3
     with pytest.raises(HarBenchError, match="2 GPUs from cuda:3 on are not here, there are 4"):
         _devices(torch.device("cuda:3"), 2)
+
+
+def test_control_c_stops_the_training_alone() -> None:
+    def interrupted(share: Share) -> Iterator[Any]:
+        raise KeyboardInterrupt
+        yield share
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(model(), interrupted, losses, PLAN)
+    assert signal.getsignal(signal.SIGINT) is handler

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from har_bench import results
+from har_bench.leaderboard import build
 from tests.golden import ROOT
 
 FILES = sorted((ROOT / "results").glob("*/*.json"))
@@ -45,3 +46,9 @@ def test_the_readme_s_numbers_are_the_results() -> None:
         assert len(mine) == 1, f"no result of {name} has an MPJPE of {mpjpe}"
         assert f"{mine[0]['P-MPJPE']:.2f}" == p_mpjpe
         assert (f"{mine[0].speed['parameters']:,.0f}" if "parameters" in mine[0].speed else "") == parameters
+
+
+def test_the_board_says_where_the_keypoints_came_from(tmp_path: Path) -> None:
+    build(ROOT / "results", tmp_path)
+    for page in ("leaderboard.md", "leaderboard.csv", "index.html"):
+        assert "2D keypoints: the truth, projected" in (tmp_path / page).read_text()

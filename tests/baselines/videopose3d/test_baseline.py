@@ -216,7 +216,7 @@ def test_detections_replace_the_true_keypoints(store: Store, tmp_path: Path) -> 
     assert scores[0] == scores[1] != scores[2]
 
 
-def test_training_resumes_exactly(store: Store, tmp_path: Path) -> None:
+def test_training_resumes_exactly(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two epochs in one go, or one and one more: the same weights."""
     whole = VideoPose3D(**QUICK)
     whole.fit(store, make_protocol(PROTOCOL))
@@ -224,14 +224,13 @@ def test_training_resumes_exactly(store: Store, tmp_path: Path) -> None:
     class PowerCut(Exception):  # noqa: N818
         pass
 
-    class Cut(VideoPose3D):
-        def starting(self, models: Any, epoch: int) -> None:
-            if epoch == 1:
-                raise PowerCut
-            super().starting(models, epoch)
+    def starting(model: VideoPose3D, models: Any, epoch: int) -> None:
+        if epoch == 1:
+            raise PowerCut
 
-    with pytest.raises(PowerCut):
-        Cut(**QUICK, checkpoints=str(tmp_path / "kept")).fit(store, make_protocol(PROTOCOL))
+    with monkeypatch.context() as patched, pytest.raises(PowerCut):
+        patched.setattr(VideoPose3D, "starting", starting)
+        VideoPose3D(**QUICK, checkpoints=str(tmp_path / "kept")).fit(store, make_protocol(PROTOCOL))
     resumed = VideoPose3D(**QUICK, checkpoints=str(tmp_path / "kept"))
     resumed.fit(store, make_protocol(PROTOCOL))
     assert resumed.history == whole.history
@@ -340,3 +339,19 @@ def test_a_model_of_few_frames_per_second_sees_as_few_when_it_predicts(tmp_path:
     for phase in range(3):
         np.testing.assert_array_equal(model.lift(points)[phase::3], made().lift(points[phase::3]))
     assert np.isfinite(model.lift(points[:2])).all()
+
+
+def test_options_that_contradict_the_weights_are_refused(store: Store, tmp_path: Path) -> None:
+    made(arc="3,3").save(tmp_path / "w.safetensors")
+    with pytest.raises(HarBenchError, match=r"w\.safetensors was made with arc=3,3, not 3,5; leave the option out"):
+        VideoPose3D(arc="3,5").load(tmp_path / "w.safetensors")
+    (tmp_path / "hello.txt").write_text("hello")
+    with pytest.raises(HarBenchError, match=r"hello\.txt is no file of weights; give \.safetensors"):
+        VideoPose3D().load(tmp_path / "hello.txt")
+    with pytest.raises(HarBenchError, match="no network has these options"):
+        VideoPose3D(**QUICK | {"channels": -3}).fit(store, make_protocol(PROTOCOL))
+    model = VideoPose3D()
+    model.load(tmp_path / "w.safetensors")
+    made(arc="3").save(tmp_path / "other.safetensors")
+    model.load(tmp_path / "other.safetensors")
+    assert model.arc == "3"

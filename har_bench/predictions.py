@@ -176,7 +176,9 @@ def _from_parquet(path: Path) -> Predictions:
     try:
         keys = pq.read_table(path, columns=["sequence"])["sequence"].combine_chunks()
     except (OSError, pa.ArrowException) as error:
-        raise HarBenchError(f"{path} is not a Parquet file with a column 'sequence' ({error})") from error
+        raise HarBenchError(
+            f"{path} is damaged, or no Parquet file with a column 'sequence' ({error}); write it again"
+        ) from error
     runs = pc.run_end_encode(keys.cast(pa.string()))
     ends, names = runs.run_ends.to_numpy(), runs.values.to_pylist()
     if len(set(names)) < len(names):  # some sequence is scattered: sorting it needs it in memory
@@ -285,6 +287,11 @@ def _fixed(values: Any, field: pa.Field) -> tuple[pa.Array, pa.Field]:
 
 def _shaped(name: str, values: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArray[Any]:
     last = DIMENSIONS.get(name, 0)
+    if name in DIMENSIONS and values.dtype.kind not in "fiub":
+        raise HarBenchError(
+            f"column {name!r} of the predictions holds {str(values[0])[:20]!r} and not numbers; in CSV, spread it "
+            f"over columns {name}_0, {name}_1 …"
+        )
     if not last or len(shape) != 1:
         return values
     if values.shape[1] % last:

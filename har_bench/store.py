@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -52,6 +53,10 @@ def open_store(path: str | Path) -> Store:
     """
     path = Path(path)
     if path.is_file():
+        if not h5py.is_hdf5(path):
+            raise HarBenchError(
+                f"{path} is no store; give the folder, or the arrays.h5, that `har-bench convert` wrote"
+            )
         arrays = Hdf5Tables(path)
         return Store(path, manifest.decode(arrays.manifest(), str(path)), arrays)
     found = manifest.read(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -251,3 +252,12 @@ def test_long_sequences_are_lifted_in_pieces(monkeypatch: pytest.MonkeyPatch) ->
 def test_no_batch_is_too_small_for_batch_normalisation(frames: int, ranks: int, sizes: list[int]) -> None:
     reel = Reel([a_clip(frames)], Span())
     assert [len(batch.points) for batch in reel.epoch(0, 10, ranks=ranks)] == sizes
+
+
+def test_an_hdf5_store_has_the_same_clips(store: Store, tmp_path: Path) -> None:
+    other = convert("h36m", store.path, tmp_path / "hdf5", format="hdf5", jobs=1, quiet=True)
+    for part in store.parts("poses"):
+        pairs = zip(*(Source(each, H36M17, H36M17).clips(part, each.sequences) for each in (store, other)), strict=True)
+        for (first, _), (second, _) in pairs:
+            for name in ("points", "poses", "camera"):
+                np.testing.assert_array_equal(getattr(first, name), getattr(second, name))

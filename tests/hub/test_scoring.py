@@ -172,7 +172,7 @@ def test_the_interval_is_seeded_and_covers_the_value(store: Store, arrays: dict[
     ("name", "content", "message"),
     [
         ("empty.parquet", b"", "is empty"),
-        ("wrong.parquet", b"no parquet at all", "not a Parquet file"),
+        ("wrong.parquet", b"no parquet at all", "no Parquet file"),
         ("wrong.csv", b"a,b\n1,2,3\n", "CSV"),
         ("keys.csv", b"a,b\n1,2\n", "no column 'sequence'"),
         ("wrong.h5", b"\x89HDF\r\n\x1a\nrest", "cannot be read as HDF5"),
@@ -225,3 +225,9 @@ def test_a_stranger_s_baseline_runs_and_is_timed(store: Store, tmp_path: Path) -
         har_bench.run("tests.toy:Zero", store, protocol=PROTOCOL, size=3)
     with pytest.raises(HarBenchError, match="no weights to load"):
         har_bench.run("tests.toy:Zero", store, protocol=PROTOCOL, weights=out)
+
+
+def test_a_list_in_a_cell_of_csv_is_said(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text('sequence,frame,person,keypoints_3d\ns000/right,0,0,"[1, 2, 3]"\n')
+    with pytest.raises(HarBenchError, match=r"'keypoints_3d' .* holds '\[1, 2, 3\]' and not numbers; in CSV, spread"):
+        har_bench.score(PROTOCOL, store, tmp_path / "p.csv")

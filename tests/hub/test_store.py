@@ -147,3 +147,9 @@ def test_a_part_of_many_row_groups_is_streamed_in_pieces(tmp_path: Path, monkeyp
 def test_a_store_travels_to_other_processes(store: Store) -> None:
     other = pickle.loads(pickle.dumps(store))
     assert (other.fingerprint, other.sequences) == (store.fingerprint, store.sequences)
+
+
+def test_a_file_that_is_no_store_is_said(tmp_path: Path) -> None:
+    (tmp_path / "predictions.csv").write_text("sequence,frame\n")
+    with pytest.raises(HarBenchError, match=r"predictions\.csv is no store; give the folder"):
+        har_bench.open_store(tmp_path / "predictions.csv")

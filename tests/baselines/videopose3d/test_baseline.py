@@ -228,9 +228,11 @@ def test_training_resumes_exactly(store: Store, tmp_path: Path, monkeypatch: pyt
         if epoch == 1:
             raise PowerCut
 
-    with monkeypatch.context() as patched, pytest.raises(PowerCut):
-        patched.setattr(VideoPose3D, "starting", starting)
-        VideoPose3D(**QUICK, checkpoints=str(tmp_path / "kept")).fit(store, make_protocol(PROTOCOL))
+    killed = VideoPose3D(**QUICK, checkpoints=str(tmp_path / "kept"))
+    monkeypatch.setattr(VideoPose3D, "starting", starting)
+    with pytest.raises(PowerCut):
+        killed.fit(store, make_protocol(PROTOCOL))
+    monkeypatch.undo()
     resumed = VideoPose3D(**QUICK, checkpoints=str(tmp_path / "kept"))
     resumed.fit(store, make_protocol(PROTOCOL))
     assert resumed.history == whole.history

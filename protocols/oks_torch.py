@@ -2,7 +2,7 @@
 
 One pair costs J exponentials on the device and 16 J bytes of its detection's transfer, so the more joints and the more
 persons per image, the better it pays: for 17 joints little (the matching, which stays where it is, takes as long as the
-similarities), for the 133 joints of COCO-WholeBody much.
+similarities), for the 133 joints of COCO-WholeBody more.
 """
 
 from __future__ import annotations

@@ -99,9 +99,3 @@ def test_oks(benchmark: BenchmarkFixture, scene: Scene, device: str) -> None:
 @pytest.mark.skipif(not GPU, reason="torch sees no GPU")
 def test_a_gpu_sums_poses_faster(poses: Poses) -> None:
     assert seconds(lambda: sums_on("cuda", poses)) < seconds(lambda: sums_on("", poses))
-
-
-@pytest.mark.skipif(not GPU, reason="torch sees no GPU")
-def test_a_gpu_matches_whole_bodies_faster(scene: Scene) -> None:
-    if len(scene[2]) == 133:
-        assert seconds(lambda: matches_on("cuda", scene)) < seconds(lambda: matches_on("", scene))

@@ -244,7 +244,7 @@ def _translated(equal: Equal, printed: Mapping[tuple[str, str], list[Reported]])
 
 def _truth(entry: Verified) -> str:
     """The store in a few words: the start of its fingerprint, and how much of it was scored."""
-    counts = ", ".join(f"{number:,} {name}" for name, number in entry.result.counts.items())
+    counts = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in entry.result.counts.items())
     store = entry.result.fingerprints.get("store", "of unknown fingerprint")[:12]
     return f"{store} ({counts})" if counts else store
 

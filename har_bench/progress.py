@@ -25,17 +25,28 @@ class Progress:
         self.rows += rows
         self.bytes += bytes_read
         self.note = note
+        self._show(1)
+
+    def tell(self, note: str) -> None:
+        """Say how far the unit at work is."""
+        self.note = note
+        self._show(0)
+
+    def _show(self, finished: int) -> None:
+        """Where it is shown, that so many more units are finished."""
 
     def line(self) -> str:
         """The state in words: units, rows per second, megabytes per second, time left."""
         elapsed = max(time.monotonic() - self.began, 1e-6)
-        left = elapsed / self.done * (self.total - self.done) if self.done else 0.0
         parts = [f"{self.what}: {self.done}/{self.total}"]
         if self.rows:
             parts += [f"{self.rows:,} rows", f"{self.rows / elapsed:,.0f} rows/s"]
         if self.bytes:
             parts.append(f"{self.bytes / elapsed / 1e6:,.1f} MB/s")
-        return ", ".join([*parts, *filter(None, [self.note]), f"{left:,.0f} s left"])
+        parts += filter(None, [self.note])
+        if self.done:
+            parts.append(f"{elapsed / self.done * (self.total - self.done):,.0f} s left")
+        return ", ".join(parts)
 
 
 @contextmanager
@@ -60,8 +71,8 @@ class _Plain(Progress):
         super().__init__(what, total)
         self.quiet = quiet
 
-    def advance(self, *, rows: int = 0, bytes_read: int = 0, note: str = "") -> None:
-        super().advance(rows=rows, bytes_read=bytes_read, note=note)
+    def _show(self, finished: int) -> None:
+        del finished
         if not self.quiet and time.monotonic() - self.spoke > PLAIN_EVERY_S:
             self.spoke = time.monotonic()
             print(self.line(), file=sys.stderr, flush=True)  # noqa: T201 - this is the place that prints
@@ -72,6 +83,5 @@ class _Barred(Progress):
         super().__init__(what, total)
         self.bar, self.task = bar, task
 
-    def advance(self, *, rows: int = 0, bytes_read: int = 0, note: str = "") -> None:
-        super().advance(rows=rows, bytes_read=bytes_read, note=note)
-        self.bar.update(self.task, advance=1, description=self.line())  # type: ignore[attr-defined]
+    def _show(self, finished: int) -> None:
+        self.bar.update(self.task, advance=finished, description=self.line())  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ import math
 import pickle
 import signal
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -35,6 +36,7 @@ Losses = Mapping[str, torch.Tensor]
 History = list[dict[str, float]]
 
 LATEST, CURVES = "latest.ckpt", "curves.csv"
+TOLD_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -231,16 +233,19 @@ class _Learner(lightning.LightningModule):
         return torch.stack(list(terms.values())).sum()
 
     def on_train_epoch_end(self) -> None:
-        totals = self.trainer.strategy.reduce(torch.stack(list(self.sums.values())), reduce_op="sum")
-        sums = dict(zip(self.sums, totals.tolist(), strict=True))
-        count = sums.pop("batches")
-        means = {name: value / count for name, value in sums.items()}
+        for name, value in self.sums.items():
+            self.sums[name] = self.trainer.strategy.reduce(value, reduce_op="sum")
+        means = self.means()
         if not all(map(math.isfinite, means.values())):
             raise HarBenchError(
                 f"the loss of epoch {self.epoch + 1} is not finite; lower the learning rate, or see whether the true "
                 "poses are complete"
             )
         self.history.append({"epoch": self.epoch + 1.0, "lr": self.rate, **means})
+
+    def means(self) -> dict[str, float]:
+        """The mean of every term over the batches so far."""
+        return {name: float(value / self.sums["batches"]) for name, value in self.sums.items() if name != "batches"}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["har_bench"] = {"identity": dict(self.plan.identity or {}), "history": self.history}
@@ -268,10 +273,24 @@ class _Keeper(Checkpoint):
         self._open = ExitStack()
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        del pl_module
         quiet = self.quiet or not trainer.is_global_zero
-        done = trainer.current_epoch
+        done = cast(_Learner, pl_module).epoch
+        self._told = time.monotonic()
         self._shown = self._open.enter_context(progress("training", trainer.max_epochs or 0, done=done, quiet=quiet))
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        del trainer, outputs, batch
+        if time.monotonic() - self._told > TOLD_EVERY_S:  # and not each time: a GPU would have to be waited for
+            self._told = time.monotonic()
+            learner = cast(_Learner, pl_module)
+            self._shown.tell(f"epoch {learner.epoch + 1}, batch {batch_idx + 1}, {_words(learner.means())}")
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         history = cast(_Learner, pl_module).history
@@ -280,8 +299,7 @@ class _Keeper(Checkpoint):
         with whole(self.folder / LATEST) if trainer.is_global_zero else nullcontext(self.folder) as path:
             trainer.save_checkpoint(path)  # every process takes part, the first one writes
         if trainer.is_global_zero:
-            terms = ", ".join(f"{name} {value:.4g}" for name, value in history[-1].items() if name != "epoch")
-            self._shown.advance(note=terms)
+            self._shown.advance(note=_words(history[-1]))
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         del trainer, pl_module
@@ -315,6 +333,10 @@ def _undisturbed() -> Iterator[None]:
                 signal.signal(signal.SIGINT, interrupted)
             for logger, level in zip(loud, levels, strict=True):
                 logger.setLevel(level)
+
+
+def _words(numbers: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in numbers.items() if name != "epoch")
 
 
 def _write(path: Path, history: History) -> None:

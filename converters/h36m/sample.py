@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,12 @@ def write_sample(out: Path, seed: int) -> None:
     h36m_metadata.write(out / "metadata.xml", msgspec.structs.replace(metadata, takes=takes))
 
 
+_GZIP_HEADER = re.compile(rb"(\x1f\x8b\x08\x00).{4}([\x00\x02\x04]\xff)", re.DOTALL)
+"""Of the compressed record; the four bytes in its middle are the time of writing."""
+
+
 def write_cdf(path: Path, pose: npt.NDArray[Any]) -> None:
-    """Write (T, J, D) poses as an official file: one record of ``Pose``, CDF_FLOAT, (T, J D)."""
+    """Write (T, J, D) poses as an official file: one record of ``Pose``, CDF_FLOAT, (T, J D); no time is in it."""
     from cdflib.cdfwrite import CDF
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,4 +74,6 @@ def write_cdf(path: Path, pose: npt.NDArray[Any]) -> None:
             "Compress": 6,
         }
         file.write_var(spec, var_data=flat)
+    content = temporary.read_bytes()
+    temporary.write_bytes(_GZIP_HEADER.sub(rb"\1\0\0\0\0\2", content))
     temporary.replace(path)

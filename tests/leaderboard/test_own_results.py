@@ -25,15 +25,18 @@ def test_a_result_is_whole_and_the_command_that_made_it_is_told(path: Path) -> N
     assert found.model == path.stem
     assert {"poses_per_second", "ms_per_sequence", "peak_memory_mb"} <= found.speed.keys()
     told = (ROOT / "results" / "README.md").read_text()
-    assert f"har-bench run {found.model} stores/{path.parent.name} " in told
-    for option in ("channels", "batch", "epochs", "subset"):
-        if option in found.environment:
-            assert f"--set {option}={found.environment[option]}" in told
+    commands = told.replace("\\\n", "").splitlines()
+    (command,) = [line for line in commands if line.endswith(f"results/{path.parent.name}/{path.name}")]
+    assert command.startswith(f"har-bench run {found.model} stores/{found.dataset} ")
+    for option in ("channels", "batch", "epochs", "subset", "dropout", "decay"):
+        if f" {option}=" in command:
+            assert f"--set {option}={found.environment[option]} " in command
 
 
-@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=lambda folder: folder.name)
-def test_the_window_beats_the_frame_and_the_frame_beats_the_mean(folder: Path) -> None:
-    errors = [results.read(folder / f"{name}.json")["MPJPE"] for name in ("videopose3d", "martinez", "mean-pose")]
+@pytest.mark.parametrize("folder", ["humaneva", "h36m"])
+def test_the_window_beats_the_frame_and_the_frame_beats_the_mean(folder: str) -> None:
+    names = ("videopose3d", "martinez", "mean-pose")
+    errors = [results.read(ROOT / "results" / folder / f"{name}.json")["MPJPE"] for name in names]
     assert errors == sorted(errors)
 
 

@@ -124,16 +124,16 @@ def _present(points: Floats) -> Bools:
 class Image(NamedTuple):
     """What one image contributes: (14,) annotated joints; (P, 14) scores, NaN where not predicted; (P, 14) right."""
 
-    annotated: npt.NDArray[np.int64]
-    scores: Floats
+    annotated: npt.NDArray[np.int32]
+    scores: npt.NDArray[np.floating[Any]]
     right: Bools
 
 
 class Ranking(NamedTuple):
     """All images together: (S, 14) annotated joints; per joint, best score first, the image and whether it is right."""
 
-    annotated: npt.NDArray[np.int64]
-    image: list[npt.NDArray[np.int64]]
+    annotated: npt.NDArray[np.int32]
+    image: list[npt.NDArray[np.int32]]
     right: list[Bools]
 
 
@@ -141,7 +141,7 @@ class MultiPersonAP(Protocol):
     """Multi-person pose on MPII's images.
 
     Detections of equal score rank in the order of the images' names, then of the predictions, which decides digits:
-    rounded scores often tie.
+    rounded scores often tie. Inside an image the order of the predictions also decides who is assigned to whom.
     """
 
     name = "mpii/map"
@@ -229,7 +229,7 @@ class MultiPersonAP(Protocol):
             points = truth["keypoints"][annotated][:, SCORED]
             guess = predictions["keypoints"][given][:, SCORED] if len(predictions) else np.zeros((0, len(SCORED), 2))
             image = Image(
-                _present(points).sum(axis=0),
+                _present(points).sum(axis=0, dtype=np.int32),
                 np.where(_present(guess), scores[given], np.nan),
                 assign(guess, points, truth["head_size"][annotated], at=self.recipe.at),
             )
@@ -310,18 +310,19 @@ class MultiPersonAP(Protocol):
         """Every joint's detections in the order of their scores, then of the images' names and of the predictions."""
         if self._ranking is None:
             images = [self.images[name] for name in self.units()]
-            empty = np.zeros((0, len(SCORED)))
+            empty = np.zeros((0, len(SCORED)), np.float32)
             scores = np.concatenate([empty, *(image.scores for image in images)])
             right = np.concatenate([empty, *(image.right for image in images)]).astype(np.bool_)
-            owner = np.repeat(np.arange(len(images)), [len(image.scores) for image in images])
-            # NaN, a joint that was not predicted, is sorted to the end
-            orders = np.argsort(-scores, axis=0, kind="stable").T
+            owner = np.repeat(np.arange(len(images), dtype=np.int32), [len(image.scores) for image in images])
+            # NaN, a joint that was not predicted, is sorted to the end; a joint at a time, to hold no second table
             lengths = (~np.isnan(scores)).sum(axis=0)
-            kept = [order[:length] for order, length in zip(orders, lengths, strict=True)]
+            kept = (
+                np.argsort(-column, kind="stable")[:length] for column, length in zip(scores.T, lengths, strict=True)
+            )
+            ranked = [(owner[order], right[order, joint]) for joint, order in enumerate(kept)]
             self._ranking = Ranking(
                 np.array([image.annotated for image in images]).reshape(-1, len(SCORED)),
-                [owner[order] for order in kept],
-                [right[order, joint] for joint, order in enumerate(kept)],
+                *map(list, zip(*ranked, strict=True)),
             )
         return self._ranking
 

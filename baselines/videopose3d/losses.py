@@ -11,15 +11,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from har_bench.lifting.lifter import distance
+
 _NEAREST = 1.0
 """The slope of the steepest ray that is projected; an untrained trajectory is at any depth, zero included."""
 
 _PARTS = slice(0, 2), slice(2, 4), slice(4, 7), slice(7, 9)
-
-
-def mpjpe(predicted: Tensor, truth: Tensor) -> Tensor:
-    """Mean distance between (..., D) points."""
-    return _lengths(predicted - truth).mean()
 
 
 def weighted_mpjpe(predicted: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
@@ -66,7 +63,7 @@ def reprojection_loss(
         keypoints: (B, N, J, 2 or more) the same J joints, normalised; what follows x and y is ignored.
         linear: leave out the lens.
     """
-    return mpjpe(project(poses + trajectory, intrinsics, linear=linear), keypoints[..., :2])
+    return distance(project(poses + trajectory, intrinsics, linear=linear), keypoints[..., :2])
 
 
 def bone_lengths(poses: Tensor, parents: Sequence[int]) -> Tensor:

@@ -34,3 +34,21 @@ def fill_gaps(points: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
         for axis in range(points.shape[-1]):
             filled[gap, joint, axis] = np.interp(time[gap], time[seen], points[seen, joint, axis])
     return filled, int(mendable.any(axis=1).sum())
+
+
+def bridged(found: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None, int]:
+    """Keypoints as a detector gave them, without gaps.
+
+    Args:
+        found: (T, J, 2 or 3) px and, third, confidences; NaN where nothing was found.
+
+    Returns:
+        (T, J, 2) px; (T, J) confidences, 0 where interpolated, None if there are none; how many frames were filled.
+
+    Raises:
+        HarBenchError: nothing was found in any frame.
+    """
+    points, filled = fill_gaps(found[..., :2])
+    if found.shape[-1] < 3:
+        return points, None, filled
+    return points, np.where(np.isfinite(found).all(axis=-1), found[..., 2], np.float32(0)), filled

@@ -1,12 +1,18 @@
-"""Which skeleton a file's joints are: as the user says, else the file's own word, else its sides, else their number."""
+"""Which skeleton a file's joints are, and the same keypoints in another one.
+
+A layout is what the user says, else the file's own word, else told by its sides, else by the number of joints.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from har_bench.errors import HarBenchError
-from har_bench.skeletons import names, skeleton
+from har_bench.skeletons import Skeleton, mapping, names, skeleton
 
 Sides = Sequence[Collection[int]]
 """The joints of the left and those of the right, as VideoPose3D's ``keypoints_symmetry`` has them."""
@@ -52,3 +58,22 @@ def layout_of(
 def _has_sides(name: str, sides: Sides) -> bool:
     pairs = skeleton(name).pairs
     return [set(side) for side in sides] == [{left for left, _ in pairs}, {right for _, right in pairs}]
+
+
+def converted(
+    points: npt.NDArray[np.float32], scores: npt.NDArray[np.float32] | None, source: Skeleton, target: Skeleton
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+    """(T, J, 2) px and (T, J) confidences in another layout; a midpoint has the confidence of its worst source.
+
+    Raises:
+        HarBenchError: there is no mapping, or a joint it needs is in no frame.
+    """
+    joints = mapping(source, target)
+    made = joints.points(points)
+    lost = [joint for joint, seen in zip(target.joints, np.isfinite(made).all(axis=(0, 2)), strict=True) if not seen]
+    if lost:
+        raise HarBenchError(
+            f"{target.name}'s {', '.join(lost)} cannot be made: their {source.name} joints are in none of the "
+            f"{len(points)} frames; detect them where the whole person is seen"
+        )
+    return made, None if scores is None else joints.visibility(scores)

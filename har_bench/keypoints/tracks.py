@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from har_bench.errors import HarBenchError
 from har_bench.keypoints import track_files
-from har_bench.keypoints.gaps import fill_gaps
-from har_bench.keypoints.layouts import layout_of
+from har_bench.keypoints.gaps import bridged
+from har_bench.keypoints.layouts import converted, layout_of
 from har_bench.keypoints.recognising import Kind, are_points, kind_of
 from har_bench.keypoints.track_files import Seen
-from har_bench.skeletons import mapping, skeleton
+from har_bench.skeletons import skeleton
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,7 @@ class Track:
         Raises:
             HarBenchError: there is no mapping, or a joint it needs is in no frame.
         """
-        joints = mapping(skeleton(self.layout), skeleton(name))
-        points = joints.points(self.points)
-        found = np.isfinite(points).all(axis=(0, 2))
-        lost = [joint for joint, there in zip(joints.target.joints, found, strict=True) if not there]
-        if lost:
-            raise HarBenchError(
-                f"{name}'s {', '.join(lost)} cannot be made from this track: its {self.layout} joints for that are in "
-                "no frame; detect them in a video that shows the whole person"
-            )
-        scores = None if self.scores is None else joints.visibility(self.scores)
+        points, scores = converted(self.points, self.scores, skeleton(self.layout), skeleton(name))
         return replace(self, points=points, scores=scores, layout=name)
 
 
@@ -97,13 +88,9 @@ def open_track(
     points = _every_frame(path, seen)
     told = layout_of(path, points.shape[1], given=layout, word=seen.word, sides=seen.sides)
     try:
-        places, filled = fill_gaps(points[..., :2])
+        places, scores, filled = bridged(points)
     except HarBenchError as error:
         raise HarBenchError(f"{path}: {error}") from error
-    scores = None
-    if points.shape[2] == 3:
-        there = np.isfinite(points).all(axis=-1)
-        scores = np.where(there, points[..., 2], np.float32(0))
     return Track(places, scores, told, size or seen.size, fps or seen.fps, filled, seen.taken_for)
 
 

@@ -18,7 +18,9 @@ import pyarrow.compute as pc
 
 from har_bench.cameras import Camera
 from har_bench.errors import HarBenchError
-from har_bench.keypoints import Detections, fill_gaps
+from har_bench.keypoints import Detections
+from har_bench.keypoints.gaps import bridged
+from har_bench.keypoints.layouts import converted
 from har_bench.schema import shape_of, to_numpy
 from har_bench.skeletons import Skeleton, mapping
 from har_bench.store import Store, in_layout
@@ -137,15 +139,10 @@ def in_joints(found: Floats, layout: Skeleton, target: Skeleton, features: int =
     """
     if features > found.shape[-1]:
         raise HarBenchError(f"the model takes {features} numbers per keypoint, and these keypoints have no confidences")
-    joints = mapping(layout, target)
-    points = joints.points(fill_gaps(found[..., :2])[0])
-    lost = [joint for joint, seen in zip(target.joints, np.isfinite(points).all(axis=(0, 2)), strict=True) if not seen]
-    if lost:
-        raise HarBenchError(f"{target.name}'s {', '.join(lost)} is in none of the {len(found)} frames; detect it again")
-    if features > 2:
-        scores = np.where(np.isfinite(found).all(axis=-1), found[..., 2], np.float32(0))
-        points = np.concatenate([points, joints.visibility(scores)[..., None]], axis=-1)
-    return points.astype(np.float32)
+    points, scores, _ = bridged(found[..., :features])
+    points, scores = converted(points, scores, layout, target)
+    stacked = points if scores is None else np.concatenate([points, scores[..., None]], axis=-1)
+    return stacked.astype(np.float32)
 
 
 def normalise(points: npt.NDArray[Any], width: float, height: float) -> npt.NDArray[Any]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -17,19 +14,10 @@ from har_bench.baselines.videopose3d.model import Architecture, TemporalModel  #
 from har_bench.lifting.clips import Clip  # noqa: E402
 from har_bench.lifting.windows import Reel, Span  # noqa: E402
 from har_bench.skeletons import skeleton  # noqa: E402
+from tests.timing import seconds  # noqa: E402
 
-ROUNDS, BATCH, PAD = 5, 1024, 13
+BATCH, PAD = 1024, 13
 H36M17 = skeleton("h36m17")
-
-
-def median(work: Callable[[], Any]) -> float:
-    work()
-    times = []
-    for _ in range(ROUNDS):
-        began = perf_counter()
-        work()
-        times.append(perf_counter() - began)
-    return statistics.median(times)
 
 
 def test_windows(benchmark: BenchmarkFixture) -> None:
@@ -53,7 +41,7 @@ def test_windows(benchmark: BenchmarkFixture) -> None:
         return np.stack(windows)
 
     np.testing.assert_array_equal(reel.windows(numbers).points, loop())
-    ratio = median(loop) / median(lambda: reel.windows(numbers))
+    ratio = seconds(loop) / seconds(lambda: reel.windows(numbers))
     benchmark.extra_info["times faster than a loop over windows, though poses and cameras come along"] = round(ratio, 1)
     benchmark(reel.windows, numbers)
     assert ratio > 10
@@ -68,7 +56,7 @@ def test_strided_form(arc: str, benchmark: BenchmarkFixture) -> None:
         model.zero_grad()
         model(points, strided).square().mean().backward()
 
-    ratio = median(lambda: step(False)) / median(lambda: step(True))
+    ratio = seconds(lambda: step(False)) / seconds(lambda: step(True))
     benchmark.extra_info["times faster than the dilated form"] = round(ratio, 1)
     benchmark(step, True)
     assert ratio > 1.5

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable
-from time import perf_counter
-from typing import Any
-
 import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from har_bench.protocols.oks_matching import Detections, Matches, Persons, match
 from har_bench.protocols.pose_errors import sequence_sums
+from tests.timing import ROUNDS, seconds
 
 torch = pytest.importorskip("torch")
 errors_torch = pytest.importorskip("har_bench.protocols.pose_errors_torch")
 
 GPU = torch.cuda.is_available()
 DEVICES = ["", "cpu", *(["cuda"] if GPU else [])]
-ROUNDS = 5
 AREAS = np.array([[0.0, 1e10], [32.0**2, 96.0**2], [96.0**2, 1e10]])
 
 Poses = tuple[np.ndarray, np.ndarray]
@@ -62,17 +57,6 @@ def sums_on(device: str, poses: Poses) -> np.ndarray:
 def matches_on(device: str, scene: Scene) -> Matches:
     persons, detections, sigmas = scene
     return match(persons, detections, sigmas, AREAS, device=device)
-
-
-def seconds(work: Callable[[], Any]) -> float:
-    """The median time of some rounds, after one that compiles and warms up."""
-    work()
-    times = []
-    for _ in range(ROUNDS):
-        began = perf_counter()
-        work()
-        times.append(perf_counter() - began)
-    return statistics.median(times)
 
 
 @pytest.mark.benchmark(group="pose errors: sums of 100,000 x 17 poses")

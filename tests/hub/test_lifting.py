@@ -227,7 +227,9 @@ def test_confidences_of_other_joints_are_those_of_a_track() -> None:
 def test_a_joint_that_no_frame_shows_is_said() -> None:
     found = np.ones((4, 17, 2), np.float32)
     found[:, 3] = np.nan
-    with pytest.raises(HarBenchError, match="h36m17's right_ankle is in none of the 4 frames"):
+    with pytest.raises(
+        HarBenchError, match="h36m17's right_ankle cannot be made: their h36m17 joints are in none of the 4 frames"
+    ):
         in_joints(found, H36M17, H36M17)
 
 

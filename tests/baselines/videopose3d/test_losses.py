@@ -70,7 +70,7 @@ def computed(key: str) -> Any:
         "proj_linear": lambda: losses.project(given["cam"][None], intrinsics, linear=True)[0],
         "proj_clamp": lambda: losses.project(given["cam_clamp"][None], intrinsics)[0],
         "proj_px": lambda: calibrated().project(GOLDEN["cam"]),
-        "mpjpe": lambda: losses.mpjpe(given["m_pred"], given["m_gt"]),
+        "mpjpe": lambda: losses.distance(given["m_pred"], given["m_gt"]),
         "wmpjpe": lambda: losses.weighted_mpjpe(given["m_pred"], given["m_gt"], given["m_w"]),
         "p_mpjpe": lambda: p_mpjpe(predicted, truth),
         "p_mpjpe_reflect": lambda: p_mpjpe(predicted, GOLDEN["m_reflect"]),
@@ -115,7 +115,7 @@ def semisupervised() -> dict[str, Any]:
     return {
         "pos": poses,
         "traj": trajectory,
-        "loss_pos": losses.mpjpe(poses[:3], truth),
+        "loss_pos": losses.distance(poses[:3], truth),
         "loss_traj": losses.trajectory_loss(trajectory[:3], root),
         "rec": losses.project(unlabelled, cameras),
         "rec_linear": losses.project(unlabelled, cameras, linear=True),

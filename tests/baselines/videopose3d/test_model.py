@@ -16,8 +16,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from har_bench import weights  # noqa: E402
-from har_bench.baselines.videopose3d.losses import mpjpe  # noqa: E402
 from har_bench.baselines.videopose3d.model import Architecture, TemporalModel, architecture_of  # noqa: E402
+from har_bench.lifting.lifter import distance  # noqa: E402
 
 FOLDER = "models/videopose3d"
 INDEX = load(f"{FOLDER}/index.json")
@@ -55,7 +55,7 @@ def trained(name: str, key: str) -> Any:
     given = {field: torch.tensor(value) for field, value in arrays(f"{name}.io").items()}
     model = golden(name, dropout=0.0).train()
     predicted = model(given["x1f"], strided=True)
-    loss = mpjpe(predicted, given["train_target"])
+    loss = distance(predicted, given["train_target"])
     loss.backward()
     return {
         "train_y": predicted,

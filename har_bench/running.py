@@ -122,8 +122,9 @@ def run(
     peak = peak_memory_mb()
     result = score(chosen, opened, predicted, missing=missing, model=model or name, quiet=quiet)
     described = machine.describe()
-    sizes = {name: float(described[name]) for name in ("parameters",) if name in described}
-    result.speed = speed | clock.speed() | sizes | {"peak_memory_mb": peak}
+    if "parameters" in described:
+        speed["parameters"] = float(described["parameters"])
+    result.speed = speed | clock.speed() | {"peak_memory_mb": peak}
     result.environment |= {"baseline": name} | {key: str(value) for key, value in described.items()}
     return result
 

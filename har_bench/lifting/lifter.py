@@ -321,7 +321,7 @@ class Lifter(Baseline):
         raise HarBenchError(f"{found.path} is no file that {type(self).__name__} saved")
 
     def describe(self) -> dict[str, Any]:
-        """The options that differ from their defaults, the keypoints and joints that it saw, the networks' size."""
+        """The options that differ from their defaults, the keypoints and joints that it saw, device and size."""
         given = {
             item.name: getattr(self, item.name)
             for item in fields(self)
@@ -332,6 +332,7 @@ class Lifter(Baseline):
             "keypoints": self.keypoints,
             "joints": self.joints,
             "device": devices.label(devices.chosen(self.device)),
+            "torch": torch.__version__,
         }
         return given | told | sizes
 

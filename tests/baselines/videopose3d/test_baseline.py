@@ -145,6 +145,7 @@ def test_every_way_of_training_learns(settings: dict[str, Any], store: Store) ->
     result = har_bench.run(model, store, protocol=PROTOCOL)
     assert model.history[-1]["position"] < model.history[0]["position"]
     assert np.isfinite(result["MPJPE"])
+    assert result.environment["torch"] == torch.__version__
     for name, value in settings.items():
         if name in VideoPose3D.architecture:
             assert result.environment[name] == str(value)

@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from har_bench.baseline import Baseline
+from har_bench.baseline import Baseline, targets
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Protocol
-from har_bench.running import targets
 from har_bench.schema import column, shape_of, to_numpy, vector
 from har_bench.store import Store
 

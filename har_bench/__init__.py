@@ -1,7 +1,8 @@
 """har_bench prepares the datasets of human pose estimation and action recognition, and benchmarks models on them.
 
 Four verbs do the work: :func:`convert` a raw download into a store, :func:`open_store` it, :func:`score` any model's
-predictions with a paper's exact recipe, :func:`run` a baseline. Each is imported when it is first used.
+predictions with a paper's exact recipe, :func:`run` a baseline. Around scores, :func:`compare` two systems,
+:func:`explain` one, :func:`rescore` old results. Each is imported when it is first used.
 """
 
 from importlib import import_module
@@ -14,16 +15,31 @@ if TYPE_CHECKING:
     from har_bench.running import run
     from har_bench.scoring import score
     from har_bench.store import Store, open_store
+    from har_bench.studying import compare, explain, rescore
 
-__all__ = ["HarBenchError", "Result", "Store", "convert", "open_store", "run", "score"]
+__all__ = [
+    "HarBenchError",
+    "Result",
+    "Store",
+    "compare",
+    "convert",
+    "explain",
+    "open_store",
+    "rescore",
+    "run",
+    "score",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
     "HarBenchError": "errors",
     "Result": "results",
     "Store": "store",
+    "compare": "studying",
     "convert": "converting",
+    "explain": "studying",
     "open_store": "store",
+    "rescore": "studying",
     "run": "running",
     "score": "scoring",
 }

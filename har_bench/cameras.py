@@ -12,9 +12,9 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError
 
-Array = npt.NDArray[np.float64]
 Model = Literal["none", "h36m", "opencv"]
 
 
@@ -32,11 +32,11 @@ class Camera:
             own ``ProjectPointRadial``, whose tangential terms lack it) or ``none``.
     """
 
-    f: Array
-    c: Array
-    R: Array
-    t: Array
-    distortion: Array
+    f: Floats
+    c: Floats
+    R: Floats
+    t: Floats
+    distortion: Floats
     model: Model = "opencv"
 
     @classmethod
@@ -52,24 +52,24 @@ class Camera:
         )
 
     @property
-    def centre(self) -> Array:
+    def centre(self) -> Floats:
         """(3,) the camera's position in the world [mm]."""
         return -self.R.T @ self.t
 
-    def to_camera(self, world: npt.ArrayLike) -> Array:
+    def to_camera(self, world: npt.ArrayLike) -> Floats:
         """(..., 3) world points [mm] in the camera frame: x right, y down, z forward."""
         return np.asarray(world, np.float64) @ self.R.T + self.t
 
-    def to_world(self, points: npt.ArrayLike) -> Array:
+    def to_world(self, points: npt.ArrayLike) -> Floats:
         """(..., 3) camera-frame points [mm] in the world; the inverse of :meth:`to_camera`."""
         return (np.asarray(points, np.float64) - self.t) @ self.R
 
-    def project(self, points: npt.ArrayLike) -> Array:
+    def project(self, points: npt.ArrayLike) -> Floats:
         """(..., 3) camera-frame points [mm] as (..., 2) pixels."""
         points = np.asarray(points, np.float64)
         return self.f * distort(points[..., :2] / points[..., 2:], self.distortion, self.model) + self.c
 
-    def project_world(self, world: npt.ArrayLike) -> Array:
+    def project_world(self, world: npt.ArrayLike) -> Floats:
         """(..., 3) world points [mm] as (..., 2) pixels."""
         return self.project(self.to_camera(world))
 
@@ -87,7 +87,7 @@ def calibration(cameras: Mapping[str, Camera], subject: str) -> dict[str, Any]:
     }
 
 
-def distort(plane: npt.ArrayLike, distortion: npt.ArrayLike, model: Model) -> Array:
+def distort(plane: npt.ArrayLike, distortion: npt.ArrayLike, model: Model) -> Floats:
     """(..., 2) points of the image plane at distance 1, bent as the lens bends them.
 
     With r² = x² + y² and radial = 1 + k1 r² + k2 r⁴ + k3 r⁶:

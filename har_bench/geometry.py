@@ -16,11 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from har_bench.arrays import Floats, kernel
 from har_bench.errors import HarBenchError
-
-Floats = npt.NDArray[np.float64]
 
 _SIMPLE_ROOT = 0.02
 """Below this slope the largest root counts as repeated, and the vector is found by an iteration that may be."""
@@ -99,7 +97,7 @@ def _readonly(values: npt.NDArray[Any], kind: type) -> npt.NDArray[Any]:
     return view
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _similarity(source, target, rotations, scales, translations):  # type: ignore[no-untyped-def]
     joints = source.shape[1]
     for n in range(len(source)):
@@ -155,7 +153,7 @@ def _similarity(source, target, rotations, scales, translations):  # type: ignor
             translations[n, k] = mean - s * (rotations[n, k, 0] * x + rotations[n, k, 1] * y + rotations[n, k, 2] * z)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _apply(points, rotations, scales, translations, moved):  # type: ignore[no-untyped-def]
     for n in range(len(points)):
         R, s, t = rotations[n], scales[n], translations[n]
@@ -165,7 +163,7 @@ def _apply(points, rotations, scales, translations, moved):  # type: ignore[no-u
                 moved[n, j, k] = s * (R[k, 0] * x + R[k, 1] * y + R[k, 2] * z) + t[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _quaternion(xx, xy, xz, yx, yy, yz, zx, zy, zz, bound):  # type: ignore[no-untyped-def]
     """The largest ``trace(R C)`` over rotations, and the unit quaternion (w, x, y, z) that reaches it.
 
@@ -201,7 +199,7 @@ def _quaternion(xx, xy, xz, yx, yy, yz, zx, zy, zz, bound):  # type: ignore[no-u
     return root * norm, w * unit, x * unit, y * unit, z * unit
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _largest_root(determinant, cofactors, bound):  # type: ignore[no-untyped-def]
     """The largest eigenvalue of the Horn matrix of a unit C, and whether it is a simple one.
 
@@ -221,7 +219,7 @@ def _largest_root(determinant, cofactors, bound):  # type: ignore[no-untyped-def
     return root, True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _rayleigh(n00, n01, n02, n03, n11, n12, n13, n22, n23, n33, w, x, y, z):  # type: ignore[no-untyped-def]
     """Rayleigh's quotient ``qᵀ N q / qᵀ q``: its error is the square of that of q."""
     off_diagonal = w * (n01 * x + n02 * y + n03 * z) + x * (n12 * y + n13 * z) + y * n23 * z
@@ -229,7 +227,7 @@ def _rayleigh(n00, n01, n02, n03, n11, n12, n13, n22, n23, n33, w, x, y, z):  # 
     return (diagonal + 2 * off_diagonal) / (w * w + x * x + y * y + z * z)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _null_vector(a00, a01, a02, a03, a11, a12, a13, a22, a23, a33):  # type: ignore[no-untyped-def]
     """A null vector of a symmetric matrix of rank 3: the longest column of its adjugate."""
     s0, s1, s2 = a00 * a11 - a01 * a01, a00 * a12 - a01 * a02, a00 * a13 - a01 * a03
@@ -256,7 +254,7 @@ def _null_vector(a00, a01, a02, a03, a11, a12, a13, a22, a23, a33):  # type: ign
     return e03, e13, e23, d3
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _largest_eigenvector(n00, n01, n02, n03, n11, n12, n13, n22, n23, n33):  # type: ignore[no-untyped-def]
     """By Jacobi's rotations, which stay exact when eigenvalues coincide."""
     A = np.array(((n00, n01, n02, n03), (n01, n11, n12, n13), (n02, n12, n22, n23), (n03, n13, n23, n33)))

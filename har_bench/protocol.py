@@ -18,14 +18,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from har_bench import devices
+from har_bench import devices, registry
+from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError
-from har_bench.results import Row, canonical
+from har_bench.naming import canonical, parsed
+from har_bench.results import Row
 
 if TYPE_CHECKING:
     from har_bench.store import Store
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -314,3 +314,20 @@ class Protocol(ABC):
     @abstractmethod
     def compute(self) -> Scores:
         """Metrics, breakdowns and counts of everything scored so far."""
+
+
+def make_protocol(
+    name: str | Protocol, recipe: str | None = None, options: Mapping[str, Any] | None = None
+) -> Protocol:
+    """A protocol from its name, or from its canonical name ``dataset/measure:recipe,option=value``.
+
+    Raises:
+        HarBenchError: an unknown protocol, recipe or option, or a recipe given twice.
+    """
+    if isinstance(name, Protocol):
+        return name.fresh()
+    found = parsed(name)
+    if recipe is not None and found.recipe not in (None, recipe):
+        raise HarBenchError(f"{name} names the recipe {found.recipe!r}, and --recipe says {recipe!r}; give one of them")
+    made = registry.load("protocols", found.protocol)
+    return made(found.recipe or recipe, **(found.options | dict(options or {})))  # type: ignore[no-any-return]

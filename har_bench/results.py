@@ -5,22 +5,17 @@ A result is JSON, typed by :class:`Result` and written by :func:`write`; ``docs/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from har_bench.errors import HarBenchError
+from har_bench.naming import canonical
 
 RESULT_SCHEMA = 1
 
 Row = dict[str, str | int | float | None]
-
-
-def canonical(protocol: str, recipe: str, options: Mapping[str, Any]) -> str:
-    """The printable name of one exact way of scoring, such as ``h36m/mpjpe:videopose3d,every=64``."""
-    return ",".join([f"{protocol}:{recipe}", *(f"{key}={value}" for key, value in sorted(options.items()))])
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from har_bench import predictions, registry
-from har_bench.aligning import Missing
+from har_bench import registry
 from har_bench.baseline import Baseline
 from har_bench.devices import peak_memory_mb
 from har_bench.errors import HarBenchError
 from har_bench.files import destination
-from har_bench.protocol import Protocol
+from har_bench.protocol import Protocol, make_protocol
 from har_bench.results import Result
-from har_bench.scoring import make_protocol, score
-from har_bench.skeletons import mapping
-from har_bench.store import Store, in_layout, open_store
-from har_bench.streaming import selection
+from har_bench.scoring import predictions
+from har_bench.scoring.by_row import Missing
+from har_bench.scoring.engine import score
+from har_bench.scoring.pairing import selection
+from har_bench.store import Store, open_store
 
 
 @dataclass
@@ -84,7 +83,7 @@ def run(
         weights: published or saved weights; without them the baseline is trained on the store first.
         save: where the weights are written.
         out: where the predictions are written (Parquet); beside nothing, they are kept in memory.
-        missing: see :func:`har_bench.scoring.score`.
+        missing: see :func:`har_bench.score`.
         model: name on the leaderboard; the baseline's own by default.
         quiet: no progress.
         options: the recipe's options.
@@ -127,24 +126,6 @@ def run(
     result.speed = speed | clock.speed() | {"peak_memory_mb": peak}
     result.environment |= {"baseline": name} | {key: str(value) for key, value in described.items()}
     return result
-
-
-def targets(store: Store, protocol: Protocol, columns: Sequence[str] = ()) -> Iterator[pa.Table]:
-    """What a baseline has to predict: keys, ``truth_columns`` and ``columns`` of every row the protocol scores.
-
-    One table per part of the store, whole sequences in it, joints in the protocol's layout.
-    """
-    joints = None
-    if protocol.skeletons and protocol.skeletons[0] != store.skeleton().name:
-        joints = mapping(store.skeleton(), store.skeleton(protocol.skeletons[0]))
-    keys = ("sequence", "frame", "person")
-    wanted = list(dict.fromkeys((*keys, *protocol.truth_columns, *columns)))
-    chosen = protocol.select(store.sequences)
-    for part, rows in store.rows_by_part(chosen):
-        table = store.take(part, rows, wanted)
-        mask = protocol.keep(chosen, table)
-        kept = table if mask is None else table.filter(pa.array(np.asarray(mask, bool)))
-        yield in_layout(kept, joints) if joints else kept
 
 
 def make_baseline(baseline: str | Baseline, settings: dict[str, Any]) -> Baseline:

@@ -14,14 +14,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from har_bench import fingerprint, manifest, registry
+from har_bench import registry
 from har_bench.cameras import Camera
 from har_bench.errors import HarBenchError
-from har_bench.hdf5 import ARRAYS, Hdf5Tables
-from har_bench.parquet import ROW_GROUP, ParquetTables
 from har_bench.schema import TABLES, column, one_array, shape_of, to_numpy, vector
 from har_bench.skeletons import Mapping as JointMapping
 from har_bench.skeletons import Skeleton, mapping, skeleton
+from har_bench.storing import fingerprint, manifest
+from har_bench.storing.hdf5 import ARRAYS, Hdf5Tables
+from har_bench.storing.parquet import ROW_GROUP, ParquetTables
 
 if TYPE_CHECKING:
     import dask.dataframe

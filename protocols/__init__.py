@@ -1,1 +1,1 @@
-"""One module per family of metrics; each is found through the entry points in pyproject.toml."""
+"""A folder per family of metrics; each protocol is found through the entry points in pyproject.toml."""

@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from har_bench.arrays import Bools, Floats
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Floats, Metric, Protocol, Recipe, Scores
+from har_bench.protocol import Batch, Metric, Protocol, Recipe, Scores
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
 
-Bools = npt.NDArray[np.bool_]
 Compare = Literal["<=", "<"]
 
 THRESHOLDS: Floats = np.arange(1, 11) / 20

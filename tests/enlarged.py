@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 
 import har_bench
 from har_bench import registry
+from har_bench.baseline import targets
 from har_bench.converter import Converter, Shard, Tables
 from har_bench.protocol import Protocol
-from har_bench.protocols.merl_files import CHUNK, NAMES, frames_of
-from har_bench.running import targets
+from har_bench.protocols.temporal.merl_files import CHUNK, NAMES, frames_of
 from har_bench.schema import TABLES, to_numpy, vector
 from har_bench.skeletons import Mapping, Skeleton, skeleton
 from har_bench.store import Store, in_layout, open_store

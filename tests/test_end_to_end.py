@@ -14,8 +14,9 @@ import pyarrow as pa
 import pytest
 
 import har_bench
-from har_bench import Store, predictions
+from har_bench import Store
 from har_bench.schema import column, vector
+from har_bench.scoring import predictions
 from tests import h36m_data
 from tests.golden import REAL, load
 

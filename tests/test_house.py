@@ -49,7 +49,8 @@ def test_no_room_is_a_drawer_and_none_is_too_long(path: Path) -> None:
 
 
 def test_the_public_face() -> None:
-    assert har_bench.__all__ == ["HarBenchError", "Result", "Store", "convert", "open_store", "run", "score"]
+    verbs = ["compare", "convert", "explain", "open_store", "rescore", "run", "score"]
+    assert har_bench.__all__ == ["HarBenchError", "Result", "Store", *verbs]
     for name in har_bench.__all__:
         assert getattr(har_bench, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'train'"):

@@ -10,11 +10,11 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from har_bench.baseline import Baseline
+from har_bench.arrays import Floats
+from har_bench.baseline import Baseline, targets
 from har_bench.converter import Check, Converter, Reject, Shard, Tables
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Floats, Metric, Protocol, Recipe, Scores
-from har_bench.running import targets
+from har_bench.protocol import Batch, Metric, Protocol, Recipe, Scores
 from har_bench.schema import CAMERAS, SEGMENTS, column, poses_schema, sequences_schema, table, vector
 from har_bench.store import Store
 

@@ -16,8 +16,8 @@ from har_bench.lifting.clips import Source
 from har_bench.lifting.lifter import PATH, POSE, Batches, Lifter, Sizes, distance, rooted
 from har_bench.lifting.windows import Pool, Span
 from har_bench.skeletons import skeleton
-from har_bench.training import Losses
-from har_bench.weights import Checkpoint
+from har_bench.training.loop import Losses
+from har_bench.training.weights import Checkpoint
 
 from .losses import bone_length_loss, reprojection_loss, trajectory_loss
 from .model import Architecture, TemporalModel, architecture_of

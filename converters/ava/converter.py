@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from har_bench.converter import Check, Converter, Reject, Shard, Tables
+from har_bench.converting.shards import relative
 from har_bench.errors import HarBenchError
 from har_bench.schema import column, sequences_schema, to_numpy
-from har_bench.shards import relative
 
 from . import release as ava_release
 from . import tracklets as ava_tracklets

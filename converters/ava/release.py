@@ -13,10 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from har_bench.converter import Reject, Tables
+from har_bench.converting.shards import relative
 from har_bench.errors import HarBenchError
 from har_bench.schema import SEGMENTS as HUB_SEGMENTS
 from har_bench.schema import column, sequences_schema, table
-from har_bench.shards import relative
 
 from . import labels as ava_labels
 from .annotations import Annotations, content, read_annotations

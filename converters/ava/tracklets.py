@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from har_bench.arrays import Anything
 from har_bench.errors import HarBenchError
 from har_bench.foreign import joblib
 from har_bench.schema import column, table, vector
 
-Array = npt.NDArray[Any]
 ACTIONS = 80
 
 POSES = pa.schema(
@@ -105,7 +105,7 @@ def _rows(clip: str, track: int | None, tracklet: Mapping[str, Any]) -> pa.Table
     def numbers(name: str, *shape: int) -> npt.NDArray[np.float64]:
         return np.asarray(_per_frame(tracklet, name, len(frame), *shape), np.float64)
 
-    def optional(name: str, kind: type, *shape: int) -> Array | None:
+    def optional(name: str, kind: type, *shape: int) -> Anything | None:
         return _whole(_per_frame(tracklet, name, len(frame), *shape), kind) if name in tracklet else None
 
     box = numbers("frame_bbox", 4)
@@ -137,7 +137,7 @@ def _rows(clip: str, track: int | None, tracklet: Mapping[str, Any]) -> pa.Table
     )
 
 
-def _per_frame(tracklet: Mapping[str, Any], name: str, frames: int, *shape: int) -> Array:
+def _per_frame(tracklet: Mapping[str, Any], name: str, frames: int, *shape: int) -> Anything:
     """A value of every frame, whether the file has (T, 1, ...) or a list of T; (T, ...)."""
     values = np.asarray(tracklet[name])
     if values.dtype.kind not in "fiub" or values.shape not in ((frames, *shape), (frames, 1, *(shape or (1,)))):
@@ -145,16 +145,16 @@ def _per_frame(tracklet: Mapping[str, Any], name: str, frames: int, *shape: int)
     return values.reshape(frames, *shape)
 
 
-def _whole(values: Array, kind: type) -> Array:
+def _whole(values: Anything, kind: type) -> Anything:
     """The same numbers as integers, which must hold them all."""
     with np.errstate(invalid="ignore"):
-        integers: Array = values.astype(kind)
+        integers: Anything = values.astype(kind)
     if not np.array_equal(integers, values):
         raise ValueError(f"numbers that are no {np.dtype(kind)}")
     return integers
 
 
-def _first_rows(index: Array) -> dict[int, int]:
+def _first_rows(index: Anything) -> dict[int, int]:
     """The first row of each key."""
     keys, rows = np.unique(index, return_index=True)
     return {key: row for key, row in zip(keys.tolist(), rows.tolist(), strict=True) if key != -1}
@@ -162,7 +162,7 @@ def _first_rows(index: Array) -> dict[int, int]:
 
 def _keyed(tracklet: Mapping[str, Any], name: str, first: dict[int, int], frames: int, kind: pa.DataType) -> pa.Array:
     """The values of a dictionary, each in the first row that has its key."""
-    rows: list[Array | None] = [None] * frames
+    rows: list[Anything | None] = [None] * frames
     for key, value in tracklet.get(name, {}).items():
         numbers = np.asarray(value)
         if key not in first or numbers.dtype.kind not in "fiu" or numbers.shape != (1, numbers.size):

@@ -16,8 +16,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from har_bench.arrays import kernel
 from har_bench.errors import HarBenchError
 
 MAX_UNPACKED = 4 << 30
@@ -174,7 +174,7 @@ def _content(path: Path) -> bytes | mmap.mmap:
         raise HarBenchError(f"{path} cannot be read or unpacked ({error}); download it again") from error
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _brackets(text, places):  # type: ignore[no-untyped-def]
     """Where the brackets of the three outermost levels are.
 

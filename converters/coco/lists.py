@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from har_bench.arrays import kernel
 
 _POWERS = 10.0 ** np.arange(16)
 """Of up to 15 digits, both the number without its point and the power that divides it are exact doubles, so that the
@@ -47,7 +48,7 @@ def numbers(texts: Sequence[msgspec.Raw]) -> tuple[npt.NDArray[np.float64], npt.
     return np.concatenate(pieces), lengths
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _plain(text, stops, powers, values, lengths):  # type: ignore[no-untyped-def]
     """Numbers of at most 15 digits and without exponents.
 

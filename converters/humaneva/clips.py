@@ -10,14 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from har_bench.arrays import Floats
 from har_bench.cameras import calibration
 from har_bench.converter import Reject, Tables
 from har_bench.schema import CAMERAS, column, poses_schema, sequences_schema, table
 
 from .calibration import COLOUR, Calibration
 from .takes import DEFECTS, FPS, MOCAP_FPS, Take
-
-Array = npt.NDArray[np.float64]
 
 WIDTH, HEIGHT = 640, 480
 """Size of the colour cameras' images [px]."""
@@ -54,8 +53,8 @@ class Clip:
     frames: int
     chunk: int | None = None
     start: int | None = None
-    world: Array | None = None
-    pixels: Mapping[str, Array] | None = None
+    world: Floats | None = None
+    pixels: Mapping[str, Floats] | None = None
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,7 @@ def _poses(footage: Footage, views: list[tuple[Clip, str]], names: list[str], jo
     )
 
 
-def _seen(world: Array, calibration: Calibration, pixels: Array | None) -> tuple[Array, Array]:
+def _seen(world: Floats, calibration: Calibration, pixels: Floats | None) -> tuple[Floats, Floats]:
     """Joints in a camera's frame [mm] and in its image [px], as given or projected; NaN where they are not finite."""
     with np.errstate(all="ignore"):  # damaged positions overflow
         points = calibration.camera.to_camera(world)

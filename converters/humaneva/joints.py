@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError
 from har_bench.skeletons import skeleton
 
 from .c3d import Trajectories
-
-Array = npt.NDArray[np.float64]
 
 SKIN = (
     "RASI", "LASI", "LPSI", "RPSI", "RELB", "LELB", "STRN", "CLAV", "C7", "T10", "RBAK", "LTHI", "RTHI", "LKNE", "RKNE",
@@ -49,7 +48,7 @@ def shoulder_radius(static: Trajectories) -> float:
     return radius
 
 
-def seen(take: Trajectories, rows: Array) -> npt.NDArray[np.bool_]:
+def seen(take: Trajectories, rows: Floats) -> npt.NDArray[np.bool_]:
     """Which positions (counted from 1, with a fraction) lie between two rows that have all 39 skin markers.
 
     Raises:
@@ -65,7 +64,7 @@ def seen(take: Trajectories, rows: Array) -> npt.NDArray[np.bool_]:
     return found
 
 
-def body(take: Trajectories, rows: Array, radius: float, measures: Mapping[str, float]) -> Array:
+def body(take: Trajectories, rows: Floats, radius: float, measures: Mapping[str, float]) -> Floats:
     """The points of ``humaneva20`` in the world.
 
     Args:
@@ -88,7 +87,7 @@ def body(take: Trajectories, rows: Array, radius: float, measures: Mapping[str, 
         return np.stack([joints[name] for name in _NAMES], axis=1)
 
 
-def _torso(at: _Instants, radius: float) -> dict[str, Array]:
+def _torso(at: _Instants, radius: float) -> dict[str, Floats]:
     length = at.distance("PELO", "TRXO")
     axes = at.axes("PEL")
     distal = at.point("PELO") - _PELVIS_BACK * axes[..., 0]
@@ -96,12 +95,12 @@ def _torso(at: _Instants, radius: float) -> dict[str, Array]:
     return {"torsoDistal": distal, "torsoProximal": distal + length[:, None] * leaning[..., 2]}
 
 
-def _head(at: _Instants) -> dict[str, Array]:
+def _head(at: _Instants) -> dict[str, Floats]:
     neck = at.point("TRXO")
     return {"headProximal": neck, "headDistal": neck + _HEAD * at.axes("HED")[..., 2]}
 
 
-def _leg(at: _Instants, side: str) -> dict[str, Array]:
+def _leg(at: _Instants, side: str) -> dict[str, Floats]:
     hip, knee, ankle = f"{side}FEP", f"{side}FEO", f"{side}TIO"
     down = _about_y(np.full(len(at), np.pi))
     thigh, shank = (at.axes(side + bone) @ down for bone in ("FE", "TI"))
@@ -113,7 +112,7 @@ def _leg(at: _Instants, side: str) -> dict[str, Array]:
     }
 
 
-def _arm(at: _Instants, side: str, offset: float) -> dict[str, Array]:
+def _arm(at: _Instants, side: str, offset: float) -> dict[str, Floats]:
     """Arms are turned inwards by the angle at which half the shoulder's offset appears along the upper arm."""
     shoulder, elbow, wrist = f"{side}CLO", f"{side}HUO", f"{side}RAO"
     upper, lower = at.distance(shoulder, elbow), at.distance(elbow, wrist)
@@ -136,12 +135,12 @@ class _Instants:
     """A take at instants between its rows."""
 
     take: Trajectories
-    rows: Array
+    rows: Floats
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def _between(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Array]:
+    def _between(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]:
         """Indices of the two rows about each instant, and how far it is from the first to the second.
 
         The second row is the next one even where the instant is a row; after the last row there is none.
@@ -149,20 +148,20 @@ class _Instants:
         before = np.floor(self.rows).astype(np.intp)
         return before - 1, np.minimum(before, len(self.take) - 1), self.rows - before
 
-    def point(self, name: str) -> Array:
+    def point(self, name: str) -> Floats:
         """(T, 3) a point, linearly between the rows [mm]."""
         before, after, part = self._between()
         values = self.take.points[:, self.take.index(name)]
         return np.asarray((1 - part)[:, None] * values[before] + part[:, None] * values[after])
 
-    def distance(self, one: str, other: str) -> Array:
+    def distance(self, one: str, other: str) -> Floats:
         """(T,) the mean of two points' distances in the rows at and after the instant [mm]."""
         gaps = self.take.points[:, self.take.index(one)] - self.take.points[:, self.take.index(other)]
         lengths = np.linalg.norm(gaps, axis=-1)
         before, after = (edge(self.rows).astype(np.intp) - 1 for edge in (np.floor, np.ceil))
         return np.asarray((lengths[before] + lengths[after]) / 2)
 
-    def axes(self, segment: str) -> Array:
+    def axes(self, segment: str) -> Floats:
         """(T, 3, 3) a segment's x, y and z as columns, by slerp between the rows."""
         before, after, part = self._between()
         origin = self.take.index(f"{segment}O")
@@ -175,13 +174,13 @@ class _Instants:
         return _matrix(_slerp(one, other, part))
 
 
-def _triad(segment: Array) -> Array:
+def _triad(segment: Floats) -> Floats:
     """(T, 3, 3) unit vectors to A, L and P, as columns, of (T, 4, 3) points O, P, A, L."""
     arms = segment[:, [2, 3, 1]] - segment[:, :1]
     return np.asarray(np.swapaxes(arms / np.linalg.norm(arms, axis=-1, keepdims=True), -1, -2))
 
 
-def _about_y(angle: Array) -> Array:
+def _about_y(angle: Floats) -> Floats:
     """(T, 3, 3) turns about y, with the official code's sign: z goes to -x."""
     turn = np.zeros((len(angle), 3, 3))
     turn[:, 0, 0] = turn[:, 2, 2] = np.cos(angle)
@@ -191,7 +190,7 @@ def _about_y(angle: Array) -> Array:
     return turn
 
 
-def _quaternion(R: Array) -> Array:
+def _quaternion(R: Floats) -> Floats:
     """(T, 4) unit quaternions w, x, y, z of (T, 3, 3) rotations, by the largest component (Shepperd 1978)."""
     xx, yy, zz = (R[:, axis, axis] for axis in range(3))
     # 4 q qᵀ, whose every row is a multiple of the quaternion
@@ -212,7 +211,7 @@ def _quaternion(R: Array) -> Array:
     return np.asarray(q / np.linalg.norm(q, axis=-1, keepdims=True))
 
 
-def _slerp(one: Array, other: Array, part: Array) -> Array:
+def _slerp(one: Floats, other: Floats, part: Floats) -> Floats:
     """(T, 4) quaternions on the way from one to the other.
 
     The official code takes the opposite quaternion where the product of the vector parts alone is negative.
@@ -227,7 +226,7 @@ def _slerp(one: Array, other: Array, part: Array) -> Array:
     return np.asarray(sum(weight[:, None] * q for weight, q in zip(weights, (one, other), strict=True)))
 
 
-def _matrix(q: Array) -> Array:
+def _matrix(q: Floats) -> Floats:
     """(T, 3, 3) rotations of (T, 4) unit quaternions w, x, y, z."""
     w, x, y, z = q.T
     rows = (

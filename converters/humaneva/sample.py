@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from har_bench.arrays import Floats
 from har_bench.samples import walking_person
 from har_bench.skeletons import skeleton
 
@@ -16,8 +17,6 @@ from .c3d import BLOCK, DEC, INTEL, MAGIC, SGI
 from .calibration import CAMERAS, Calibration
 from .joints import SEGMENTS, SKIN
 from .takes import MOCAP_FPS, MOCAP_ONLY, calibrations
-
-Array = npt.NDArray[np.float64]
 
 ROWS = {("S1", "Jog_1"): 760, ("S1", "Jog_3"): 40, ("S3", "ThrowCatch_1"): 60, ("S3", "Walking_1"): 90}
 """Rows of motion capture by take; S1's Jog_1 reaches beyond frame 368, where Train begins."""
@@ -75,7 +74,7 @@ def write_sample(out: Path, seed: int) -> None:
                 write_c3d(folder / f"{stem}.c3d", [prefix + label for label in labels], points)
 
 
-def markers(person: npt.NDArray[np.floating], forearm: str = "FRA") -> tuple[list[str], Array]:
+def markers(person: npt.NDArray[np.floating], forearm: str = "FRA") -> tuple[list[str], Floats]:
     """Labels and (N, P, 3) positions [mm] of what Vicon would make of (N, 32, 3) joints of ``h36m32``.
 
     Skin markers lie about the joint that is nearest to them; the segments' axes follow the bones.
@@ -102,11 +101,11 @@ def markers(person: npt.NDArray[np.floating], forearm: str = "FRA") -> tuple[lis
     return labels, np.stack(points, axis=1)
 
 
-def _unit(vectors: Array) -> Array:
+def _unit(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))
 
 
-def _lose(points: Array, rng: np.random.Generator) -> None:
+def _lose(points: Floats, rng: np.random.Generator) -> None:
     """Make skin markers of a long take vanish for a while."""
     if len(points) > 50:
         for _ in range(3):
@@ -128,7 +127,9 @@ def write_cal(path: Path, calibration: Calibration) -> None:
     path.write_text("".join(f"{value:.10g}\n" for group in groups for value in group))
 
 
-def write_c3d(path: Path, labels: Sequence[str], points: Array, *, processor: int = INTEL, scale: float = -1.0) -> None:
+def write_c3d(
+    path: Path, labels: Sequence[str], points: Floats, *, processor: int = INTEL, scale: float = -1.0
+) -> None:
     """Write (N, P, 3) positions [mm]; NaN is a point that was not seen.
 
     Args:

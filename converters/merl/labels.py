@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from har_bench.arrays import Ints
 from har_bench.converter import Reject
 from har_bench.errors import HarBenchError
 from har_bench.foreign.mat import load_mat
-
-Ints = npt.NDArray[np.int64]
 
 CLASSES = ("ReachToShelf", "RetractFromShelf", "HandInShelf", "InspectProduct", "InspectShelf")
 """The classes of ``tlabs{1}`` to ``tlabs{5}``, as the names of extracted clips spell them."""

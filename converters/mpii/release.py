@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from har_bench.arrays import Bools, Floats
 from har_bench.errors import HarBenchError
 from har_bench.foreign.mat import load_mat
 from har_bench.schema import vector
@@ -40,8 +41,6 @@ HEAD_ROTATION, TORSO_ROTATION = (
 UNREADABLE = 254
 
 Cells = Sequence[Any]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 
 class Rect(NamedTuple):

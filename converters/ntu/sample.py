@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from har_bench.arrays import Floats
 from har_bench.samples import walking_person
 from har_bench.skeletons import skeleton
 
 from .skeleton_file import FLAGS, JOINTS, NUMBERS, Frames
-
-Floats = npt.NDArray[np.float64]
 
 _H36M = {
     "spine_base": "hip", "spine_mid": "spine", "neck": "neck", "head": "head", "spine_shoulder": "thorax",

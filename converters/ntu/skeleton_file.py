@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from har_bench.arrays import kernel
 from har_bench.errors import HarBenchError
 
 JOINTS = 25
@@ -178,7 +178,7 @@ def _digits(token: bytes) -> int:
     return len(token.lower().partition(b"e")[0].replace(b".", b"").lstrip(b"+-0"))
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@kernel
 def _blank(text: Any, at: Any) -> Any:
     """Skip blanks."""
     while text[at] == _SPACE or text[at] == _TAB:
@@ -186,7 +186,7 @@ def _blank(text: Any, at: Any) -> Any:
     return at
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@kernel
 def _integer(text: Any, at: Any) -> Any:
     """A number without sign and where it ends; -1 where there is none, or one of more than 18 digits."""
     at = _blank(text, at)
@@ -202,7 +202,7 @@ def _integer(text: Any, at: Any) -> Any:
     return (np.int64(value) if 0 < digits <= 18 else -1), at
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@kernel
 def _number(text: Any, at: Any) -> Any:
     """A real number, where it ends, and what it is: 0 not read, 1 read, 2 read and longer than seven digits.
 
@@ -237,7 +237,7 @@ def _number(text: Any, at: Any) -> Any:
     return 0.0, at, 0
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@kernel
 def _end_of_line(text: Any, at: Any) -> Any:
     """Where the next line begins; 0 when something else stands before the end of this one."""
     at = _blank(text, at)
@@ -246,7 +246,7 @@ def _end_of_line(text: Any, at: Any) -> Any:
     return at + _ONE if text[at] == _LF else _NONE
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@kernel
 def _scan(
     text: Any,
     bodies: Any,
@@ -287,7 +287,7 @@ def _scan(
     return declared, rows, True, at, declared
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@kernel
 def _body(
     text: Any,
     at: Any,
@@ -342,7 +342,7 @@ def _body(
     return at, True
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@kernel
 def _remember(rare: Any, counts: Any, kind: int, row: int, which: int, start: Any, stop: Any) -> None:
     """Count a long number, or count a rare one and note its place as long as there is room."""
     if kind == 2:

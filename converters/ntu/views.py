@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from har_bench.arrays import Ints
 from har_bench.store import SequenceView
 
 from .tables import to_metres
-
-Rows = npt.NDArray[np.int64]
 
 SHORTEST = 11
 """Frames up to which CTR-GCN takes a body for a phantom."""
@@ -31,7 +30,7 @@ def metres(sequence: SequenceView) -> npt.NDArray[np.float64]:
     return to_metres(sequence.keypoints_3d)
 
 
-def taken(values: npt.NDArray[Any], rows: Rows, absent: float = 0) -> npt.NDArray[Any]:
+def taken(values: npt.NDArray[Any], rows: Ints, absent: float = 0) -> npt.NDArray[Any]:
     """(M, T, ...) values of the rows that a rule chose, ``absent`` where it chose none."""
     filled = np.full((*rows.shape, *values.shape[1:]), absent, values.dtype)
     filled[rows >= 0] = values[rows[rows >= 0]]
@@ -66,12 +65,12 @@ def first_two(sequence: SequenceView) -> npt.NDArray[np.float32]:
     return taken(metres(sequence).astype(np.float32), first_two_rows(sequence))
 
 
-def first_two_rows(sequence: SequenceView) -> Rows:
+def first_two_rows(sequence: SequenceView) -> Ints:
     """(2, T) rows of :func:`first_two`."""
     return _by_slot(sequence, 2)
 
 
-def mmaction2_rows(sequence: SequenceView) -> Rows:
+def mmaction2_rows(sequence: SequenceView) -> Ints:
     """(M, T) rows of :func:`mmaction2`.
 
     The energy of a slot is the sum of the standard deviations of x, y and z over its bodies and joints. Bodies that
@@ -88,7 +87,7 @@ def _energy(points: npt.NDArray[np.float64]) -> float:
     return float(sum(seen[..., axis].std() for axis in range(3))) if len(seen) else 0.0
 
 
-def _by_slot(sequence: SequenceView, slots: int) -> Rows:
+def _by_slot(sequence: SequenceView, slots: int) -> Ints:
     """(slots, T) rows by their place in the frame."""
     rows = np.full((slots, sequence.info["n_frames"]), -1, np.int64)
     slot, frame = sequence.slot, sequence.frame
@@ -108,7 +107,7 @@ class Body(NamedTuple):
     """
 
     person: int
-    rows: Rows
+    rows: Ints
     start: int
     motion: float
 
@@ -136,7 +135,7 @@ def _motion(points: npt.NDArray[np.float32]) -> float:
     return float(points.reshape(-1, 3).var(axis=0).sum())
 
 
-def ctrgcn_rows(sequence: SequenceView) -> Rows:
+def ctrgcn_rows(sequence: SequenceView) -> Ints:
     """(M, T) rows of :func:`ctrgcn`.
 
     Phantoms are dropped as long as two bodies remain: short ones, then wide ones. The strongest motion is actor 1, and

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from har_bench.arrays import Floats
 from har_bench.converter import Reject
 from har_bench.errors import HarBenchError
 from har_bench.foreign.mat import load_mat
-
-Floats = npt.NDArray[np.float64]
 
 JOINTS = 13
 README_NAMES = {

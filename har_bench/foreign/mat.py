@@ -18,8 +18,8 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import numpy.typing as npt
 import scipy.io
-from numba import njit
 
+from har_bench.arrays import kernel
 from har_bench.errors import HarBenchError
 
 MAX_BYTES = 1 << 31
@@ -201,7 +201,7 @@ def _words(body: bytes, order: str) -> npt.NDArray[np.uint32]:
     return np.frombuffer(body, f"{order}u4", len(body) // 4).astype(np.uint32, copy=False)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def _element(words: npt.NDArray[np.uint32], position: int) -> tuple[Any, Any, Any]:
     """Bytes of data, first word of data, and next element of the data element at ``position``.
 
@@ -217,7 +217,7 @@ def _element(words: npt.NDArray[np.uint32], position: int) -> tuple[Any, Any, An
     return size, position + 2, after if after <= len(words) else -1
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def _walk(
     words: npt.NDArray[np.uint32],
     numeric: npt.NDArray[np.bool_],

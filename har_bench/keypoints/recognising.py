@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from har_bench.errors import HarBenchError
 from har_bench.keypoints.people import People
-from har_bench.predictions import Columns, Predictions, read_columns
+from har_bench.scoring.predictions import Columns, Predictions, read_columns
 
 Kind = Literal["folder", "npz", "npy", "json", "columns"]
 
@@ -20,7 +20,7 @@ _MAGIC: Mapping[bytes, Kind] = {b"PK\x03\x04": "npz", b"\x93NUM": "npy"}
 
 
 def kind_of(path: Path) -> Kind:
-    """What is at ``path``; ``columns`` is left to :func:`har_bench.predictions.read_columns`.
+    """What is at ``path``; ``columns`` is left to :func:`har_bench.scoring.predictions.read_columns`.
 
     Raises:
         HarBenchError: nothing is there, or an empty file.

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from har_bench import files, predictions
+from har_bench import files
 from har_bench.errors import HarBenchError
 from har_bench.schema import column, table
+from har_bench.scoring import predictions
 from har_bench.skeletons import Skeleton, skeleton
 
 DECIMALS = 3

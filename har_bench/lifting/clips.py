@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from har_bench.arrays import Singles
 from har_bench.cameras import Camera
 from har_bench.errors import HarBenchError
 from har_bench.keypoints import Detections
@@ -24,8 +25,6 @@ from har_bench.keypoints.layouts import converted
 from har_bench.schema import shape_of, to_numpy
 from har_bench.skeletons import Skeleton, mapping
 from har_bench.store import Store, in_layout
-
-Floats = npt.NDArray[np.float32]
 
 MM_PER_M = 1000.0
 
@@ -40,9 +39,9 @@ class Clip:
         camera: (9,) see :func:`intrinsics`.
     """
 
-    points: Floats
-    poses: Floats
-    camera: Floats
+    points: Singles
+    poses: Singles
+    camera: Singles
 
     def __len__(self) -> int:
         return len(self.points)
@@ -118,7 +117,7 @@ class Source:
                 raise HarBenchError(f"{info['sequence']}: {error}") from error
             yield Clip(points, poses, intrinsics(camera, *size)), table
 
-    def _points(self, sequence: str, table: pa.Table) -> Floats:
+    def _points(self, sequence: str, table: pa.Table) -> Singles:
         """(T, J, F) keypoints [px] of a sequence; gaps between detections are bridged."""
         if self.detections is None:
             found = _array(table, "keypoints")
@@ -129,7 +128,7 @@ class Source:
         return in_joints(detected, self.store.skeleton(self.detections.layout), self.layout, self.features)
 
 
-def in_joints(found: Floats, layout: Skeleton, target: Skeleton, features: int = 2) -> Floats:
+def in_joints(found: Singles, layout: Skeleton, target: Skeleton, features: int = 2) -> Singles:
     """(T, J, 2 or 3) keypoints [px] and confidences -> (T, K, ``features``) in another layout, without gaps.
 
     A joint that was interpolated has no confidence, and a midpoint that of its worst source.
@@ -159,7 +158,7 @@ def denormalise(points: npt.NDArray[Any], width: float, height: float) -> npt.ND
     return pixels
 
 
-def intrinsics(camera: Camera, width: float, height: float) -> Floats:
+def intrinsics(camera: Camera, width: float, height: float) -> Singles:
     """(9,) focal lengths, centre, k1, k2, k3 and the tangential terms of x and y, for normalised images.
 
     They are meant for Human3.6M's formula of distortion (see :func:`har_bench.cameras.distort`).
@@ -175,7 +174,7 @@ def _hashed(stop: int, key: str) -> int:
     return min(int(word / (2**32 - 1) * stop), stop - 1)
 
 
-def _array(table: pa.Table, name: str) -> Floats:
+def _array(table: pa.Table, name: str) -> Singles:
     """(T, J, D) a vector column."""
     field = table.schema.field(name)
     return np.asarray(to_numpy(table[name], field), np.float32).reshape(table.num_rows, *shape_of(field))

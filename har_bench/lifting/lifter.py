@@ -17,18 +17,20 @@ import pyarrow.compute as pc
 import torch
 from torch import nn
 
-from har_bench import devices, weights
+from har_bench import devices
+from har_bench.arrays import Singles
 from har_bench.baseline import Baseline
 from har_bench.devices import Precision
 from har_bench.errors import HarBenchError
 from har_bench.keypoints import Track, open_detections
-from har_bench.lifting.clips import MM_PER_M, Floats, Source, normalise
+from har_bench.lifting.clips import MM_PER_M, Source, normalise
 from har_bench.lifting.windows import Batch, Pool, Span, flipped
 from har_bench.protocol import Protocol
 from har_bench.schema import column, vector
 from har_bench.skeletons import skeleton
 from har_bench.store import Store
-from har_bench.training import History, Losses, Plan, Share, train
+from har_bench.training import weights
+from har_bench.training.loop import History, Losses, Plan, Share, train
 
 KEYS = ("sequence", "frame", "person")
 POSE, PATH = "model_pos", "model_traj"
@@ -218,7 +220,7 @@ class Lifter(Baseline):
                 kept = protocol.keep(chosen, table)
                 yield lifted if kept is None else lifted.filter(kept.combine_chunks())
 
-    def lift(self, points: Floats, network: str = POSE) -> Floats:
+    def lift(self, points: Singles, network: str = POSE) -> Singles:
         """(T, J, F) normalised keypoints of consecutive frames -> (T, K, 3) poses [m], relative to the root.
 
         A model that was trained on one frame in so many sees them so here too: every phase by itself.
@@ -232,7 +234,7 @@ class Lifter(Baseline):
             poses[phase :: self.downsample] = found
         return poses
 
-    def _lifted(self, points: Floats, network: str) -> Floats:
+    def _lifted(self, points: Singles, network: str) -> Singles:
         device, span = devices.chosen(self.device), self.span
         model = self._trained()[network].to(device).eval()
         seen = torch.as_tensor(np.asarray(points, np.float32), device=device)[None]
@@ -248,10 +250,10 @@ class Lifter(Baseline):
         if self.flip:
             order = skeleton(self.target).flip if network == POSE else np.arange(1)
             poses = (poses[:1] + flipped(poses[1:], torch.as_tensor(order, device=device))) / 2
-        found: Floats = poses[0].cpu().numpy()
+        found: Singles = poses[0].cpu().numpy()
         return found
 
-    def lift_track(self, track: Track) -> Floats:
+    def lift_track(self, track: Track) -> Singles:
         """Poses of somebody in any video.
 
         Args:

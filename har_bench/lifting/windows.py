@@ -19,7 +19,7 @@ import torch
 
 from har_bench.errors import HarBenchError
 from har_bench.lifting.clips import Clip, Source
-from har_bench.training import Share
+from har_bench.training.loop import Share
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import har_bench
 from har_bench import HarBenchError, Store, registry
 from har_bench.baseline import Baseline
 from har_bench.devices import peak_memory_mb
+from har_bench.protocol import make_protocol
 from har_bench.running import make_baseline
-from har_bench.scoring import make_protocol
 
 
 def quick(baseline: str) -> Baseline:

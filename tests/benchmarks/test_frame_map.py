@@ -14,8 +14,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import har_bench
-from har_bench.protocols.ava_actions import ACTIONS
-from har_bench.protocols.frame_map import FrameMAP
+from har_bench.protocols.frame_map.actions import ACTIONS
+from har_bench.protocols.frame_map.protocol import FrameMAP
 from har_bench.store import Store
 
 KEYFRAMES, BOXES, VIDEOS = 50_029, 93_393, 64

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from har_bench.arrays import Floats
 from har_bench.geometry import Similarity, similarity
-
-Floats = npt.NDArray[np.float64]
 
 
 def by_svd(source: Floats, target: Floats) -> Similarity:

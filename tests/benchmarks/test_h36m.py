@@ -17,10 +17,12 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import har_bench
-from har_bench import Store, predictions
-from har_bench.running import run, targets
+from har_bench import Store
+from har_bench.baseline import targets
+from har_bench.protocol import make_protocol
+from har_bench.running import run
 from har_bench.schema import to_numpy
-from har_bench.scoring import make_protocol
+from har_bench.scoring import predictions
 from tests.golden import REAL
 
 pytestmark = pytest.mark.real
@@ -131,6 +133,6 @@ def paper_errors(pose: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> tup
 @pytest.mark.benchmark(group="start of the command")
 @pytest.mark.parametrize("what", ["har-bench --help", "importing NumPy, Arrow, numba and pandas first"])
 def test_start(benchmark: BenchmarkFixture, what: str) -> None:
-    eager, ours = "import numpy, pyarrow, numba, pandas", "from har_bench.cli import main; main(['--help'])"
+    eager, ours = "import numpy, pyarrow, numba, pandas", "from har_bench.cli.commands import main; main(['--help'])"
     words = [sys.executable, "-c", eager if "first" in what else ours]
     benchmark.pedantic(subprocess.run, (words,), {"capture_output": True, "check": True}, rounds=5)

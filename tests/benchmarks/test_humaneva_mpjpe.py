@@ -8,8 +8,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from har_bench.protocol import Batch
-from har_bench.protocols.humaneva import HumanEvaMPJPE, error, error_rel
-from har_bench.protocols.pose_errors import auc3d, mpjpe, mpjve, n_mpjpe, p_mpjpe, pck3d
+from har_bench.protocols.mpjpe.errors import auc3d, mpjpe, mpjve, n_mpjpe, p_mpjpe, pck3d
+from har_bench.protocols.mpjpe.humaneva import HumanEvaMPJPE, error, error_rel
 
 CHUNKS, FRAMES = 126, 14_544
 

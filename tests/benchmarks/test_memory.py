@@ -19,7 +19,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import har_bench
 from har_bench import Store, registry
-from har_bench.scoring import make_protocol
+from har_bench.protocol import make_protocol
 from tests.enlarged import predicted, sample
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of memory")
@@ -42,7 +42,7 @@ a score and a mark for each detection, 30 marks for COCO's; 14 joints of each pe
 MEASURED = """
 import sys, threading
 import har_bench
-from har_bench.scoring import make_protocol
+from har_bench.protocol import make_protocol
 
 def now():
     with open("/proc/self/status") as lines:

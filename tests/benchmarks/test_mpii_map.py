@@ -8,7 +8,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from har_bench.protocol import Batch
-from har_bench.protocols.mpii_map import SCORED, MultiPersonAP, assign, average_precision
+from har_bench.protocols.mpii.map import SCORED, MultiPersonAP, assign, average_precision
 
 IMAGES, PERSONS, PREDICTED = 2729, 6638, 8000
 

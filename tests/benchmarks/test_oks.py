@@ -16,8 +16,8 @@ from pycocotools.cocoeval import COCOeval
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from har_bench.protocol import Batch
-from har_bench.protocols import coco_files
-from har_bench.protocols.oks import OKS, evaluate
+from har_bench.protocols.oks import files as coco_files
+from har_bench.protocols.oks.protocol import OKS, evaluate
 
 IMAGES, PERSONS, DETECTIONS = 5_000, 11_004, 104_125
 STATS = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")

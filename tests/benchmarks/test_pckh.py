@@ -8,7 +8,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from har_bench.protocol import Batch
-from har_bench.protocols.pckh import THRESHOLDS, PCKh, count, head_distance, unpack
+from har_bench.protocols.mpii.pckh import THRESHOLDS, PCKh, count, head_distance, unpack
 
 PERSONS, IMAGES = 2958, 2729
 

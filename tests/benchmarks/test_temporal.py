@@ -8,10 +8,10 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from har_bench.protocol import Batch
-from har_bench.protocols.merl_frames import step_average_precision, steps
-from har_bench.protocols.merl_segmental import levenshtein
-from har_bench.protocols.temporal_ap import match, temporal_iou
-from har_bench.protocols.temporal_map import TemporalMAP
+from har_bench.protocols.temporal.frames import step_average_precision, steps
+from har_bench.protocols.temporal.intervals import match, temporal_iou
+from har_bench.protocols.temporal.segmental import levenshtein
+from har_bench.protocols.temporal.tiou_map import TemporalMAP
 
 VIDEOS, ACTIONS, DETECTIONS = 200, 20, 100
 

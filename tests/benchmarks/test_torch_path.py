@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from har_bench.protocols.oks_matching import Detections, Matches, Persons, match
-from har_bench.protocols.pose_errors import sequence_sums
+from har_bench.protocols.mpjpe.errors import sequence_sums
+from har_bench.protocols.oks.matching import Detections, Matches, Persons, match
 from tests.timing import ROUNDS, seconds
 
 torch = pytest.importorskip("torch")
-errors_torch = pytest.importorskip("har_bench.protocols.pose_errors_torch")
+errors_torch = pytest.importorskip("har_bench.protocols.mpjpe.errors_torch")
 
 GPU = torch.cuda.is_available()
 DEVICES = ["", "cpu", *(["cuda"] if GPU else [])]

@@ -10,7 +10,7 @@ import pytest
 
 av = pytest.importorskip("av")
 
-from har_bench.video import open_video  # noqa: E402
+from har_bench.media.video import open_video  # noqa: E402
 from tests.clips import Image, encode, number_of  # noqa: E402
 
 FRAMES = 240

@@ -24,9 +24,9 @@ from har_bench.converters.coco import COCO
 from har_bench.converters.coco.document import Document
 from har_bench.converters.coco.layout import categories
 from har_bench.errors import HarBenchError
-from har_bench.fingerprint import of_table
 from har_bench.schema import to_numpy
 from har_bench.skeletons import mapping, skeleton
+from har_bench.storing.fingerprint import of_table
 from tests.golden import REAL, load
 
 NAME = "har_bench.converters.coco:COCO"

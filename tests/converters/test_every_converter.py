@@ -9,7 +9,7 @@ import pytest
 
 import har_bench
 from har_bench import HarBenchError, registry
-from har_bench.fingerprint import of_path
+from har_bench.storing.fingerprint import of_path
 
 NAMES = list(registry.available("converters"))
 

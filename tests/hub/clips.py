@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from har_bench.protocol import Batch, Floats, Metric, Protocol, Recipe, Scores
+from har_bench.arrays import Floats
+from har_bench.protocol import Batch, Metric, Protocol, Recipe, Scores
 
 
 class Clips(Protocol):

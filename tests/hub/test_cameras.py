@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from har_bench.arrays import Floats
 from har_bench.cameras import Camera, Model, distort
 from har_bench.errors import HarBenchError
 from tests.golden import REAL, load
@@ -20,7 +20,6 @@ PROJECTION = load("h36m/golden/h36m_projection_golden.json")
 H36M17 = [0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27]
 HUMANEVA = load("humaneva/golden/humaneva_cal_recovered.json")
 
-Array = npt.NDArray[np.float64]
 LENS = np.array([-0.2, 0.25, -0.0014, -0.001, -0.003])
 
 
@@ -98,7 +97,7 @@ coefficients = arrays(np.float64, 5, elements=st.floats(-0.3, 0.3))
 
 
 @given(xy=points, lens=coefficients)
-def test_opencv_model_is_browns(xy: Array, lens: Array) -> None:
+def test_opencv_model_is_browns(xy: Floats, lens: Floats) -> None:
     """The radial and the two decentring terms of Brown (1966) one by one, in complex numbers z = x + iy.
 
     With P = p2 + i p1 the decentring shift is ``P |z|² + 2 z Re(conj(P) z)``.
@@ -112,7 +111,7 @@ def test_opencv_model_is_browns(xy: Array, lens: Array) -> None:
 
 
 @given(xy=points, lens=coefficients)
-def test_h36m_model_lacks_half_of_the_cross_term(xy: Array, lens: Array) -> None:
+def test_h36m_model_lacks_half_of_the_cross_term(xy: Floats, lens: Floats) -> None:
     _, _, p1, p2, _ = lens
     cross = xy * (p1 * xy[:, 1:] + p2 * xy[:, :1])
     np.testing.assert_allclose(distort(xy, lens, "h36m"), distort(xy, lens, "opencv") - cross, rtol=0, atol=1e-12)
@@ -127,7 +126,7 @@ def test_opencv_model_by_hand() -> None:
 
 
 @given(world=arrays(np.float64, (2, 5, 3), elements=st.floats(-3000, 3000)))
-def test_world_and_camera_frame_are_inverses(world: Array) -> None:
+def test_world_and_camera_frame_are_inverses(world: Floats) -> None:
     found = camera()
     np.testing.assert_allclose(found.to_world(found.to_camera(world)), world, rtol=0, atol=1e-9)
     np.testing.assert_allclose(found.to_camera(found.centre), 0, atol=1e-9)

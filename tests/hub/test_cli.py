@@ -10,7 +10,7 @@ import pytest
 
 import har_bench
 from har_bench import cli, registry, results
-from har_bench.terminal import show_table
+from har_bench.cli.terminal import show_table
 from tests.toy import write_raw
 
 COMMANDS = ("convert", "score", "run", "list", "info", "validate", "demo", "sample", "leaderboard")
@@ -272,6 +272,6 @@ def test_control_c_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: 
     def interrupted(_: str) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("har_bench.describing.describe", interrupted)
+    monkeypatch.setattr("har_bench.cli.describing.describe", interrupted)
     assert call("info", "h36m") == 130
     assert capsys.readouterr().err.startswith("har-bench: stopped; ")

@@ -15,10 +15,10 @@ from scipy import stats
 
 import har_bench
 from har_bench import HarBenchError, Store
-from har_bench.comparing import Comparison, _mixture, _names, compare, compare_results
-from har_bench.resampling import Draws, ratio
+from har_bench.protocol import make_protocol
 from har_bench.results import Result
-from har_bench.scoring import make_protocol
+from har_bench.studying.comparing import Comparison, _mixture, _names, compare, compare_results
+from har_bench.studying.resampling import Draws, ratio
 from tests.hub.systems import FRAMES, PROTOCOL, off_by, toy_store
 from tests.toy import write_raw
 

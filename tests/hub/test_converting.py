@@ -15,7 +15,7 @@ import pytest
 import har_bench
 from har_bench import HarBenchError
 from har_bench.converter import Shard, Tables
-from har_bench.fingerprint import of_file
+from har_bench.storing.fingerprint import of_file
 from tests.golden import REAL, ROOT
 from tests.toy import Toy, write_raw
 
@@ -90,7 +90,7 @@ def test_an_absent_scheduler_is_one_sentence(raw: Path, tmp_path: Path) -> None:
 SLOWLY = """
 import sys, time
 sys.path.insert(0, {root!r})
-import har_bench, har_bench.shards as shards
+import har_bench, har_bench.converting.shards as shards
 write = shards.write
 def slow(*args, **options):
     time.sleep({pause})

@@ -10,8 +10,8 @@ import pytest
 
 import har_bench
 from har_bench import HarBenchError, Store
-from har_bench.explaining import Explanation, explain
 from har_bench.schema import to_numpy
+from har_bench.studying.explaining import Explanation, explain
 from tests.hub.clips import Clips
 from tests.hub.systems import FRAMES, PROTOCOL, off_by, toy_store
 

@@ -12,7 +12,8 @@ import pytest
 
 import har_bench
 from har_bench import HarBenchError, Store
-from har_bench.protocol import Batch, Floats, Metric, Protocol, Recipe, Scores
+from har_bench.arrays import Floats
+from har_bench.protocol import Batch, Metric, Protocol, Recipe, Scores
 from tests.toy import write_raw
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError
 from har_bench.geometry import aligned, similarity
-
-Floats = npt.NDArray[np.float64]
 
 
 def by_svd(source: Floats, target: Floats) -> Floats:

@@ -18,7 +18,7 @@ from PIL import Image
 import har_bench
 from har_bench import HarBenchError, Store
 from har_bench.converter import Converter, Shard, Tables
-from har_bench.media import Difference, check_media
+from har_bench.media.checking import Difference, check_media
 from har_bench.schema import column, sequences_schema, table
 from tests.golden import REAL, load
 

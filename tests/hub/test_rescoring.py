@@ -11,7 +11,7 @@ import pytest
 
 import har_bench
 from har_bench import HarBenchError, Store, results
-from har_bench.rescoring import Rescored, lines, rescore, tables
+from har_bench.studying.rescoring import Rescored, lines, rescore, tables
 
 NAME = "mpii/pckh"
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from har_bench import HarBenchError
-from har_bench.fingerprint import of_table
 from har_bench.schema import (
     CAMERAS,
     SEGMENTS,
@@ -22,6 +21,7 @@ from har_bench.schema import (
     to_numpy,
     vector,
 )
+from har_bench.storing.fingerprint import of_table
 
 SCHEMAS = {
     "poses": poses_schema(17, dims=(2, 3)),

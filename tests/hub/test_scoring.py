@@ -122,7 +122,7 @@ def test_missing_rows_count_as_errors_when_asked(store: Store, arrays: dict[str,
 
 
 def test_a_frame_with_several_persons_needs_the_person(tmp_path: Path) -> None:
-    from har_bench.aligning import Problems, align
+    from har_bench.scoring.by_row import Problems, align
 
     truth = {"frame": np.array([0, 0]), "person": np.array([1, 2])}
     with pytest.raises(HarBenchError, match="add the column 'person'"):

@@ -130,7 +130,7 @@ def test_damage_is_found(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_part_of_many_row_groups_is_streamed_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("har_bench.parquet.ROW_GROUP", 8)
+    monkeypatch.setattr("har_bench.storing.parquet.ROW_GROUP", 8)
     monkeypatch.setattr("har_bench.store.ROW_GROUP", 8)
     raw = write_raw(tmp_path / "raw", FRAMES)
     store = har_bench.convert("tests.toy:Toy", raw, tmp_path / "store", jobs=1, quiet=True)

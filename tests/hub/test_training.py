@@ -15,9 +15,9 @@ import pytest
 torch = pytest.importorskip("torch")
 lightning = pytest.importorskip("lightning")
 
-import har_bench.training  # noqa: E402
+import har_bench.training.loop  # noqa: E402
 from har_bench import HarBenchError  # noqa: E402
-from har_bench.training import CURVES, LATEST, Plan, Share, _devices, _read, train  # noqa: E402
+from har_bench.training.loop import CURVES, LATEST, Plan, Share, _devices, _read, train  # noqa: E402
 
 SGD = partial(torch.optim.SGD, lr=0.05, momentum=0.9)
 PLAN = Plan(4, 7, SGD, decay=0.9, device="cpu", identity={"rate": 0.05, "words": "a"})
@@ -96,7 +96,7 @@ def test_a_killed_training_resumes_exactly(at: int, tmp_path: Path) -> None:
     assert [path.name for path in sorted(tmp_path.iterdir())] == [CURVES, LATEST]
 
 
-@pytest.mark.parametrize("place", ["har_bench.training._write", "lightning.Trainer.save_checkpoint"])
+@pytest.mark.parametrize("place", ["har_bench.training.loop._write", "lightning.Trainer.save_checkpoint"])
 def test_a_training_killed_while_it_writes_resumes_exactly(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,7 +106,7 @@ def test_a_training_killed_while_it_writes_resumes_exactly(
 
     written = []
     *_, name = place.rpartition(".")
-    original = getattr(lightning.Trainer if "Trainer" in place else har_bench.training, name)
+    original = getattr(lightning.Trainer if "Trainer" in place else har_bench.training.loop, name)
 
     def killed(*given: Any) -> None:
         written.append(given)

@@ -17,8 +17,8 @@ from har_bench import HarBenchError
 
 av = pytest.importorskip("av")
 
-from har_bench import video as video_module  # noqa: E402
-from har_bench.video import Video, open_video  # noqa: E402
+from har_bench.media import video as video_module  # noqa: E402
+from har_bench.media.video import Video, open_video  # noqa: E402
 from tests.clips import HEIGHT, WIDTH, decoded, encode, number_of, packets_of, remux  # noqa: E402
 
 FUZZ = int(os.environ.get("HAR_BENCH_FUZZ", "200"))

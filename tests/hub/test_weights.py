@@ -17,7 +17,7 @@ from har_bench.errors import HarBenchError
 torch = pytest.importorskip("torch")
 safetensors = pytest.importorskip("safetensors.numpy")
 
-from har_bench import weights  # noqa: E402
+from har_bench.training import weights  # noqa: E402
 
 SOURCE = "net.bin"
 

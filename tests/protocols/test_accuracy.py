@@ -18,8 +18,6 @@ import har_bench
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch
 from har_bench.protocols.accuracy import (
-    PENN_ACTIONS,
-    Accuracy,
     NTU60XSub,
     NTU60XView,
     NTU120XSet,
@@ -30,6 +28,7 @@ from har_bench.protocols.accuracy import (
     ranks,
     top_k,
 )
+from har_bench.protocols.accuracy.protocol import PENN_ACTIONS, Accuracy
 from har_bench.results import Result
 from har_bench.store import Store
 from tests.golden import REAL, ROOT, leaves, load

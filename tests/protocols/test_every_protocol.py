@@ -22,9 +22,8 @@ from hypothesis import strategies as st
 
 import har_bench
 from har_bench import Store, registry
-from har_bench.protocol import Batch, Protocol
-from har_bench.scoring import make_protocol
-from har_bench.streaming import aligned
+from har_bench.protocol import Batch, Protocol, make_protocol
+from har_bench.scoring.pairing import aligned
 from tests.enlarged import predicted, sample
 
 PARTS = 8

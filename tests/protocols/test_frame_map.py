@@ -23,10 +23,10 @@ from har_bench.converters import ava as converter
 from har_bench.converters.ava import tracklets
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Scores
-from har_bench.protocols.ava_actions import ACTIONS, GROUPS
-from har_bench.protocols.ava_files import read_detections
-from har_bench.protocols.frame_map import RECIPES, FrameMAP
-from har_bench.protocols.frame_map_matching import Detections, average_precision, match, rank, window_means
+from har_bench.protocols.frame_map.actions import ACTIONS, GROUPS
+from har_bench.protocols.frame_map.files import read_detections
+from har_bench.protocols.frame_map.matching import Detections, average_precision, match, rank, window_means
+from har_bench.protocols.frame_map.protocol import RECIPES, FrameMAP
 from har_bench.store import Store
 from tests.golden import REAL, load
 

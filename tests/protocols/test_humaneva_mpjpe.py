@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import har_bench
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch
-from har_bench.protocols.humaneva import HumanEvaMPJPE, error, error_rel, error_rel_terms, error_terms
-from har_bench.protocols.pose_errors import mpjpe, mpjve, n_mpjpe, p_mpjpe
+from har_bench.protocols.mpjpe.errors import mpjpe, mpjve, n_mpjpe, p_mpjpe
+from har_bench.protocols.mpjpe.humaneva import HumanEvaMPJPE, error, error_rel, error_rel_terms, error_terms
 from har_bench.skeletons import mapping, skeleton
 from har_bench.store import Store
 from tests.golden import REAL, leaves, load

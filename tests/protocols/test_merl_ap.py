@@ -19,9 +19,7 @@ import har_bench
 from har_bench.errors import HarBenchError
 from har_bench.foreign.mat import load_mat
 from har_bench.protocol import Batch
-from har_bench.protocols.merl_ap import RECIPES, MidpointAP
-from har_bench.protocols.merl_files import CLASSES, read_detections
-from har_bench.protocols.temporal_ap import (
+from har_bench.protocols.temporal.intervals import (
     average_precision,
     holds_midpoint,
     match,
@@ -29,6 +27,8 @@ from har_bench.protocols.temporal_ap import (
     runs,
     temporal_iou,
 )
+from har_bench.protocols.temporal.merl_files import CLASSES, read_detections
+from har_bench.protocols.temporal.midpoint import RECIPES, MidpointAP
 from har_bench.store import Store
 from tests.golden import REAL, load
 from tests.temporal_batches import batch, merl_videos, part

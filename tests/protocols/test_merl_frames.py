@@ -16,8 +16,8 @@ import har_bench
 from har_bench.errors import HarBenchError
 from har_bench.foreign.mat import load_mat
 from har_bench.protocol import Batch
-from har_bench.protocols.merl_files import CHUNK, read_frames, scored_rows
-from har_bench.protocols.merl_frames import FrameMAP, right_at, step_average_precision, steps
+from har_bench.protocols.temporal.frames import FrameMAP, right_at, step_average_precision, steps
+from har_bench.protocols.temporal.merl_files import CHUNK, read_frames, scored_rows
 from har_bench.store import Store
 from tests.golden import REAL, load
 from tests.temporal_batches import batch, merl_videos, part

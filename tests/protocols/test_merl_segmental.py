@@ -18,8 +18,8 @@ import har_bench
 from har_bench.errors import HarBenchError
 from har_bench.foreign.mat import load_mat
 from har_bench.protocol import Batch
-from har_bench.protocols.merl_files import CHUNK, CLASSES, NAMES, read_chunks, scored_rows
-from har_bench.protocols.merl_segmental import (
+from har_bench.protocols.temporal.merl_files import CHUNK, CLASSES, NAMES, read_chunks, scored_rows
+from har_bench.protocols.temporal.segmental import (
     BACKGROUND,
     PIECE,
     Segmental,

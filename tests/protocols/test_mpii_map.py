@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import har_bench
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch
-from har_bench.protocols.mpii_map import JOINTS, SCORED, MultiPersonAP, assign, average_precision
+from har_bench.protocols.mpii.map import JOINTS, SCORED, MultiPersonAP, assign, average_precision
 from har_bench.store import Store
 from tests.golden import REAL, load
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from har_bench.errors import HarBenchError
-from har_bench.protocols.multi_label import average_precision, mean_average_precision
+from har_bench.protocols.accuracy.multi_label import average_precision, mean_average_precision
 from tests.golden import ROOT, leaves
 
 

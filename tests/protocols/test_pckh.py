@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Scores
-from har_bench.protocols.pckh import (
+from har_bench.protocols.mpii.pckh import (
     JOINTS,
     RECIPES,
     THRESHOLDS,

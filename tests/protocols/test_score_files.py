@@ -14,7 +14,8 @@ import har_bench
 from har_bench.converters.ntu import NTU60, NTU120
 from har_bench.converters.penn_action import PennAction
 from har_bench.errors import HarBenchError
-from har_bench.protocols.accuracy import Accuracy, NTU60XSub, NTU60XView, NTU120XSet, NTU120XSub, PennAccuracy
+from har_bench.protocols.accuracy import NTU60XSub, NTU60XView, NTU120XSet, NTU120XSub, PennAccuracy
+from har_bench.protocols.accuracy.protocol import Accuracy
 from har_bench.schema import vector
 from har_bench.store import Store
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 import har_bench
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch
-from har_bench.protocols.merl_ap import MidpointAP
-from har_bench.protocols.temporal_ap import average_recall, recalled, temporal_iou
-from har_bench.protocols.temporal_map import RECIPES, TemporalMAP
+from har_bench.protocols.temporal.intervals import average_recall, recalled, temporal_iou
+from har_bench.protocols.temporal.midpoint import MidpointAP
+from har_bench.protocols.temporal.tiou_map import RECIPES, TemporalMAP
 from tests.golden import REAL, ROOT
 from tests.temporal_batches import part
 

@@ -20,20 +20,21 @@ from har_bench import cli, registry
 from har_bench.errors import HarBenchError
 from har_bench.geometry import similarity
 from har_bench.protocol import Batch, Protocol
-from har_bench.protocols import coco_files
-from har_bench.protocols.humaneva import HumanEvaMPJPE
+from har_bench.protocols.mpii.pckh import PCKh
 from har_bench.protocols.mpjpe import MPJPE
-from har_bench.protocols.oks import OKS
-from har_bench.protocols.oks_matching import Detections, Persons, best, similarities
-from har_bench.protocols.pckh import PCKh
-from har_bench.protocols.pose_errors import sequence_sums
+from har_bench.protocols.mpjpe.errors import sequence_sums
+from har_bench.protocols.mpjpe.humaneva import HumanEvaMPJPE
+from har_bench.protocols.oks import files as coco_files
+from har_bench.protocols.oks.matching import best
+from har_bench.protocols.oks.protocol import OKS
+from har_bench.protocols.oks.similarity import Detections, Persons, similarities
 from har_bench.skeletons import skeleton
 from tests import h36m_data
 from tests.protocols.test_oks import COCO, PAIRS
 
 torch = pytest.importorskip("torch")
-errors_torch = pytest.importorskip("har_bench.protocols.pose_errors_torch")
-oks_torch = pytest.importorskip("har_bench.protocols.oks_torch")
+errors_torch = pytest.importorskip("har_bench.protocols.mpjpe.errors_torch")
+oks_torch = pytest.importorskip("har_bench.protocols.oks.similarity_torch")
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 on_every_device = pytest.mark.parametrize("device", DEVICES)
@@ -291,7 +292,7 @@ def test_coco_on_a_device_by_command_line(device: str, tmp_path: Path, capsys: p
     (tmp_path / "results.json").write_text(json.dumps(results))
     keypoints_on(device, annotations, tmp_path / "results.json")
     files = (str(tmp_path / name) for name in ("store", "results.json"))
-    words = ["score", "har_bench.protocols.oks:OKS", *files, "--resamples", "0", "--quiet"]
+    words = ["score", "har_bench.protocols.oks.protocol:OKS", *files, "--resamples", "0", "--quiet"]
     for name, more in (("plain", []), ("there", ["--device", device])):
         with pytest.raises(SystemExit) as done:
             cli.main([*words, "--out", str(tmp_path / f"{name}.json"), *more])

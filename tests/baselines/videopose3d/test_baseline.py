@@ -16,7 +16,7 @@ from har_bench.baselines.videopose3d import VideoPose3D  # noqa: E402
 from har_bench.keypoints import Track  # noqa: E402
 from har_bench.lifting.clips import Source, denormalise  # noqa: E402
 from har_bench.lifting.lifter import PATH, POSE, Sizes  # noqa: E402
-from har_bench.scoring import make_protocol  # noqa: E402
+from har_bench.scoring.engine import make_protocol  # noqa: E402
 from har_bench.skeletons import mapping, skeleton  # noqa: E402
 from tests.golden import REAL, load  # noqa: E402
 

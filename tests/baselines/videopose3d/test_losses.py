@@ -11,16 +11,16 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from har_bench.cameras import Camera
-from har_bench.protocols.pose_errors import mpjpe as scored_mpjpe
-from har_bench.protocols.pose_errors import mpjve, n_mpjpe, p_mpjpe
+from har_bench.protocols.mpjpe.errors import mpjpe as scored_mpjpe
+from har_bench.protocols.mpjpe.errors import mpjve, n_mpjpe, p_mpjpe
 from tests.golden import REAL
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from har_bench import weights  # noqa: E402
 from har_bench.baselines.videopose3d import losses  # noqa: E402
 from har_bench.baselines.videopose3d.model import TemporalModel, architecture_of  # noqa: E402
+from har_bench.training import weights  # noqa: E402
 
 FOLDER = REAL / "models" / "videopose3d"
 EXACT = {"rtol": 1e-5, "atol": 1e-5}

@@ -15,9 +15,9 @@ from tests.golden import REAL, load
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from har_bench import weights  # noqa: E402
 from har_bench.baselines.videopose3d.model import Architecture, TemporalModel, architecture_of  # noqa: E402
 from har_bench.lifting.lifter import distance  # noqa: E402
+from har_bench.training import weights  # noqa: E402
 
 FOLDER = "models/videopose3d"
 INDEX = load(f"{FOLDER}/index.json")

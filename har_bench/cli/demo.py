@@ -1,0 +1,63 @@
+"""A walk through the whole suite on synthetic data: raw samples, stores, baselines, scores and the page."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from har_bench import registry, results
+from har_bench.converting.engine import convert
+from har_bench.errors import HarBenchError
+from har_bench.running import run
+from har_bench.store import open_store
+
+MARK = ".har-bench-demo"
+
+
+def demo(folder: Path, *, say: Callable[[str], None]) -> Path:
+    """Sample, convert, run, score and publish every dataset that a baseline serves; returns the page.
+
+    Raises:
+        HarBenchError: ``folder`` exists and is not an earlier demo's.
+    """
+    if folder.exists():
+        if not (folder / MARK).exists():
+            raise HarBenchError(f"{folder} exists and is no demo of har-bench; name another folder")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / MARK).touch()
+    baselines = _installed(say)
+    for name in registry.available("protocols"):
+        protocol = registry.load("protocols", name)
+        raw, store = folder / "raw" / protocol.dataset, folder / "stores" / protocol.dataset
+        if not store.exists():
+            say(f"\nhar-bench sample {protocol.dataset} {raw}")
+            registry.load("converters", protocol.dataset).sample(raw)
+            say(f"har-bench convert {protocol.dataset} {raw} {store}")
+            say(f"  {convert(protocol.dataset, raw, store, jobs=1, quiet=True)!r}")
+        for baseline, made in baselines.items():
+            if not made().serves(open_store(store), protocol()):
+                continue
+            out = folder / "results" / f"{name.replace('/', '-')}.{baseline}.json"
+            settings = "".join(f" --set {option}={value}" for option, value in made.quick.items())
+            say(f"har-bench run {baseline} {store} --protocol {name}{settings} --out {out}")
+            result = run(baseline, store, protocol=name, model=f"{baseline} (synthetic data)", **made.quick)
+            results.write(result, out)
+            say(f"  {result.primary} {result[result.primary]:.2f} {result.units[result.primary]}")
+    site = folder / "site"
+    say(f"\nhar-bench leaderboard build {folder / 'results'} {site}")
+    registry.load("leaderboards", "site")(folder / "results", site)
+    return site / "index.html"
+
+
+def _installed(say: Callable[[str], None]) -> dict[str, Any]:
+    """The baselines whose libraries are here; of the others it is said what they lack."""
+    found = {}
+    for name in registry.available("baselines"):
+        try:
+            found[name] = registry.load("baselines", name)
+        except HarBenchError as error:
+            say(f"left out: {error}")
+    return found

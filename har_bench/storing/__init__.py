@@ -1,0 +1,1 @@
+"""How a store lies on disk: Parquet, HDF5, the manifest and fingerprints."""

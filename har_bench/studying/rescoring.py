@@ -1,0 +1,201 @@
+"""Scoring a folder of results again after a protocol's version was raised, from the very predictions they came from.
+
+A result names its predictions and its store by fingerprint; both are looked for by content, so files may have been
+moved and renamed. The new result is written beside the old one, which stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, get_args
+
+import msgspec
+
+from har_bench import registry, results
+from har_bench.errors import HarBenchError
+from har_bench.protocol import Protocol
+from har_bench.results import Result
+from har_bench.scoring import score
+from har_bench.store import open_store
+from har_bench.storing import fingerprint, manifest
+from har_bench.studying.breakdowns import Texts
+
+Status = Literal["rescored", "current", "already", "impossible"]
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """What became of one result file.
+
+    Attributes:
+        path: the file.
+        status: ``rescored`` now, ``current`` as it is, ``already`` rescored before, or ``impossible``.
+        reason: in words; why it is impossible.
+        written: the new file, if there is one.
+        before: the old primary number.
+        after: the new one, if it was rescored now.
+    """
+
+    path: Path
+    status: Status
+    reason: str
+    written: Path | None = None
+    before: float | None = None
+    after: float | None = None
+
+
+def rescore(
+    folder: str | Path,
+    *,
+    stores: Iterable[str | Path],
+    predictions: Iterable[str | Path],
+    jobs: int = 1,
+    quiet: bool = True,
+) -> list[Rescored]:
+    """Score every result of an older protocol version again, where its store and predictions are found.
+
+    The recipe, its options, the treatment of missing rows, the joint layout, the number of resamples and the model's
+    name stay; measured speed is copied.
+
+    Args:
+        folder: of result files; folders in it are searched too.
+        stores: stores, or folders that hold them at any depth.
+        predictions: files of predictions, or folders that hold them at any depth.
+        jobs: processes that score; see :func:`har_bench.score`.
+        quiet: no progress.
+
+    Returns:
+        One entry per JSON file, in the order of the paths.
+
+    Raises:
+        HarBenchError: a folder or file that was named is not there.
+    """
+    found = _Found(_existing(stores), _existing(predictions))
+    files = sorted(_existing([folder])[0].rglob("*.json"))
+    return [_one(path, found, jobs, quiet=quiet) for path in files]
+
+
+def tables(outcomes: Sequence[Rescored]) -> Iterator[Texts]:
+    """What was done with each file, and why not, for printing."""
+    rows: list[tuple[str, ...]] = [
+        (str(each.written or each.path), each.status, _number(each.before), _number(each.after), each.reason)
+        for each in outcomes
+    ]
+    yield "results", ("file", "status", "before", "after", "why"), rows
+
+
+def lines(outcomes: Sequence[Rescored]) -> list[str]:
+    """How many results there are of each status, in one line."""
+    counts = {status: sum(each.status == status for each in outcomes) for status in get_args(Status)}
+    return [", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no result files"]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Stores and predictions under some folders, by fingerprint; nothing is read before it is needed."""
+
+    store_roots: list[Path]
+    prediction_roots: list[Path]
+
+    @cached_property
+    def stores(self) -> dict[str, Path]:
+        """Finished stores by the fingerprint of their content."""
+        found: dict[str, Path] = {}
+        for root in self.store_roots:
+            inside = [root] if root.is_file() else sorted(root.rglob(manifest.MANIFEST)) + sorted(root.rglob("*.h5"))
+            for path in inside:
+                try:
+                    opened = open_store(path.parent if path.name == manifest.MANIFEST else path)
+                except HarBenchError:  # another program's manifest.json, or an HDF5 file that is no store
+                    continue
+                found.setdefault(opened.fingerprint, opened.path)
+        return found
+
+    @cached_property
+    def predictions(self) -> dict[str, Path]:
+        """Files by the blake3 of their bytes, folders by that of all their files: as scoring fingerprints them."""
+        found: dict[str, Path] = {}
+        for root in self.prediction_roots:
+            inside = [root] if root.is_file() else [root, *sorted(root.rglob("*"))]
+            for path in inside:
+                found.setdefault(fingerprint.of_path(path), path)
+        return found
+
+
+def _one(path: Path, found: _Found, jobs: int, *, quiet: bool) -> Rescored:
+    before = None
+    try:
+        old = results.read(path)
+        before = old.metrics.get(old.primary)
+        protocol: type[Protocol] = registry.load("protocols", old.protocol)
+        target = _beside(path, old, protocol.version)
+        if old.version == protocol.version:
+            return Rescored(path, "current", f"{old.protocol} is at version {old.version}", before=before)
+        if not _older(old.version, protocol.version):
+            raise HarBenchError(
+                f"it is of version {old.version}, and {protocol.version} is installed; update har_bench"
+            )
+        if target.exists():
+            return Rescored(path, "already", "a result of the installed version is there", target, before)
+        new = _again(old, found, jobs, quiet=quiet)
+        results.write(new, target)
+    except HarBenchError as error:
+        return Rescored(path, "impossible", str(error), before=before)
+    reason = f"{old.protocol} went from version {old.version} to {new.version}"
+    return Rescored(path, "rescored", reason, target, before, new.metrics.get(new.primary))
+
+
+def _again(old: Result, found: _Found, jobs: int, *, quiet: bool) -> Result:
+    sources = []
+    for what, known, roots in (
+        ("store", found.stores, found.store_roots),
+        ("predictions", found.predictions, found.prediction_roots),
+    ):
+        digest = old.fingerprints.get(what, "")
+        if digest not in known:
+            where = f"in {names}" if (names := ", ".join(map(str, roots))) else "as no folder was given"
+            raise HarBenchError(f"its {what} (blake3 {digest[:16]}…) cannot be found, {where}")
+        sources.append(known[digest])
+    options = dict(old.options)
+    new = score(
+        old.protocol,
+        *sources,
+        recipe=old.recipe,
+        missing=options.pop("missing", "error"),
+        skeleton=old.environment.get("layout"),
+        jobs=jobs,
+        resamples=max((interval.resamples for interval in old.intervals.values()), default=0),
+        model=old.model,
+        quiet=quiet,
+        **options,
+    )
+    return msgspec.structs.replace(new, speed=old.speed)
+
+
+def _beside(path: Path, old: Result, version: str) -> Path:
+    """``mine.json`` of version 1, and ``mine.v2.json``, become ``mine.v3.json``."""
+    return path.with_name(f"{path.stem.removesuffix(f'.v{old.version}')}.v{version}.json")
+
+
+def _older(first: str, second: str) -> bool:
+    """Whether one version comes before another; dotted numbers compare as numbers."""
+
+    def key(version: str) -> list[tuple[int, str]]:
+        return [(int(part), "") if part.isdecimal() else (-1, part) for part in version.split(".")]
+
+    return key(first) < key(second)
+
+
+def _existing(paths: Iterable[str | Path]) -> list[Path]:
+    found = [Path(path) for path in paths]
+    for path in found:
+        if not path.exists():
+            raise HarBenchError(f"{path} does not exist; name a file or a folder that does")
+    return found
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

@@ -1,0 +1,424 @@
+"""PCKh on MPII: the share of joints within a fraction of the head size, by every published way of counting.
+
+Andriluka et al., 2D Human Pose Estimation: New Benchmark and State of the Art Analysis, CVPR 2014. A joint is a hit
+when its distance to the truth is at most ``t`` head sizes; the head size is 0.6 of the head box's diagonal. The tools
+that papers quote differ in the comparison, in the truth, in the mean and in what they call PCKh@0.1; each is a
+:class:`PCKhRecipe`. All are scored on the 2,958 validation persons of Tompson et al. (CVPR 2015).
+
+No recipe but ``official`` publishes an area under the curve; the others get the same integral of their own curve.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from har_bench.arrays import Bools, Floats, kernel
+from har_bench.errors import HarBenchError
+from har_bench.protocol import Batch, Foreign, Metric, Protocol, Recipe, Scores
+from har_bench.results import Row
+from har_bench.skeletons import skeleton
+from har_bench.store import Store
+
+from .files import read_preds
+from .truth import inside_crop, tompson_truth
+
+THRESHOLDS: Floats = np.arange(51) / 100
+"""The curve's thresholds, in head sizes; they are compared as these very doubles."""
+
+JOINTS = skeleton("mpii16").joints
+SIDED = {
+    name: (f"left_{name.lower()}", f"right_{name.lower()}")
+    for name in ("Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle")
+}
+UPPER_BODY = tuple(joint for name in ("Wrist", "Elbow", "Shoulder") for joint in SIDED[name])
+
+
+@dataclass(frozen=True)
+class PCKhRecipe(Recipe):
+    """One tool's way of computing PCKh.
+
+    Attributes:
+        compare: whether a distance equal to the threshold is a hit.
+        truth: ``raw``, the annotations of MPII's own file, or ``tompson``, those of :func:`tompson_truth`.
+        average: ``pooled``, hits of all joints over their number, or ``joints``, the unweighted mean of the joints.
+        head: the joints that the table's Head averages.
+        upper_body: whether the table has UBody, the pooled wrists, elbows and shoulders.
+        total: what the tool calls the mean over joints.
+        fine: the threshold behind the number that the tool prints as PCKh@0.1.
+        precision: ``float32`` rounds the points, in MPII's 1-based pixels, and their distance to single precision.
+        crop: whether joints outside :func:`inside_crop` are left out of the truth.
+        joints: the joints that the mean is over.
+    """
+
+    compare: Literal["<=", "<"] = "<="
+    truth: Literal["raw", "tompson"] = "raw"
+    average: Literal["pooled", "joints"] = "pooled"
+    head: tuple[str, ...] = ("head_top",)
+    upper_body: bool = False
+    total: str = "Mean"
+    fine: float = 0.10
+    precision: Literal["float64", "float32"] = "float64"
+    crop: bool = False
+    joints: tuple[str, ...] = tuple(joint for joint in JOINTS if joint not in ("pelvis", "thorax"))
+
+
+RECIPES = (
+    PCKhRecipe(
+        name="official",
+        about="MPII's evaluation toolkit: hits (<=) pooled over 14 joints, Head is the mean of neck and head top",
+        oracle="evalMPII.zip, evaluatePCKh.m",
+        cite="Andriluka et al., CVPR 2014",
+        head=("neck", "head_top"),
+        upper_body=True,
+        total="Total",
+    ),
+    PCKhRecipe(
+        name="hrnet",
+        about="Tompson's truth, <=, pooled, Head is the head top; its Mean@0.1 reads the curve at 0.11",
+        oracle="leoxiaobin/deep-high-resolution-net.pytorch 6f69e46; microsoft/human-pose-estimation.pytorch",
+        cite="Sun et al., CVPR 2019; Xiao et al., ECCV 2018",
+        truth="tompson",
+        fine=0.11,
+    ),
+    PCKhRecipe(
+        name="mmpose0",
+        about="as hrnet, but PCKh@0.1 is at 0.10",
+        oracle="open-mmlab/mmpose 0.x 939c49d, TopDownMpiiDataset",
+        cite="MMPose contributors, 2020",
+        truth="tompson",
+        total="PCKh",
+    ),
+    PCKhRecipe(
+        name="mmpose1",
+        about="raw truth, strict <, pooled, points and distances in single precision",
+        oracle="open-mmlab/mmpose 1.x 759b39c, MpiiPCKAccuracy",
+        cite="MMPose contributors, 2020",
+        compare="<",
+        total="PCK",
+        precision="float32",
+    ),
+    PCKhRecipe(
+        name="bearpaw",
+        about="Tompson's truth, strict <, unweighted mean of 14 joints (also Tompson's own script)",
+        oracle="bearpaw/pytorch-pose edc7ace, eval_PCKh.py",
+        cite="Newell et al., ECCV 2016, as re-implemented by Yang",
+        compare="<",
+        truth="tompson",
+        average="joints",
+    ),
+    PCKhRecipe(
+        name="deephar",
+        about="raw truth, <=, pooled, without the joints that fall outside the network's crop",
+        oracle="dluvizon/deephar fbebb14, exp/common/mpii_tools.py",
+        cite="Luvizon et al., CVPR 2018",
+        crop=True,
+    ),
+)
+
+
+class Hits(NamedTuple):
+    """Which joints are hit, and which are annotated; both (N, J)."""
+
+    hit: Bools
+    counted: Bools
+
+
+def pckh(
+    predicted: Floats, truth: Floats, head_size: Floats, *, at: float = 0.5, compare: Literal["<=", "<"] = "<="
+) -> Hits:
+    """Which joints lie within ``at`` head sizes (``<=``, as the official MPII evaluator).
+
+    Args:
+        predicted: (N, J, 2) px; a NaN prediction is a miss.
+        truth: (N, J, 2) px; NaN where not annotated.
+        head_size: (N,) px.
+        at: the threshold, in head sizes.
+        compare: whether a distance of exactly ``at`` is a hit (``<=``) or not (``<``).
+
+    Raises:
+        HarBenchError: shapes that do not belong together.
+
+    >>> one = pckh(np.array([[[3.0, 4.0]]]), np.zeros((1, 1, 2)), np.array([10.0]))
+    >>> one.hit.tolist(), one.counted.tolist()
+    ([[True]], [[True]])
+    """
+    distance = head_distance(predicted, truth, head_size)
+    hit = np.less_equal(distance, at) if compare == "<=" else np.less(distance, at)
+    return Hits(hit, annotated(truth))
+
+
+def annotated(truth: Floats) -> Bools:
+    """(N, J) which of the points (N, J, 2) are there."""
+    return cast(Bools, np.isfinite(truth).all(axis=-1))
+
+
+def head_distance(
+    predicted: Floats, truth: Floats, head_size: Floats, *, precision: Literal["float64", "float32"] = "float64"
+) -> Floats:
+    """(N, J) distances in head sizes; NaN where either point is.
+
+    Args:
+        predicted: (N, J, 2) px.
+        truth: (N, J, 2) px.
+        head_size: (N,) px.
+        precision: of the points, their difference and its norm; the division is always in double precision.
+
+    Raises:
+        HarBenchError: shapes that do not belong together.
+    """
+    if predicted.shape != truth.shape or truth.shape[2:] != (2,) or head_size.shape != truth.shape[:1]:
+        shapes = f"{predicted.shape}, {truth.shape} and {head_size.shape}"
+        raise HarBenchError(f"PCKh needs points (N, J, 2), (N, J, 2) and head sizes (N,), and was given {shapes}")
+    difference = predicted.astype(precision) - truth.astype(precision)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        norm = np.sqrt(difference[..., 0] ** 2 + difference[..., 1] ** 2)
+        return cast(Floats, norm / head_size.astype(np.float64)[:, None])
+
+
+class Counts(NamedTuple):
+    """Numbers of persons (...,), annotated joints (..., J) and hits (..., J, 51) at each of :data:`THRESHOLDS`."""
+
+    persons: Floats
+    counted: Floats
+    hits: Floats
+
+
+def count(
+    distance: Floats, counted: Bools, starts: npt.NDArray[np.int64], *, compare: Literal["<=", "<"] = "<="
+) -> Floats:
+    """Persons, annotated joints and hits at all thresholds, per sequence.
+
+    Args:
+        distance: (N, J) head sizes; NaN is a miss.
+        counted: (N, J) whether the joint is annotated.
+        starts: (S + 1,) row offsets of the sequences.
+        compare: whether a distance equal to a threshold is a hit.
+
+    Returns:
+        (S, 1 + J + 51 J) whole numbers, one row per sequence; :func:`unpack` names its parts.
+    """
+    joints = distance.shape[1]
+    sums = np.zeros((len(starts) - 1, 1 + joints + joints * len(THRESHOLDS)))
+    _count(distance, counted, starts, THRESHOLDS, compare == "<", sums)
+    return sums
+
+
+def unpack(sums: Floats) -> Counts:
+    """The parts of :func:`count`'s rows, as views."""
+    joints = sums.shape[-1] // (1 + len(THRESHOLDS))
+    return Counts(
+        persons=sums[..., 0],
+        counted=sums[..., 1 : 1 + joints],
+        hits=sums[..., 1 + joints :].reshape(*sums.shape[:-1], joints, len(THRESHOLDS)),
+    )
+
+
+@kernel
+def _count(
+    distance: Floats,
+    counted: Bools,
+    starts: npt.NDArray[np.int64],
+    thresholds: Floats,
+    strict: bool,
+    sums: Floats,
+) -> None:
+    joints, steps = distance.shape[1], len(thresholds)
+    for sequence in range(len(starts) - 1):
+        row = sums[sequence]
+        row[0] = starts[sequence + 1] - starts[sequence]
+        for person in range(starts[sequence], starts[sequence + 1]):
+            for joint in range(joints):
+                if not counted[person, joint]:
+                    continue
+                row[1 + joint] += 1
+                first, d = 1 + joints + joint * steps, distance[person, joint]
+                for step in range(steps):
+                    row[first + step] += d < thresholds[step] if strict else d <= thresholds[step]
+
+
+def _share(hundredths: Floats, counted: Floats) -> Floats:
+    """Hundredths of hits over joints counted, in percent; NaN where nothing is counted."""
+    counted = np.broadcast_to(counted, np.shape(hundredths))
+    share: Floats = np.full(counted.shape, np.nan)
+    return np.divide(hundredths, counted, out=share, where=counted > 0)
+
+
+def _indices(joints: tuple[str, ...]) -> list[int]:
+    return [JOINTS.index(joint) for joint in joints]
+
+
+def _cell(value: Any) -> float | None:
+    """A table's number; None where nothing is counted."""
+    return float(value) if np.isfinite(value) else None
+
+
+class PCKh(Protocol):
+    """Single-person pose on MPII's validation persons.
+
+    An image's sums are what its metrics need; counts at all thresholds are kept in total only. All are whole numbers,
+    so no order of adding them changes a digit.
+    """
+
+    name = "mpii/pckh"
+    version = "1"
+    dataset = "mpii"
+    task = "pose"
+    summary = "PCKh on the 2,958 MPII validation persons, as six published tools compute it"
+    metrics = (
+        Metric("PCKh@0.5", "%", "higher", "joints within half a head size of the truth"),
+        Metric("PCKh@0.1", "%", "higher", "joints within a tenth of a head size (hrnet's own number reads 0.11)"),
+        Metric("AUC", "%", "higher", "mean PCKh over thresholds 0 to 0.5: trapezoids over 51 points"),
+    )
+    recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
+    truth_columns = ("keypoints", "head_size", "head_box", "scale", "objpos", "tompson_row")
+    prediction_columns = ("keypoints",)
+    train_split = "tompson/train"
+    row_order = "tompson_row"
+
+    recipe: PCKhRecipe
+    _columns: Floats | None = None
+
+    def __init__(self, recipe: str | None = None, **options: Any) -> None:
+        """Choose a recipe; there are no options."""
+        super().__init__(recipe, **options)
+        self.totals: Floats = np.zeros(len(JOINTS) * (1 + len(THRESHOLDS)) + 1)
+
+    @property
+    def skeletons(self) -> tuple[str, ...]:
+        """MPII's 16 joints."""
+        return ("mpii16",)
+
+    def read_foreign(self, path: Path, store: Store) -> Foreign | None:
+        """``preds`` (2958, 16, 2) in a .mat or .h5 file, in Tompson's order and MPII's 1-based pixels."""
+        del store
+        return read_preds(path)
+
+    def select(self, sequences: pa.Table) -> pa.Table:
+        """The images of Tompson's validation list."""
+        wanted = ["tompson/valid" in (splits or ()) for splits in sequences["splits"].to_pylist()]
+        return sequences.filter(pa.array(wanted, pa.bool_()))
+
+    def keep(self, sequences: pa.Table, rows: pa.Table) -> pa.ChunkedArray:
+        """The persons of Tompson's list; the images show 3,680 others, whom nobody scores."""
+        del sequences
+        return pc.is_valid(rows["tompson_row"])
+
+    def update(self, truth: Batch, predictions: Batch) -> None:
+        """Count the hits of whole images."""
+        points, head_size = truth["keypoints"], truth["head_size"]
+        if self.recipe.truth == "tompson":
+            if not np.isfinite(truth["head_box"]).all():
+                raise HarBenchError(
+                    f"{self.canonical} needs head boxes, which this store lacks; convert the official .mat"
+                )
+            columns = (truth[name] for name in ("head_box", "scale", "objpos", "tompson_row"))
+            points, head_size = tompson_truth(points, *columns)
+        counted = annotated(points)
+        if self.recipe.crop:
+            counted &= inside_crop(points, truth["scale"], truth["objpos"])
+        # single precision rounds the coordinates themselves, so it needs the frame that the tool rounds in
+        shift = 1 if self.recipe.precision == "float32" else 0
+        distance = head_distance(
+            predictions["keypoints"] + shift, points + shift, head_size, precision=self.recipe.precision
+        )
+        sums = count(distance, counted, truth.starts, compare=self.recipe.compare)
+        counts = unpack(sums)
+        hundredths = self._hundredths(counts.hits)
+        needed = np.hstack([counts.counted, *(hundredths[metric.name] for metric in self.metrics)])
+        for name, row in zip(truth.names(), needed, strict=True):
+            self.state.add(name, row)
+        self.totals += sums.sum(axis=0)
+
+    def merge(self, other: Self) -> None:
+        """Take over the images another accumulator scored."""
+        super().merge(other)
+        self.totals += other.totals
+
+    def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
+        """PCKh@0.5, PCKh@0.1 and AUC when image i of ``state.names()`` counts ``weights[i]`` times."""
+        columns = self._needed()
+        weights = np.ones(len(columns)) if weights is None else weights
+        counted, *numbers = (weights @ columns).reshape(-1, len(JOINTS))
+        return {
+            metric.name: float(self._mean(hundredths, counted))
+            for metric, hundredths in zip(self.metrics, numbers, strict=True)
+        }
+
+    def compute(self) -> Scores:
+        """The metrics, with tables per joint, per group of joints and per threshold."""
+        totals = unpack(self.totals)
+        curve = self._mean(100 * totals.hits.T, totals.counted)
+        return Scores(
+            metrics=self.metrics_of(),
+            tables={
+                "joint": self._joints(totals),
+                "group": self._groups(totals),
+                "threshold": [
+                    {"threshold": float(at), "PCKh": _cell(value)} for at, value in zip(THRESHOLDS, curve, strict=True)
+                ],
+            },
+            counts={
+                "persons": int(totals.persons),
+                "images": len(self.state.sums),
+                "joints": int(totals.counted[_indices(self.recipe.joints)].sum()),
+            },
+        )
+
+    def _steps(self) -> dict[str, int]:
+        """The tables' PCKh columns, and which of the thresholds each is read at."""
+        return {"0.5": 50, "0.2": 20, "0.1": int(THRESHOLDS.searchsorted(self.recipe.fine))}
+
+    def _hundredths(self, hits: Floats) -> dict[str, Floats]:
+        """The tables' columns from hits (..., J, 51), as (..., J) hundredths: whole numbers, so that no sum rounds."""
+        columns = {f"PCKh@{name}": 100 * hits[..., step] for name, step in self._steps().items()}
+        # the trapezoids' mean height over 50 steps is (sum - half of both ends) / 50
+        return columns | {"AUC": 2 * hits.sum(axis=-1) - hits[..., 0] - hits[..., -1]}
+
+    def _needed(self) -> Floats:
+        """(S, 4 J): annotated joints and the metrics' hundredths; images are only ever added, so their number tells."""
+        if self._columns is None or len(self._columns) != len(self.state.sums):
+            self._columns = self.state.matrix().reshape(-1, 4 * len(JOINTS))
+        return self._columns
+
+    def _mean(self, hundredths: Floats, counted: Floats) -> Floats:
+        """(..., J) hundredths of hits and (J,) joints counted -> (...) percent over the recipe's joints."""
+        joints = _indices(self.recipe.joints)
+        hundredths, counted = hundredths[..., joints], counted[joints]
+        if self.recipe.average == "joints":
+            present = counted > 0
+            hundredths, counted = hundredths[..., present] / counted[present], present.astype(np.float64)
+        return _share(hundredths.sum(axis=-1), counted.sum())
+
+    def _joints(self, totals: Counts) -> list[Row]:
+        shares = {name: _share(each, totals.counted) for name, each in self._hundredths(totals.hits).items()}
+        return [
+            {
+                "joint": joint,
+                "in_mean": int(joint in self.recipe.joints),
+                **{name: _cell(share[index]) for name, share in shares.items()},
+                **{f"hits@{name}": int(totals.hits[index, step]) for name, step in self._steps().items()},
+                "count": int(totals.counted[index]),
+            }
+            for index, joint in enumerate(JOINTS)
+        ]
+
+    def _groups(self, totals: Counts) -> list[Row]:
+        columns = self._hundredths(totals.hits)
+        shares = {name: _share(each, totals.counted) for name, each in columns.items()}
+        rows: list[Row] = [
+            {"group": group, **{name: _cell(share[_indices(joints)].mean()) for name, share in shares.items()}}
+            for group, joints in {"Head": self.recipe.head, **SIDED}.items()
+        ]
+        if self.recipe.upper_body:
+            upper = _indices(UPPER_BODY)
+            pooled = {name: _share(each[upper].sum(), totals.counted[upper].sum()) for name, each in columns.items()}
+            rows.append({"group": "UBody", **{name: _cell(value) for name, value in pooled.items()}})
+        total = {name: _cell(self._mean(each, totals.counted)) for name, each in columns.items()}
+        return [*rows, {"group": self.recipe.total, **total}]

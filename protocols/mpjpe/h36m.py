@@ -1,0 +1,180 @@
+"""The Human3.6M protocol: pose errors of whole sequences, averaged as papers average them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from har_bench.errors import HarBenchError
+from har_bench.protocol import Foreign, Scores
+from har_bench.results import Row
+from har_bench.store import Store
+
+from .averages import PoseAverages, PoseRecipe, text_list
+from .files import Naming, read_poses
+
+
+@dataclass(frozen=True)
+class MPJPERecipe(PoseRecipe):
+    """What papers on Human3.6M do differently, besides what :class:`PoseRecipe` says.
+
+    Attributes:
+        every: one frame in so many is scored, from frame 0.
+        drop: defects whose sequences the recipe leaves out.
+    """
+
+    every: int = 1
+    skeleton: str = "h36m17"
+    drop: tuple[str, ...] = ("camera-missing",)
+    split: str = "standard/test"
+
+
+RECIPES = (
+    MPJPERecipe(
+        "videopose3d",
+        about="S9 and S11, every frame, the prediction's root as it comes, mean over actions",
+        oracle="VideoPose3D, run.py --evaluate",
+        cite="Pavllo et al., CVPR 2019",
+    ),
+    MPJPERecipe(
+        "recentred",
+        about="as videopose3d, with the prediction's own root subtracted",
+        oracle="VideoPose3D's losses on predictions centred as 3d-pose-baseline and SemGCN centre them",
+        cite="Martinez et al., ICCV 2017; Zhao et al., CVPR 2019",
+        recentre=True,
+    ),
+    MPJPERecipe(
+        "deephar",
+        about="every 64th frame, deephar's 17 joints (PA17J), both roots subtracted, mean over all samples",
+        oracle="deephar's formula; its own list of frames is not public, so every 64th is counted from frame 0",
+        cite="Luvizon et al., CVPR 2018",
+        average="frames",
+        recentre=True,
+        every=64,
+        skeleton="h36m-pa17",
+    ),
+)
+
+
+class MPJPE(PoseAverages):
+    """Human3.6M's 3D pose errors, root-relative, in the camera frame."""
+
+    name = "h36m/mpjpe"
+    version = "1"
+    dataset = "h36m"
+    summary = "3D pose errors on Human3.6M: MPJPE, P-MPJPE, N-MPJPE, MPJVE, 3DPCK, AUC"
+    recipes: ClassVar[Mapping[str, MPJPERecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
+    options: ClassVar[Mapping[str, tuple[Any, str]]] = MappingProxyType(
+        {
+            "every": (None, "score one frame in so many, from frame 0 (default: the recipe's)"),
+            "cameras": ("", "score only these, comma-separated, such as 60457274"),
+            "subjects": ("", "score only these of the test subjects, comma-separated, such as S11"),
+            "actions": ("", "score only these, comma-separated, such as Walking,Eating"),
+            "without_damaged": (False, "leave out the sequences whose truth is shifted (three of S9's)"),
+        }
+    )
+    train_split = "standard/train"
+
+    recipe: MPJPERecipe
+
+    def __init__(self, recipe: str | None = None, **options: Any) -> None:
+        """Choose a recipe and its options; values may be texts, as a command line gives them.
+
+        Raises:
+            HarBenchError: an unknown recipe or option, or a value that its option cannot take.
+        """
+        super().__init__(recipe, **{name: _parsed(name, value) for name, value in options.items()})
+        if self.given.get("every") == self.recipe.every:
+            del self.given["every"]
+        self.every: int = self.given.get("every", self.recipe.every)
+        self.left_out: dict[str, str] = {}
+
+    def read_foreign(self, path: Path, store: Store) -> Foreign | None:
+        """VideoPose3D-like ``.npz``: arrays by ``S9|Walking 1|54138969``, or its nested ``positions_3d``; in metres."""
+        del store
+        return read_poses(path, NAMING)
+
+    def merge(self, other: Self) -> None:
+        """Take over the sequences another accumulator scored."""
+        super().merge(other)
+        self.left_out |= other.left_out
+
+    def select(self, sequences: pa.Table) -> pa.Table:
+        """The test sequences of the wanted subjects and cameras, without those that the recipe leaves out.
+
+        What is left out for a defect is remembered for :meth:`compute`.
+
+        Raises:
+            HarBenchError: a wanted subject or camera is not in the split, or nothing remains.
+        """
+        test = sequences.filter(_any_of(sequences["splits"], [self.recipe.split]))
+        test = self.narrowed(test, self.recipe.split, ("subject", "action", "camera"))
+        drop = [*self.recipe.drop, *(["shifted"] if self.option("without_damaged") else [])]
+        faulty = _any_of(test["defects"], drop)
+        out = test.filter(faulty)
+        self.left_out = {
+            name: ", ".join(defect for defect in defects if defect in drop)
+            for name, defects in zip(out["sequence"].to_pylist(), out["defects"].to_pylist(), strict=True)
+        }
+        selected = test.filter(pc.invert(faulty))
+        if not len(selected):
+            raise HarBenchError(
+                f"{self.canonical} has nothing to score: the store has {len(test)} sequences of "
+                f"{self.recipe.split} and {len(self.left_out)} of them are left out; convert S9 or S11"
+            )
+        return selected
+
+    def keep(self, sequences: pa.Table, rows: pa.Table) -> pa.ChunkedArray | None:
+        """One frame in ``every``, from frame 0; None when that is all of them."""
+        del sequences
+        if self.every == 1:
+            return None
+        return pa.chunked_array([pa.array(rows["frame"].to_numpy() % self.every == 0)])
+
+    def compute(self) -> Scores:
+        """Metrics, counts, and breakdowns by action, subject, camera, joint, sequence and threshold."""
+        scores = super().compute()
+        left_out: list[Row] = [{"sequence": name, "defects": self.left_out[name]} for name in sorted(self.left_out)]
+        return Scores(
+            scores.metrics, scores.tables | {"left_out": left_out}, scores.counts | {"left_out": len(left_out)}
+        )
+
+
+def _renamed(action: str) -> str:
+    """S1's official names of two actions are taken for the canonical ones."""
+    return action.replace("TakingPhoto", "Photo").replace("WalkingDog", "WalkDog")
+
+
+NAMING = Naming(("54138969", "55011271", "58860488", "60457274"), "S9|Walking 1|54138969", _renamed)
+
+
+def _any_of(lists: pa.ChunkedArray, wanted: Collection[str]) -> pa.Array:
+    """For each list of texts, whether it holds any of the wanted ones; a null list holds none."""
+    return pa.array([any(text in wanted for text in texts or ()) for texts in lists.to_pylist()], pa.bool_())
+
+
+def _parsed(name: str, value: Any) -> Any:
+    """An option's value in its one canonical form.
+
+    Raises:
+        HarBenchError: it has none.
+    """
+    if name in ("cameras", "subjects", "actions"):
+        return text_list(value)
+    text = str(value).strip()
+    if name == "without_damaged":
+        flags = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if text.lower() not in flags:
+            raise HarBenchError(f"h36m/mpjpe cannot read without_damaged={text!r}; write true or false")
+        return flags[text.lower()]
+    if name == "every" and value is not None:
+        if not (text.isdecimal() and int(text) > 0):
+            raise HarBenchError(f"h36m/mpjpe cannot read every={text!r}; write a whole number such as 64")
+        return int(text)
+    return value

@@ -1,0 +1,453 @@
+"""Average precision of detected keypoints by object keypoint similarity, as COCO and CrowdPose are scored.
+
+Lin et al., Microsoft COCO, ECCV 2014; https://cocodataset.org/#keypoints-eval. Detections are matched with annotated
+persons image by image (:mod:`har_bench.protocols.oks.matching`); precision is read at 101 recalls and averaged over
+ten thresholds of similarity. Where the tools print -1, since there is nobody to be found, a metric is absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from har_bench.arrays import Floats
+from har_bench.errors import HarBenchError
+from har_bench.protocol import Batch, Foreign, Metric, Protocol, Recipe, Scores
+from har_bench.results import Row
+from har_bench.skeletons import skeleton
+from har_bench.store import Store
+
+from . import files
+from .curves import RECALLS, Block, Curves, Ranking, curves, mean, rank
+from .matching import IGNORED, THRESHOLDS, TRUE, extents, match
+from .similarity import Detections, Persons
+
+ALL, MEDIUM, LARGE = (0.0, 1e10), (32.0**2, 96.0**2), (96.0**2, 1e10)
+AT_50, AT_75 = 0, 5
+"""Where 0.5 and 0.75 are among the thresholds."""
+
+
+@dataclass(frozen=True)
+class OKSRecipe(Recipe):
+    """One tool's way of scoring keypoints.
+
+    Attributes:
+        layout: the joints whose sigmas count where neither the store nor the user has others.
+        areas: the ranges of areas, px^2, both ends inside, by the suffix of their AP and AR; the first is everybody.
+        box_area: what share of the box a person's area is; None takes the annotated area.
+        max_detections: how many of an image count, the highest scores first.
+        seen_only: whether a detection without any positive keypoint score is left out.
+        crowding: bounds of ``crowd_index`` between the images of AP_easy, AP_medium and AP_hard, where told apart.
+        parts: which joints the parts are that can be scored alone, the first and last ahead; the first one is default.
+        recount: whether a person counts by the labelled joints of the part, and not by ``num_keypoints``.
+        extent: how many joints, from the first on, the area of a detection without box is the extent of; None: all.
+    """
+
+    layout: str = "coco17"
+    areas: Mapping[str, tuple[float, float]] = field(default_factory=lambda: {"": ALL, "m": MEDIUM, "l": LARGE})
+    box_area: float | None = None
+    max_detections: int = 20
+    seen_only: bool = False
+    crowding: tuple[float, float] | None = None
+    parts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    recount: bool = False
+    extent: int | None = None
+
+
+RECIPES = (
+    OKSRecipe(
+        name="official",
+        about="COCO: annotated areas, medium and large persons apart, the 20 best detections of an image",
+        oracle="pycocotools 2.0.11, COCOeval(iouType='keypoints')",
+        cite="Lin et al., ECCV 2014",
+    ),
+    OKSRecipe(
+        name="crowdpose",
+        about="CrowdPose: a person's area is 0.53 of the box; easy, medium and hard images by their crowding",
+        oracle="xtcocotools 1.14.3, COCOeval(iouType='keypoints_crowd', use_area=False)",
+        cite="Li et al., CVPR 2019",
+        layout="crowdpose14",
+        areas={"": ALL},
+        box_area=0.53,
+        seen_only=True,
+        crowding=(0.1, 0.8),
+    ),
+    OKSRecipe(
+        name="wholebody",
+        about="COCO-WholeBody: 133 joints, or one part of them; a person counts if a joint of the part is labelled",
+        oracle="xtcocotools 1.14.3, COCOeval(iouType='keypoints_wholebody', or _body, _foot, _face, _lefthand …)",
+        cite="Jin et al., ECCV 2020",
+        layout="coco-wholebody133",
+        seen_only=True,
+        parts={
+            "wholebody": (0, 133),
+            "body": (0, 17),
+            "foot": (17, 23),
+            "face": (23, 91),
+            "lefthand": (91, 112),
+            "righthand": (112, 133),
+        },
+        recount=True,
+        extent=17,
+    ),
+)
+CROWDING = ("AP_easy", "AP_medium", "AP_hard")
+
+
+class OKS(Protocol):
+    """Multi-person keypoint detection in images."""
+
+    name = "coco/oks"
+    version = "1"
+    dataset = "coco"
+    task = "keypoint-detection"
+    summary = "AP and AR of detected keypoints by object keypoint similarity, as pycocotools and CrowdPose have it"
+    metrics = (
+        Metric("AP", "%", "higher", "mean precision over 101 recalls and the thresholds 0.50, 0.55 … 0.95"),
+        Metric("AP50", "%", "higher", "AP at the threshold 0.50"),
+        Metric("AP75", "%", "higher", "AP at the threshold 0.75"),
+        Metric("APm", "%", "higher", "AP of persons of 32^2 to 96^2 px"),
+        Metric("APl", "%", "higher", "AP of persons from 96^2 px on"),
+        Metric("AR", "%", "higher", "mean over the thresholds of the share of persons found"),
+        Metric("AR50", "%", "higher", "share of persons found at the threshold 0.50"),
+        Metric("AR75", "%", "higher", "share of persons found at the threshold 0.75"),
+        Metric("ARm", "%", "higher", "AR of persons of 32^2 to 96^2 px"),
+        Metric("ARl", "%", "higher", "AR of persons from 96^2 px on"),
+        Metric("AP_easy", "%", "higher", "AP on images with a crowd index below 0.1"),
+        Metric("AP_medium", "%", "higher", "AP on images with a crowd index from 0.1 to below 0.8"),
+        Metric("AP_hard", "%", "higher", "AP on images with a crowd index from 0.8 on"),
+    )
+    recipes: ClassVar[Mapping[str, OKSRecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
+    options: ClassVar[Mapping[str, tuple[Any, str]]] = MappingProxyType(
+        {
+            "split": ("", "such as 2017/val (default: the store's only split, or its only validation split)"),
+            "sigmas": ("", "one per joint with + between, such as 0.026+0.025 (default: those of the store's joints)"),
+            "category": (1, "the category id of the persons"),
+            "part": ("", "of recipe wholebody: body, foot, face, lefthand or righthand alone (default: all joints)"),
+            "first": (0, "score only so many images, by ascending id; 0 scores all"),
+        }
+    )
+    truth_columns = (
+        "annotation_id", "annotation_row", "category_id", "bbox", "area", "iscrowd", "num_keypoints", "keypoints",
+        "visibility",
+    )  # fmt: skip
+    prediction_columns = ("keypoints", "score")
+    optional_columns = ("keypoint_scores", "bbox")
+    finite = False  # the tools score NaN too: it is similar to everybody
+
+    recipe: OKSRecipe
+
+    def __init__(self, recipe: str | None = None, **options: Any) -> None:
+        """Choose a recipe and its options; values may be texts, as a command line gives them.
+
+        Raises:
+            HarBenchError: an unknown recipe or option, or a value that its option cannot take.
+        """
+        super().__init__(recipe, **{name: _parsed(name, value) for name, value in options.items()})
+        self.sigmas = _numbers(self.option("sigmas"))
+        self.part = self.option("part") or next(iter(self.recipe.parts), "")
+        if self.part and self.part not in self.recipe.parts:
+            known = ", ".join(self.recipe.parts) or "none"
+            raise HarBenchError(f"{self.name}:{self.recipe.name} has no part {self.part!r}; its parts are {known}")
+        self._blocks: list[Block] = []
+        self._ranking: Ranking | None = None
+
+    @property
+    def has_torch_path(self) -> bool:
+        """For the similarities; matching stays where it is."""
+        return True
+
+    def prepare(self, store: Store) -> None:
+        """Take the sigmas of the store's own joints, unless others were given.
+
+        Raises:
+            HarBenchError: neither the store nor the user has sigmas.
+        """
+        if not self.given.get("sigmas"):
+            joints = store.skeleton()
+            if not joints.sigmas:
+                raise HarBenchError(f"the joints {joints.name} of {store.path} have no sigmas; give the option sigmas")
+            self.sigmas = _tenths(joints.sigmas)
+
+    def fresh(self) -> Self:
+        """An empty accumulator with the same sigmas."""
+        other = super().fresh()
+        other.sigmas = self.sigmas
+        return other
+
+    def read_foreign(self, path: Path, store: Store) -> Foreign | None:
+        """COCO's results json (also .json.gz, .json.xz): a list of image_id, category_id, keypoints and score."""
+        if not files.is_results(path):
+            return None
+        results = files.read_results(path, self.option("category"), self.part)
+        images = self._of_split(store.sequences)
+        at = files.places(path, results, images["image_id"].to_numpy())
+        sequences = images["sequence"].combine_chunks().take(pa.array(at))
+        boxes = "with boxes" if results.bbox is not None else "without boxes"
+        return Foreign(files.table(results, sequences), f"COCO keypoint results, {boxes}")
+
+    def units(self) -> list[str]:
+        """The images scored so far, sorted."""
+        return sorted(name for block in self._blocks for name in block.names)
+
+    def merge(self, other: Self) -> None:
+        """Take over the images another accumulator scored."""
+        self._blocks += other._blocks
+        self._ranking = None
+
+    def select(self, sequences: pa.Table) -> pa.Table:
+        """The images of the split.
+
+        Raises:
+            HarBenchError: no such split, or none given and several to choose from.
+        """
+        images = self._of_split(sequences)
+        if self.option("first"):
+            order = np.argsort(images["image_id"].to_numpy(), kind="stable")[: self.option("first")]
+            images = images.take(pa.array(np.sort(order)))
+        return images
+
+    def keep(self, sequences: pa.Table, rows: pa.Table) -> pa.ChunkedArray:
+        """The annotations of the category of persons.
+
+        Raises:
+            HarBenchError: one of them has no keypoints at all.
+        """
+        del sequences
+        chosen = pc.fill_null(pc.equal(rows["category_id"], self.option("category")), fill_value=False)
+        absent = pc.and_(chosen, pc.is_null(rows["keypoints"]))
+        if pc.any(absent).as_py():
+            row = rows["annotation_id"].filter(absent)[0]
+            raise HarBenchError(
+                f"annotation {row} has no keypoints, which {self.canonical} cannot score; mend the file"
+            )
+        return chosen
+
+    def update(self, truth: Batch, predictions: Batch) -> None:
+        """Match the detections of whole images.
+
+        Raises:
+            HarBenchError: an annotation lacks what the recipe's tool needs, or joints do not fit.
+        """
+        sigmas = self._sigmas(truth["keypoints"].shape[1])
+        joints = slice(*self.recipe.parts.get(self.part, (0, len(sigmas))))
+        persons, detections = self._persons(truth, joints), self._detections(predictions, len(sigmas), joints)
+        areas = np.array(list(self.recipe.areas.values()))
+        matches = match(
+            persons, detections, sigmas[joints], areas, limit=self.recipe.max_detections, device=self.device
+        )
+        images = truth.sequences
+        crowding = np.full(images.num_rows, np.nan)
+        if "crowd_index" in images.column_names:
+            crowding = images["crowd_index"].to_numpy().astype(np.float64)
+        self._blocks.append(Block(truth.names(), images["image_id"].to_numpy(), crowding, matches))
+        self._ranking = None
+
+    def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
+        """COCO's ten numbers, or CrowdPose's nine, when image i of :meth:`units` counts ``weights[i]`` times."""
+        return self._metrics(self._curves(weights), weights)
+
+    def compute(self) -> Scores:
+        """The metrics, with AP and AR per threshold, and precision over recall at 0.5 and 0.75."""
+        found, ranking = self._curves(None), self._ranked()
+        at_50, at_75 = found.precision[0, AT_50], found.precision[0, AT_75]
+        tables: dict[str, list[Row]] = {
+            "threshold": [
+                {"threshold": round(float(at), 2), "AP": _percent(precision), "AR": _percent(recall)}
+                for at, precision, recall in zip(THRESHOLDS, found.precision[0], found.recall[0], strict=True)
+            ],
+            "precision_recall": [
+                {"recall": round(float(at), 2), "precision@0.5": _percent(half), "precision@0.75": _percent(three)}
+                for at, half, three in zip(RECALLS, at_50, at_75, strict=True)
+            ],
+        }
+        marks = ranking.marks[0, AT_50]
+        return Scores(
+            metrics=self._metrics(found, None),
+            tables=tables,
+            counts={
+                "images": len(ranking.positives),
+                "persons": int(ranking.positives[:, 0].sum()),
+                "detections": len(ranking.image),
+                "detections_ignored@0.5": int((marks == IGNORED).sum()),
+                "detections_true@0.5": int((marks == TRUE).sum()),
+            },
+        )
+
+    def _of_split(self, sequences: pa.Table) -> pa.Table:
+        names = sequences["splits"].to_pylist()
+        known = sorted({name for splits in names for name in splits or ()})
+        wanted = self.option("split")
+        ending = [name for name in known if name.endswith(f"/{wanted or 'val'}")]
+        fitting = known if not wanted and len(known) == 1 else [wanted] if wanted in known else ending
+        if len(fitting) != 1:
+            raise HarBenchError(f"choose what {self.name} scores with the option split: one of {', '.join(known)}")
+        return sequences.filter(pa.array([fitting[0] in (splits or ()) for splits in names], pa.bool_()))
+
+    def _sigmas(self, joints: int) -> Floats:
+        sigmas = self.sigmas if len(self.sigmas) else _tenths(skeleton(self.recipe.layout).sigmas)
+        if len(sigmas) != joints:
+            raise HarBenchError(f"there are {joints} joints and {len(sigmas)} sigmas; give one each by option sigmas")
+        if any(last > joints for _, last in self.recipe.parts.values()):
+            raise HarBenchError(f"{self.canonical} needs 133 joints and there are {joints}; choose the recipe official")
+        return sigmas
+
+    def _persons(self, truth: Batch, joints: slice) -> Persons:
+        """The annotated persons in the order of the file, with what the recipe's tool makes of them."""
+        order = np.lexsort(
+            (truth["annotation_row"], np.repeat(np.arange(len(truth.starts) - 1), np.diff(truth.starts)))
+        )
+        given = {name: truth[name][order] for name in self.truth_columns if name != "category_id"}
+        needed = ["bbox", "iscrowd"]
+        needed += [] if self.recipe.recount else ["num_keypoints"]
+        needed += [] if self.recipe.box_area else ["area"]
+        for name in needed:
+            values = given[name].astype(np.float64)
+            absent = np.isnan(values if values.ndim == 1 else values.sum(axis=1))
+            if absent.any():
+                row = given["annotation_id"][int(np.argmax(absent))]
+                raise HarBenchError(f"annotation {row} has no {name}, which {self.canonical} needs; add it to the file")
+        last = _last_of_id(given["annotation_id"], truth.starts)
+        if last is not None:
+            given = {name: values[last] for name, values in given.items()}
+        box, crowd = given["bbox"].astype(np.float64), given["iscrowd"] != 0
+        share, labelled = self.recipe.box_area, given["visibility"][:, joints] > 0
+        unlabelled = ~labelled.any(axis=1) if self.recipe.recount else given["num_keypoints"] == 0
+        return Persons(
+            starts=truth.starts,
+            keypoints=np.ascontiguousarray(given["keypoints"][:, joints], np.float64),
+            labelled=labelled,
+            bbox=np.ascontiguousarray(box),
+            area=box[:, 3] * box[:, 2] * share if share else given["area"].astype(np.float64),
+            ignore=crowd | unlabelled,
+            crowd=crowd,
+            named=given["annotation_id"] != 0,
+        )
+
+    def _detections(self, given: Batch, width: int, joints: slice) -> Detections:
+        """The detected persons, with their areas."""
+        if not len(given):
+            points = np.zeros((0, width, 2))[:, joints]
+            return Detections(given.starts, points, np.zeros(0), np.zeros(0))
+        starts, columns = given.starts, dict(given.columns)
+        if columns["keypoints"].shape[1:] != (width, 2):
+            shape = columns["keypoints"].shape[1:]
+            raise HarBenchError(f"the predicted keypoints have shape {shape} and the annotated ones ({width}, 2)")
+        if self.recipe.seen_only and "keypoint_scores" in columns:
+            seen = (columns["keypoint_scores"][:, joints] > 0).any(axis=1)
+            columns = {name: values[seen] for name, values in columns.items()}
+            starts = np.append(0, np.cumsum(seen))[starts]
+        points = np.ascontiguousarray(columns["keypoints"], np.float64)
+        box = columns.get("bbox")
+        area = extents(points[:, : self.recipe.extent]) if box is None else box[:, 2].astype(np.float64) * box[:, 3]
+        score = np.ascontiguousarray(columns["score"], np.float64)
+        return Detections(starts, np.ascontiguousarray(points[:, joints]), score, area)
+
+    def _ranked(self) -> Ranking:
+        if self._ranking is None:
+            self._ranking = rank(self._blocks, len(self.recipe.areas))
+        return self._ranking
+
+    def _curves(self, weights: Floats | None, group: int | None = None) -> Curves:
+        """Precision and recall when images count ``weights`` times, and only those of a group, if one is given."""
+        ranking = self._ranked()
+        weights = np.ones(len(ranking.positives)) if weights is None else np.asarray(weights, np.float64)
+        if group is not None:
+            # NaN is in the last bin, where it must not count
+            bins = np.digitize(ranking.crowd_index, self.recipe.crowding or ())
+            weights = weights * ((bins == group) & np.isfinite(ranking.crowd_index))
+        return curves(ranking.marks, weights[ranking.image], weights @ ranking.positives)
+
+    def _metrics(self, found: Curves, weights: Floats | None) -> dict[str, float]:
+        values = {}
+        for span, suffix in enumerate(self.recipe.areas):
+            for name, each in (("AP", found.precision[span]), ("AR", found.recall[span])):
+                values[name + suffix] = each
+                if not suffix:
+                    values |= {f"{name}50": each[AT_50], f"{name}75": each[AT_75]}
+        if self.recipe.crowding:
+            for group, name in enumerate(CROWDING):
+                values[name] = self._curves(weights, group).precision[0]
+        return {metric.name: 100 * mean(values[metric.name]) for metric in self.metrics if metric.name in values}
+
+
+def evaluate(annotations: Path, results: Path, recipe: str = "official", **options: Any) -> Scores:
+    """Score a results file on an annotation file, both as COCO defines them, without a store.
+
+    Args:
+        annotations: such as ``person_keypoints_val2017.json``; every image of it is scored.
+        results: a list of image_id, category_id, keypoints and score.
+        recipe: of ``coco/oks``.
+        options: of ``coco/oks``: sigmas, category, part.
+
+    Raises:
+        HarBenchError: a file is damaged, or the two do not fit together.
+    """
+    protocol = OKS(recipe, **options)
+    found = files.read_results(results, protocol.option("category"), protocol.part)
+    joints = found.keypoints.shape[1]
+    truth = files.read_annotations(annotations, protocol.option("category"), joints=joints)
+    protocol.update(truth, files.results_batch(results, found, truth.sequences))
+    return protocol.compute()
+
+
+def _last_of_id(ids: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+    """For each annotation the last one with its id, which is the one that COCO's tools read; None if all differ.
+
+    Raises:
+        HarBenchError: annotations of different images have one id.
+    """
+    order = np.argsort(ids, kind="stable")
+    again = ids[order][1:] == ids[order][:-1]
+    if not again.any():
+        return None
+    image = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    apart = again & (image[order][1:] != image[order][:-1])
+    if apart.any():
+        number = ids[order][1:][apart][0]
+        raise HarBenchError(f"annotations of two images have the id {number}; number the annotations of the file anew")
+    last = np.arange(len(ids))
+    ends = np.append(~again, True)
+    last[order] = order[ends][np.cumsum(np.append(0, ends[:-1]))]
+    return last
+
+
+def _tenths(sigmas: Sequence[float]) -> Floats:
+    """Sigmas as the tools compute them, tenths over ten: 1.07 / 10 is not the double 0.107."""
+    return np.asarray(np.round(np.asarray(sigmas, np.float64) * 10, 6) / 10, np.float64)
+
+
+def _numbers(text: str) -> Floats:
+    return np.array([float(part) for part in text.split("+")]) if text else np.zeros(0)
+
+
+def _parsed(name: str, value: Any) -> Any:
+    """An option's value from a text, a number or, for sigmas, any sequence of numbers."""
+    try:
+        if name == "sigmas":
+            parts = value.replace(",", "+").split("+") if isinstance(value, str) else np.atleast_1d(value).tolist()
+            numbers = [float(part) for part in parts if part != ""]
+            if not all(np.isfinite(number) and number > 0 for number in numbers):
+                raise ValueError("not positive")
+            return "+".join(map(repr, numbers))
+        if name in ("category", "first"):
+            if int(value) < 0 or float(value) != int(value):
+                raise ValueError("not a count")
+            return int(value)
+    except (TypeError, ValueError) as error:
+        kind = "positive numbers with + between" if name == "sigmas" else "a whole number"
+        raise HarBenchError(f"the option {name} is {value!r}; it must be {kind}") from error
+    return value
+
+
+def _percent(values: Floats) -> float | None:
+    value = 100 * mean(np.asarray(values))
+    return value if np.isfinite(value) else None

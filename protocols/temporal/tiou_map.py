@@ -1,0 +1,242 @@
+"""Temporal action detection as ActivityNet scores it: mAP over tIoU thresholds, and AR@AN of the same intervals.
+
+Caba Heilbron et al., ActivityNet, CVPR 2015, and the challenge's evaluation. A detection takes the free action of its
+label and video with which its tIoU is largest, if that is at least the threshold; AP is the area under the envelope of
+precision; mAP is its mean over labels that have a truth, and over thresholds. As proposals, the intervals are read
+without their labels. The protocol is scored on MERL Shopping; a subclass with another ``dataset`` and ``split`` scores
+any other store that has segments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from har_bench.arrays import Floats, Ints
+from har_bench.errors import HarBenchError
+from har_bench.protocol import Batch, Foreign, Metric, Protocol, Recipe, Scores
+from har_bench.results import Row
+from har_bench.store import Store
+
+from .intervals import (
+    Detections,
+    Ranking,
+    Recalls,
+    average_recall,
+    by_score,
+    match,
+    mean_over_labels,
+    ranked_scores,
+    recalled,
+    temporal_iou,
+)
+
+PROPOSAL_TIOU: tuple[float, ...] = tuple(np.linspace(0.5, 0.95, 10).tolist())
+AVERAGE_NUMBERS = (1, 5, 10, 100)
+
+
+@dataclass(frozen=True)
+class TemporalRecipe(Recipe):
+    """One set of thresholds.
+
+    Attributes:
+        tiou: thresholds of mAP.
+        proposal_tiou: thresholds of AR.
+        proposals: the largest average number of proposals per video.
+    """
+
+    tiou: tuple[float, ...] = PROPOSAL_TIOU
+    proposal_tiou: tuple[float, ...] = PROPOSAL_TIOU
+    proposals: int = 100
+
+
+RECIPES = (
+    TemporalRecipe(
+        name="activitynet",
+        about="mAP over tIoU 0.5:0.05:0.95",
+        oracle="activitynet/ActivityNet, Evaluation/eval_detection.py and eval_proposal.py",
+        cite="Caba Heilbron et al., CVPR 2015",
+    ),
+    TemporalRecipe(
+        name="thumos",
+        about="mAP over tIoU 0.3:0.1:0.7 by the same rule, as papers report THUMOS'14",
+        oracle="open-mmlab/mmaction2, the same evaluator at these thresholds",
+        cite="Idrees et al., CVIU 2017",
+        tiou=(0.3, 0.4, 0.5, 0.6, 0.7),
+    ),
+)
+
+
+class TemporalMAP(Protocol):
+    """Labelled intervals of videos."""
+
+    name = "temporal/map"
+    version = "1"
+    dataset = "merl"
+    task = "temporal"
+    summary = "mAP over tIoU thresholds and AR@AN of detected intervals, as ActivityNet and THUMOS'14 papers report"
+    metrics = (
+        Metric("mAP", "%", "higher", "mean AP over labels and over the recipe's tIoU thresholds"),
+        *(
+            Metric(f"mAP@{at:g}", "%", "higher", f"mean AP over labels at tIoU {at:g}")
+            for at in (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.95)
+        ),
+        *(
+            Metric(f"AR@{number}", "%", "higher", f"average recall with {number} proposals per video on average")
+            for number in AVERAGE_NUMBERS
+        ),
+        Metric("AUC", "%", "higher", "area under AR over AN, up to the recipe's largest AN"),
+    )
+    recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
+    truth_table = "segments"
+    truth_columns = ("start", "stop", "label")
+    prediction_columns = ("start", "stop", "label", "score")
+    train_split = "standard/train"
+    split: ClassVar[str] = "standard/test"
+    """The split that is scored."""
+
+    recipe: TemporalRecipe
+
+    def __init__(self, recipe: str | None = None, **options: Any) -> None:
+        """Choose a recipe; there are no options."""
+        super().__init__(recipe, **options)
+        self.ranking = Ranking()
+        self.reached: dict[str, tuple[int, Ints]] = {}
+        self._joined: tuple[Ints, Ints, Floats] | None = None
+
+    def read_foreign(self, path: Path, store: Store) -> Foreign | None:
+        """ActivityNet's ``.json`` of results: by video a list of ``label``, ``score`` and ``segment`` in seconds."""
+        return read_results(path, store)
+
+    def select(self, sequences: pa.Table) -> pa.Table:
+        """The videos of the split."""
+        wanted = [self.split in (splits or ()) for splits in sequences["splits"].to_pylist()]
+        return sequences.filter(pa.array(wanted, pa.bool_()))
+
+    def units(self) -> list[str]:
+        """The videos scored so far, sorted."""
+        return self.ranking.names()
+
+    def merge(self, other: Self) -> None:
+        """Take over the videos another accumulator scored."""
+        self.ranking.merge(other.ranking)
+        self.reached |= other.reached
+        self._joined = None
+
+    def update(self, truth: Batch, predictions: Batch) -> None:
+        """Match the intervals of whole videos."""
+        for (name, true), (_, found) in zip(truth.slices(), predictions.slices(), strict=True):
+            start, stop, score = (predictions[column][found] for column in ("start", "stop", "score"))
+            order = by_score(score, start, stop)
+            segments = np.stack([start, stop], axis=1)[order]
+            actions = np.stack([truth["start"][true], truth["stop"][true]], axis=1)
+            actions = actions[first := np.lexsort(actions.T[::-1])]
+            labels, true_labels = (
+                predictions["label"][found][order].astype(str),
+                truth["label"][true][first].astype(str),
+            )
+            overlap, score = temporal_iou(segments, actions), ranked_scores(score)[order]
+            pieces = {}
+            for label in sorted({*labels.tolist(), *true_labels.tolist()}):
+                mine, theirs = labels == label, true_labels == label
+                hits = match(overlap[np.ix_(mine, theirs)], self.recipe.tiou)
+                pieces[label] = Detections(score[mine], hits, int(theirs.sum()))
+            self.ranking.add(name, pieces)
+            self.reached[name] = len(actions), recalled(overlap, self.recipe.proposal_tiou)
+        self._joined = None
+
+    def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
+        """The metrics when video i of :meth:`units` counts ``weights[i]`` times."""
+        areas = self.ranking.average_precision("envelope", weights)
+        means = mean_over_labels(areas, len(self.recipe.tiou))
+        by_name = {f"mAP@{at:g}": float(mean) for at, mean in zip(self.recipe.tiou, means, strict=True)}
+        by_name |= {"mAP": float(means.mean())}
+        recalls = self.recalls(weights)
+        by_name |= {f"AR@{number}": float(recalls.recall[number - 1]) for number in AVERAGE_NUMBERS}
+        by_name |= {"AUC": recalls.area}
+        return {metric.name: by_name[metric.name] for metric in self.metrics if metric.name in by_name}
+
+    def recalls(self, weights: Floats | None = None) -> Recalls:
+        """AR over AN from 1 to 100, all intervals of a video as proposals."""
+        if self._joined is None:
+            truths, reached = zip(*(self.reached[name] for name in self.units()), strict=True)
+            starts = np.cumsum([0, *map(len, reached)])
+            self._joined = np.concatenate(reached), starts, np.array(truths, np.float64)
+        most, thresholds = self.recipe.proposals, len(self.recipe.proposal_tiou)
+        return average_recall(*self._joined, thresholds, most=most, weights=weights)
+
+    def compute(self) -> Scores:
+        """The metrics, with tables per label, per threshold and per number of proposals."""
+        areas = self.ranking.average_precision()
+        ranked = self.ranking.ranked()
+        known = {label for label, each in ranked.items() if each.positives.sum()}
+        names = [f"AP@{at:g}" for at in self.recipe.tiou]
+        labels: list[Row] = [
+            {
+                "label": label,
+                "AP": float(areas[label].mean()),
+                **dict(zip(names, areas[label].tolist(), strict=True)),
+                "actions": int(ranked[label].positives.sum()),
+                "detections": len(ranked[label].owner),
+            }
+            for label in sorted(known)
+        ]
+        means = mean_over_labels(areas, len(names))
+        recalls = self.recalls()
+        return Scores(
+            metrics=self.metrics_of(),
+            tables={
+                "label": labels,
+                "tiou": [{"tiou": at, "mAP": float(value)} for at, value in zip(self.recipe.tiou, means, strict=True)],
+                "proposals": [
+                    {"AN": float(number), "AR": float(value)}
+                    for number, value in zip(recalls.proposals, recalls.recall, strict=True)
+                ],
+            },
+            counts={
+                "videos": len(self.units()),
+                "actions": sum(int(ranked[label].positives.sum()) for label in known),
+                "detections": sum(len(ranked[label].owner) for label in known),
+                "detections_of_other_labels": sum(len(each.owner) for key, each in ranked.items() if key not in known),
+            },
+        )
+
+
+class _Result(msgspec.Struct):
+    label: str
+    score: float
+    segment: tuple[float, float]
+
+
+class _Results(msgspec.Struct):
+    results: dict[str, list[_Result]]
+
+
+def read_results(path: Path, store: Store) -> Foreign | None:
+    """ActivityNet's results as intervals of frames, each video's by its own frame rate; None for another file.
+
+    Raises:
+        HarBenchError: the file begins as one of them but is damaged, or names a video whose frame rate is unknown.
+    """
+    if not path.is_file() or path.suffix != ".json":
+        return None
+    content = path.read_bytes()
+    try:
+        results = msgspec.json.decode(content, type=_Results).results
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise HarBenchError(f"{path} is not ActivityNet's json of results ({error})") from error
+    rates = dict(zip(*(store.sequences[name].to_pylist() for name in ("sequence", "fps")), strict=True))
+    rows: dict[str, list[Any]] = {name: [] for name in ("sequence", "start", "stop", "label", "score")}
+    for video, detections in results.items():
+        if rates.get(video, 0.0) is None:
+            raise HarBenchError(f"{path}: the store knows no frame rate of {video!r}; write our columns, in frames")
+        for each in detections:
+            start, stop = (second * (rates.get(video) or 1.0) for second in each.segment)
+            for name, value in zip(rows, (video, start, stop, each.label, each.score), strict=True):
+                rows[name].append(value)
+    return Foreign(pa.table(rows), "ActivityNet's json of results, seconds as frames")

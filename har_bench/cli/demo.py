@@ -43,7 +43,7 @@ def demo(folder: Path, *, say: Callable[[str], None]) -> Path:
             out = folder / "results" / f"{name.replace('/', '-')}.{baseline}.json"
             settings = "".join(f" --set {option}={value}" for option, value in made.quick.items())
             say(f"har-bench run {baseline} {store} --protocol {name}{settings} --out {out}")
-            result = run(baseline, store, protocol=name, model=f"{baseline} (synthetic data)", **made.quick)
+            result = run(baseline, store, protocol=name, model=f"{baseline} (synthetic data)", settings=made.quick)
             results.write(result, out)
             say(f"  {result.primary} {result[result.primary]:.2f} {result.units[result.primary]}")
     site = folder / "site"

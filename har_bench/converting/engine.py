@@ -7,12 +7,11 @@ that nor on the number of workers.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +27,7 @@ from har_bench.converter import Converter, Shard
 from har_bench.converting import shards
 from har_bench.errors import HarBenchError
 from har_bench.files import UNFINISHED, write_whole
+from har_bench.options import given, read
 from har_bench.progress import progress
 from har_bench.schema import PARTITIONED, TABLES
 from har_bench.store import Store, open_store
@@ -60,8 +60,8 @@ def convert(
     strict: bool = False,
     resume: bool = True,
     format: Format = "parquet",  # noqa: A002 - the option's name on the command line
+    options: Mapping[str, Any] | None = None,
     quiet: bool = False,
-    **options: Any,
 ) -> Store:
     """Convert a raw download into a store, once.
 
@@ -74,8 +74,8 @@ def convert(
         strict: stop at the first record that cannot be used as it is.
         resume: go on where an interrupted conversion stopped; otherwise start afresh.
         format: ``parquet`` (scoring, analytics), ``hdf5`` (training windows) or ``both``.
+        options: the converter's own options by name, such as ``{"release": "v2.2"}``.
         quiet: no progress.
-        options: the converter's own options.
 
     Raises:
         HarBenchError: ``raw`` is not the dataset, ``out`` holds something else, or a record under ``strict``.
@@ -85,7 +85,7 @@ def convert(
         raise HarBenchError(f"{raw} does not exist; give the folder of the raw download")
     if (raw / manifest.MANIFEST).is_file():
         return _repack(open_store(raw), out, format, quiet=quiet)
-    converter = _converter(dataset, options)
+    converter = make_converter(dataset, options)
     found = converter.discover(raw)
     if not found:
         raise HarBenchError(f"{raw} holds no {dataset}: {converter.raw}")
@@ -93,7 +93,7 @@ def convert(
         har_bench=har_bench.__version__,
         converter=dataset,
         version=converter.version,
-        options=_given(converter),
+        options=given(converter),
         shards=fingerprint.combined(_identity(raw, shard) for shard in found),
     )
     if out.exists():
@@ -119,23 +119,16 @@ def convert(
     return open_store(out)
 
 
-def _converter(dataset: str, options: dict[str, Any]) -> Converter:
-    cls = registry.load("converters", dataset)
-    try:
-        return cls(**options)  # type: ignore[no-any-return]
-    except TypeError as error:
-        known = ", ".join(field.name for field in dataclasses.fields(cls)) if dataclasses.is_dataclass(cls) else ""
-        raise HarBenchError(
-            f"{dataset} does not take these options ({error}); its options: {known or 'none'}"
-        ) from error
+def make_converter(dataset: str, options: Mapping[str, Any] | None = None) -> Converter:
+    """A converter from its registered name or ``package.module:Name``, with these options.
 
-
-def _given(converter: Converter) -> dict[str, Any]:
-    """The options that differ from their defaults."""
-    if not dataclasses.is_dataclass(converter):
-        return {}
-    values = {field.name: (getattr(converter, field.name), field.default) for field in dataclasses.fields(converter)}
-    return {name: value for name, (value, default) in values.items() if value != default}
+    Raises:
+        HarBenchError: an unknown name or option, or a value that its option cannot take.
+    """
+    made = registry.load("converters", dataset)
+    if not (isinstance(made, type) and issubclass(made, Converter)):
+        raise HarBenchError(f"{dataset} is no converter; name a class that is a har_bench.converter.Converter")
+    return made(**read(made, options or {}, dataset))
 
 
 def _identity(raw: Path, shard: Shard) -> str:
@@ -335,7 +328,7 @@ def _manifest(converter: Converter, dataset: str, records: list[shards.Record], 
         dataset=converter.dataset,
         converter=dataset,
         converter_version=converter.version,
-        options=_given(converter),
+        options=given(converter),
         sources=[sources[path] for path in sorted(sources)],
         skeletons=list(converter.layouts()),
         splits={row["values"]: row["counts"] for row in sorted(counts, key=lambda row: str(row["values"]))},

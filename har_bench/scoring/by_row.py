@@ -77,7 +77,7 @@ def strangers(predictions: Predictions, store: Store) -> Problems:
 
 
 @dataclass
-class Aligner:
+class ByRow:
     """Makes aligned batches of ground truth and predictions, part by part, and notes what does not fit.
 
     Attributes:
@@ -86,6 +86,7 @@ class Aligner:
         predictions: hold the rows to align with it.
         missing: whether missing and non-finite predictions are problems, or are filled with ``protocol.missing``.
         skeleton: the predictions' joint layout; None finds it by the number of joints.
+        columns: columns of the truth to read besides the protocol's own.
         problems: everything found so far.
         layout: the layout that the predicted joints were taken for, once some were seen.
     """
@@ -95,6 +96,7 @@ class Aligner:
     predictions: Predictions
     missing: Missing = "error"
     skeleton: str | None = None
+    columns: tuple[str, ...] = ()
     problems: Problems = field(default_factory=Problems)
     layout: str = ""
 
@@ -105,7 +107,7 @@ class Aligner:
             HarBenchError: the predictions lack a column, or have joints of no known layout.
         """
         ordering = [self.protocol.row_order] if self.protocol.row_order else []
-        columns = dict.fromkeys(["frame", "person", *self.protocol.truth_columns, *ordering])
+        columns = dict.fromkeys(["frame", "person", *self.protocol.truth_columns, *self.columns, *ordering])
         table = self.store.read("poses", part, list(columns))
         mask = self.protocol.keep(chosen, table)
         scored = np.ones(table.num_rows, bool) if mask is None else np.asarray(mask, bool)

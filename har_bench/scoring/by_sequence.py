@@ -21,7 +21,7 @@ from har_bench.store import Store
 
 
 @dataclass
-class Gatherer:
+class BySequence:
     """Puts the true and the predicted rows of the same sequences side by side, each with its own offsets.
 
     Truth comes from ``protocol.truth_table``; every predicted row of a chosen sequence is handed over, in its order.

@@ -164,13 +164,13 @@ def _again(old: Result, found: _Found, jobs: int, *, quiet: bool) -> Result:
         old.protocol,
         *sources,
         recipe=old.recipe,
+        options=options,
         missing=options.pop("missing", "error"),
         skeleton=old.environment.get("layout"),
         jobs=jobs,
         resamples=max((interval.resamples for interval in old.intervals.values()), default=0),
         model=old.model,
         quiet=quiet,
-        **options,
     )
     return msgspec.structs.replace(new, speed=old.speed)
 

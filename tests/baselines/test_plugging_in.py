@@ -46,7 +46,9 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 @pytest.mark.parametrize("name", ["linear", "linear_lift:Linear"])
 def test_a_stranger_s_model_trains_and_is_scored_like_ours(name: str, installed: Path, store: Store) -> None:
     pytest.importorskip("torch")
-    result = har_bench.run(name, store, protocol="h36m/mpjpe", lr=0.01, epochs=6, batch=128, device="cpu")
+    result = har_bench.run(
+        name, store, protocol="h36m/mpjpe", settings={"lr": 0.01, "epochs": 6, "batch": 128, "device": "cpu"}
+    )
     mean = har_bench.run("mean-pose", store, protocol="h36m/mpjpe")
     assert result.model == name
     assert result["MPJPE"] < mean["MPJPE"]

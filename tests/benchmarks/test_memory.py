@@ -77,7 +77,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Any:
     def store(dataset: str, parts: int) -> Store:
         out = home / f"{dataset} {parts}"
         options = {"parts": parts, "copies": COPIES.get(dataset, 1)}
-        return har_bench.convert("tests.enlarged:Enlarged", raw(dataset), out, jobs=1, quiet=True, **options)
+        return har_bench.convert("tests.enlarged:Enlarged", raw(dataset), out, jobs=1, quiet=True, options=options)
 
     return store
 

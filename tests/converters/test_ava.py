@@ -39,7 +39,7 @@ FUZZ = int(os.environ.get("HAR_BENCH_FUZZ", "200"))
 
 
 def convert(raw: Path, out: Path, **options: Any) -> Store:
-    return har_bench.convert(CONVERTER, raw, out, jobs=1, quiet=True, **options)
+    return har_bench.convert(CONVERTER, raw, out, jobs=1, quiet=True, options=options)
 
 
 def values(table: pa.Table, name: str) -> np.ndarray:
@@ -427,7 +427,7 @@ def test_one_release_of_several_is_read(own: Path, tmp_path: Path) -> None:
     text = (own / "ava_val_v2.2.csv").read_text().splitlines()
     (own / "ava_val_v1.0.csv").write_text("\n".join(row.rsplit(",", 1)[0] for row in text if row.count(",") == 7))
     newest = convert(own, tmp_path / "newest")
-    older = convert(own, tmp_path / "older", release="v1.0")
+    older = convert(own, tmp_path / "older", options={"release": "v1.0"})
     assert {split.split("/")[0] for split in newest.manifest.splits} == {"v2.2", "kinetics-v1.0"}
     assert {split.split("/")[0] for split in older.manifest.splits} == {"v1.0", "kinetics-v1.0"}
     assert (
@@ -436,7 +436,7 @@ def test_one_release_of_several_is_read(own: Path, tmp_path: Path) -> None:
         .null_count
     )
     with pytest.raises(HarBenchError, match=r"holds no AVA v2\.1; it holds v1\.0, v2\.2"):
-        convert(own, tmp_path / "none", release="v2.1")
+        convert(own, tmp_path / "none", options={"release": "v2.1"})
 
 
 def test_a_missing_csv_is_named(own: Path, tmp_path: Path) -> None:

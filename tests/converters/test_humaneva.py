@@ -59,7 +59,7 @@ def octave() -> dict[str, np.ndarray]:
 
 
 def convert(raw: Path, out: Path, **options: Any) -> Store:
-    return har_bench.convert(CONVERTER, raw, out, jobs=1, quiet=True, **options)
+    return har_bench.convert(CONVERTER, raw, out, jobs=1, quiet=True, options=options)
 
 
 def tables(raw: Path, *keys: str) -> dict[str, Tables]:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from har_bench.arrays import Floats
-from har_bench.protocol import Batch, Metric, Protocol, Recipe, Scores
+from har_bench.protocol import Batch, Metric, Protocol, Recipe, Scores, matrix
 
 
 class Clips(Protocol):
@@ -32,7 +32,7 @@ class Clips(Protocol):
             self.state.add(name, predictions["label"][rows] == 0)
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
-        right = self.state.matrix()[:, 0]
+        right = self.state.derived(matrix)[:, 0]
         return {"right": 100 * float(np.average(right, weights=weights))}
 
     def compute(self) -> Scores:

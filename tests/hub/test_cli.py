@@ -210,11 +210,11 @@ def test_media_beside_the_raw_files_is_compared(
 def test_info_explains_a_baseline_s_options(capsys: pytest.CaptureFixture[str]) -> None:
     """From the docstrings of its class and of those it derives from."""
     assert call("info", "oracle-noise") == 0
-    assert "option: sigma=10.0  standard deviation of the noise [mm in 3D, px in 2D]." in capsys.readouterr().out
+    assert "option: sigma=10.0  standard deviation of the noise [mm in 3D, px in 2D]" in capsys.readouterr().out
     pytest.importorskip("torch")
     assert call("info", "videopose3d") == 0
     printed = capsys.readouterr().out
-    assert "option: causal=False  see no future frames." in printed
+    assert "option: causal=False  see no future frames" in printed
     assert "option: inputs=  a file of 2D keypoints (see har_bench.keypoints)" in printed
     assert all("  " in line for line in printed.splitlines() if line.startswith("option: "))
 
@@ -250,7 +250,7 @@ def test_an_unknown_option_of_a_baseline_is_said(tmp_path: Path, capsys: pytest.
     call("sample", "mpii", tmp_path / "raw")
     call("convert", "mpii", tmp_path / "raw", tmp_path / "store", "--quiet")
     assert call("run", "oracle-noise", tmp_path / "store", "--protocol", "mpii/pckh", "--set", "sigm=1") == 1
-    assert "oracle-noise has no option sigm; its options are sigma" in capsys.readouterr().err
+    assert "no option of oracle-noise is called 'sigm'; did you mean 'sigma'" in capsys.readouterr().err
 
 
 def test_a_class_in_the_working_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,11 +119,15 @@ def test_the_seed_decides_every_digit_and_exchanging_the_systems_changes_signs_o
 
 
 def test_options_and_recipes_are_passed_on(store: Store) -> None:
-    found = compare(f"{PROTOCOL}", store, off_by(store, A), off_by(store, B), recipe="double", every=4, resamples=9)
+    found = compare(
+        f"{PROTOCOL}", store, off_by(store, A), off_by(store, B), recipe="double", resamples=9, options={"every": 4}
+    )
     assert found.canonical == "toy/error:double,every=4"
     assert (
         found.differences[0].a
-        == har_bench.score(PROTOCOL, store, off_by(store, A), recipe="double", every=4, resamples=0)["error"]
+        == har_bench.score(PROTOCOL, store, off_by(store, A), recipe="double", resamples=0, options={"every": 4})[
+            "error"
+        ]
     )
 
 

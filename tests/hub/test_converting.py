@@ -176,7 +176,7 @@ def test_a_store_of_other_files_is_not_overwritten(raw: Path, reference: Path, t
     with pytest.raises(HarBenchError, match="made from other files"):
         har_bench.convert(TOY, other, reference, quiet=True)
     with pytest.raises(HarBenchError, match="made from other files"):
-        har_bench.convert(TOY, raw, reference, quiet=True, scale=2.0)
+        har_bench.convert(TOY, raw, reference, quiet=True, options={"scale": 2.0})
 
 
 def test_an_interrupted_conversion_of_other_files_is_not_mixed_in(raw: Path, tmp_path: Path) -> None:
@@ -219,8 +219,8 @@ def test_nothing_usable_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
         har_bench.convert(TOY, write_raw(tmp_path / "empty", []), tmp_path / "store", quiet=True)
     with pytest.raises(HarBenchError, match="does not exist"):
         har_bench.convert(TOY, tmp_path / "nowhere", tmp_path / "store", quiet=True)
-    with pytest.raises(HarBenchError, match="its options: scale"):
-        har_bench.convert(TOY, raw, tmp_path / "store", quiet=True, colour="red")
+    with pytest.raises(HarBenchError, match="called 'colour'; there are scale"):
+        har_bench.convert(TOY, raw, tmp_path / "store", quiet=True, options={"colour": "red"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "raw"]
 
 

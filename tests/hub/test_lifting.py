@@ -27,8 +27,8 @@ from har_bench.lifting.clips import (  # noqa: E402
 )
 from har_bench.lifting.lifter import Lifter, Sizes, rooted  # noqa: E402
 from har_bench.lifting.windows import Pool, Reel, Span  # noqa: E402
+from har_bench.protocol import make_protocol  # noqa: E402
 from har_bench.running import make_baseline  # noqa: E402
-from har_bench.scoring.engine import make_protocol  # noqa: E402
 from har_bench.skeletons import skeleton  # noqa: E402
 from har_bench.training.loop import Share  # noqa: E402
 from tests.golden import REAL  # noqa: E402
@@ -197,14 +197,14 @@ def test_what_cannot_be_trained_on_is_said(store: Store) -> None:
         ({"subjects": "S2"}, "no training sequence has the subject S2; there are S1"),
         ({"actions": "Dancing"}, "no training sequence has the action Dancing"),
         ({"features": 3}, "have no confidences"),
-        ({"epochs": 0}, "epochs is at least 1, and not 0"),
-        ({"stride": 0}, "stride is at least 1"),
-        ({"downsample": 0}, "downsample is at least 1"),
-        ({"devices": 1.5}, "devices is a whole number such as 1, and not 1.5"),
-        ({"batch": 3, "devices": 2}, "batch is at least 4, and not 3"),
-        ({"subset": 2}, "subset is over 0 and at most 1, and not 2"),
-        ({"lr": "fast"}, "lr is a number such as 0.001, and not 'fast'"),
-        ({"precision": "abc"}, "precision is float32, tf32, bf16, and not 'abc'"),
+        ({"epochs": 0}, "epochs=0; give 1 or more"),
+        ({"stride": 0}, "stride=0; give 1 or more"),
+        ({"downsample": 0}, "downsample=0; give 1 or more"),
+        ({"devices": 1.5}, "devices=1.5; give a whole number"),
+        ({"batch": 3, "devices": 2}, "batch is 3; give 4 or more"),
+        ({"subset": 2}, "subset is 2.0; give a fraction"),
+        ({"lr": "fast"}, "lr='fast'; give a number"),
+        ({"precision": "abc"}, "precision='abc'; give float32 or tf32 or bf16"),
     ):
         with pytest.raises(HarBenchError, match=words):
             make_baseline("martinez", {"channels": 4, "epochs": 1, "device": "cpu"} | settings).fit(store, protocol)

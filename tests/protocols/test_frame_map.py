@@ -511,7 +511,7 @@ def perfect(store: Store, split: str) -> pa.Table:
     [("val", 2, "v2.2/val"), ("v2.2/train", 3, "v2.2/train"), ("kinetics-v1.0/val", 2, "kinetics-v1.0/val")],
 )
 def test_splits(split: str, videos: int, given: str, sample: Store) -> None:
-    result = har_bench.score(FrameMAP(split=split), sample, perfect(sample, given))
+    result = har_bench.score(FrameMAP(options={"split": split}), sample, perfect(sample, given))
     assert result.counts["videos"] == videos
     assert result["mAP@0.5"] == 100
     assert result.intervals["mAP@0.5"].high == 100
@@ -519,15 +519,15 @@ def test_splits(split: str, videos: int, given: str, sample: Store) -> None:
 
 def test_splits_together_and_unknown(sample: Store) -> None:
     both = pa.concat_tables([perfect(sample, "v2.2/val"), perfect(sample, "kinetics-v1.0/val")])
-    result = har_bench.score(FrameMAP(split="val+kinetics-v1.0/val"), sample, both, resamples=0)
+    result = har_bench.score(FrameMAP(options={"split": "val+kinetics-v1.0/val"}), sample, both, resamples=0)
     assert (result.counts["videos"], result["mAP@0.5"]) == (4, 100)
-    with pytest.raises(HarBenchError, match=r"no video of split 'v1.0/test'; choose one of kinetics-v1.0/train, "):
-        har_bench.score(FrameMAP(split="v1.0/test"), sample, both)
+    with pytest.raises(HarBenchError, match=r"split=v1.0/test has nothing to score.* kinetics-v1.0/train, "):
+        har_bench.score(FrameMAP(options={"split": "v1.0/test"}), sample, both)
     clips = table(sequence=both["sequence"].to_pylist()[-1:], frame=[60])
     with pytest.raises(HarBenchError, match="have no known times; give the column timestamp"):
-        har_bench.score(FrameMAP(split="kinetics-v1.0/val"), sample, clips)
+        har_bench.score(FrameMAP(options={"split": "kinetics-v1.0/val"}), sample, clips)
     with pytest.raises(HarBenchError, match="the store has a keyframe at"):
-        har_bench.score(FrameMAP("slowfast", split="kinetics-v1.0/val"), sample, both)
+        har_bench.score(FrameMAP("slowfast", {"split": "kinetics-v1.0/val"}), sample, both)
 
 
 def test_groups_hold_every_action() -> None:
@@ -604,7 +604,7 @@ def test_every_number_is_that_of_the_tool(name: str, golden_inputs: Any) -> None
     found = read_detections(path).values
     later = found["score"].to_numpy() + np.linspace(0, 1e-10, found.num_rows)  # the last of equal ones comes first
     results = [
-        har_bench.score(toy(classes)(recipe, split=split), store, rows, resamples=0)
+        har_bench.score(toy(classes)(recipe, {"split": split}), store, rows, resamples=0)
         for rows in (found, found.set_column(found.column_names.index("score"), "score", pa.array(later)))
     ]
     names = {row["id"]: row["action"] for row in results[0].tables["action"]}
@@ -632,7 +632,7 @@ def test_every_number_is_that_of_the_tool(name: str, golden_inputs: Any) -> None
 @pytest.mark.parametrize("name", MMACTION2)
 def test_mmaction2(name: str, golden_inputs: Any) -> None:
     store, found, classes, split = golden_inputs(name.split("_")[0])
-    result = har_bench.score(toy(classes)("mmaction2", split=split), store, found, resamples=0)
+    result = har_bench.score(toy(classes)("mmaction2", {"split": split}), store, found, resamples=0)
     tolerance = 5e-9 if name.startswith("g1") else SORTING
     assert result["mAP@0.5"] == pytest.approx(100 * MMACTION2[name], abs=100 * tolerance)
 

@@ -263,6 +263,6 @@ def test_released_detections_at_half_overlap(tmp_path: Path) -> None:
     one, two = (har_bench.score(TemporalMAP("thumos"), store, foreign.values, resamples=20) for _ in range(2))
     assert one.metrics == two.metrics
     assert one.intervals == two.intervals
-    rows = har_bench.score(MidpointAP(truth="labels"), store, foreign.values, resamples=0)
+    rows = har_bench.score(MidpointAP(options={"truth": "labels"}), store, foreign.values, resamples=0)
     assert one["mAP@0.5"] == pytest.approx(rows["mAP@0.5"], abs=1)
     assert one.counts["actions"] == rows.counts["actions"]

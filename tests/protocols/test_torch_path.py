@@ -340,7 +340,7 @@ def test_real_poses(device: str, made: str) -> None:
     h36m = h36m_data.read()
     lifted = h36m_data.lifted() if made == "lifted" else {}
     options, step = ({}, 64) if lifted else ({"cameras": "60457274"}, 4)
-    pairs = [(MPJPE(recipe, **options), MPJPE(recipe, **options)) for recipe in MPJPE.recipes]
+    pairs = [(MPJPE(recipe, options), MPJPE(recipe, options)) for recipe in MPJPE.recipes]
     for plain, there in pairs:
         there.use(device)
         chosen = plain.select(h36m.sequences)

@@ -16,7 +16,7 @@ from har_bench.baselines.videopose3d import VideoPose3D  # noqa: E402
 from har_bench.keypoints import Track  # noqa: E402
 from har_bench.lifting.clips import Source, denormalise  # noqa: E402
 from har_bench.lifting.lifter import PATH, POSE, Sizes  # noqa: E402
-from har_bench.scoring.engine import make_protocol  # noqa: E402
+from har_bench.protocol import make_protocol  # noqa: E402
 from har_bench.skeletons import mapping, skeleton  # noqa: E402
 from tests.golden import REAL, load  # noqa: E402
 
@@ -89,7 +89,9 @@ def test_a_checkpoint_that_does_not_fit_is_said(store: Store, tmp_path: Path) ->
     torch.save({"model_pos": made(sizes=Sizes(9, 2, 9)).network(Sizes(9, 2, 9)).state_dict()}, path)
     with pytest.raises(HarBenchError, match="lifts 9 joints to 9"):
         VideoPose3D().load(path)
-    har_bench.run("martinez", store, protocol=PROTOCOL, save=path, channels=4, epochs=1, device="cpu")
+    har_bench.run(
+        "martinez", store, protocol=PROTOCOL, save=path, settings={"channels": 4, "epochs": 1, "device": "cpu"}
+    )
     with pytest.raises(HarBenchError, match="holds weights of Martinez, not VideoPose3D"):
         VideoPose3D().load(path)
 

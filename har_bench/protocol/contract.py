@@ -1,16 +1,17 @@
 """What a protocol is: what is measured on what, and the named recipes by which papers measured it.
 
 A protocol is a mergeable accumulator. The engine (:mod:`har_bench.scoring`) aligns predictions with ground truth and
-hands over :class:`Batch` pairs of whole sequences; the accumulator keeps additive sums per sequence, so any split of
-the work over batches, processes or machines, merged in any order, gives the same digits, and a bootstrap over
-sequences is a matter of weights.
+hands over :class:`Batch` pairs of whole sequences; the accumulator keeps one record per sequence, so any split of the
+work over batches, processes or machines, merged in any order, gives the same digits, and a bootstrap over sequences
+is a matter of weights.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -20,46 +21,15 @@ import pyarrow as pa
 
 from har_bench import devices, registry
 from har_bench.arrays import Floats
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, listed, unknown
 from har_bench.naming import canonical, parsed
-from har_bench.results import Row
+from har_bench.options import given, read
+from har_bench.protocol.declarations import Metric, Recipe, Table
+from har_bench.protocol.records import Records
+from har_bench.results import Reading, Row
 
 if TYPE_CHECKING:
     from har_bench.store import Store
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A number that a protocol computes.
-
-    Attributes:
-        name: as printed in tables, such as ``PCKh@0.5``.
-        unit: ``%`` (0 to 100), ``mm``, ``px``.
-        better: which direction is better.
-        about: one line with the definition.
-    """
-
-    name: str
-    unit: str
-    better: Literal["higher", "lower"]
-    about: str
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A named published way to compute a protocol; subclasses add the degrees of freedom as fields.
-
-    Attributes:
-        name: as on the command line, such as ``hrnet``.
-        about: what distinguishes it, in one sentence.
-        oracle: the official tool whose digits it reproduces.
-        cite: short reference of the paper or repository.
-    """
-
-    name: str
-    about: str
-    oracle: str
-    cite: str
 
 
 @dataclass(frozen=True)
@@ -92,36 +62,6 @@ class Batch:
             yield name, slice(int(start), int(stop))
 
 
-@dataclass
-class SequenceSums:
-    """Additive statistics per sequence: the state of an accumulator.
-
-    ``sums[name]`` is a vector of K float64; merging is a union, and every reduction runs in the order of the names,
-    so neither the order of batches nor the number of workers changes a digit.
-    """
-
-    sums: dict[str, Floats] = field(default_factory=dict)
-
-    def add(self, sequence: str, values: npt.ArrayLike) -> None:
-        """Record one sequence's sums; a sequence comes in one piece, once."""
-        if sequence in self.sums:
-            raise HarBenchError(f"sequence {sequence!r} was scored twice; a batch must hold whole sequences")
-        self.sums[sequence] = np.asarray(values, np.float64).reshape(-1)
-
-    def merge(self, other: SequenceSums) -> None:
-        """Take over another accumulator's sequences."""
-        for sequence, values in other.sums.items():
-            self.add(sequence, values)
-
-    def names(self) -> list[str]:
-        """The sequences, sorted."""
-        return sorted(self.sums)
-
-    def matrix(self) -> Floats:
-        """(S, K) sums in the order of :meth:`names`."""
-        return np.stack([self.sums[name] for name in self.names()]) if self.sums else np.zeros((0, 0))
-
-
 @dataclass(frozen=True)
 class Foreign:
     """Predictions read from a foreign file.
@@ -145,14 +85,19 @@ class Scores:
     counts: dict[str, int]
 
 
+@dataclass(frozen=True)
+class Options:
+    """What can be chosen besides the recipe: nothing, unless a protocol's own declares fields."""
+
+
 Task = Literal["pose", "keypoint-detection", "clip-classification", "temporal", "spatio-temporal"]
 
 
 class Protocol(ABC):
     """A mergeable accumulator with named recipes.
 
-    Subclasses set the class attributes, keep their state in ``self.state`` and implement :meth:`select`,
-    :meth:`update`, :meth:`metrics_of` and :meth:`compute`.
+    Subclasses set the class attributes, keep their state in ``self.state`` (and further :class:`Records`, where one
+    is not enough) and implement :meth:`select`, :meth:`update`, :meth:`metrics_of` and :meth:`compute`.
 
     An accumulator's ``device`` is the torch device that it computes on; empty, as it is unless :meth:`use` was called,
     for NumPy and numba.
@@ -165,7 +110,10 @@ class Protocol(ABC):
         summary: one line for ``har-bench list``.
         metrics: what it computes; the first is the primary one.
         recipes: by name; the first is the default.
-        options: what :class:`__init__` accepts besides the recipe: name -> (default, one line of help).
+        tables: what the tables are that :meth:`compute` makes.
+        chain: metrics of which each is at most sqrt(J) times the next, J being the rows of the table ``joint``.
+        ignores_truth: whether some truth may be neither right nor wrong to find (crowds, persons without labels).
+        option_type: what can be chosen besides the recipe.
         truth_table: where the ground truth is; the pose task always takes it from ``poses``.
         truth_columns: the columns of that table that :meth:`update` reads.
         prediction_columns: the columns that predictions must have.
@@ -185,7 +133,10 @@ class Protocol(ABC):
     summary: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
     recipes: ClassVar[Mapping[str, Recipe]]
-    options: ClassVar[Mapping[str, tuple[Any, str]]] = {}
+    tables: ClassVar[tuple[Table, ...]] = ()
+    chain: ClassVar[tuple[str, ...]] = ()
+    ignores_truth: ClassVar[bool] = False
+    option_type: ClassVar[type[Options]] = Options
     truth_table: ClassVar[Literal["poses", "segments", "sequences"]] = "poses"
     truth_columns: ClassVar[tuple[str, ...]]
     prediction_columns: ClassVar[tuple[str, ...]]
@@ -196,32 +147,51 @@ class Protocol(ABC):
     row_order: ClassVar[str | None] = None
     missing: ClassVar[float] = float("nan")
 
-    def __init__(self, recipe: str | None = None, **options: Any) -> None:
-        """Choose a recipe and its options.
+    recipe: Any
+    options: Any
+    state: Records[Any]
+
+    def __init__(self, recipe: str | None = None, options: Mapping[str, Any] | None = None) -> None:
+        """Choose a recipe and its options; values may be texts, as a command line gives them.
+
+        An option of the name of a field of the recipe takes that field's place.
 
         Raises:
-            HarBenchError: an unknown recipe or option; the known ones are named.
+            HarBenchError: an unknown recipe or option, or a value that its option cannot take.
         """
         chosen = recipe or next(iter(self.recipes))
         if chosen not in self.recipes:
-            raise HarBenchError(f"{self.name} has no recipe {chosen!r}; it has {', '.join(self.recipes)}")
-        unknown = sorted(set(options) - set(self.options))
-        if unknown:
-            known = ", ".join(self.options) or "none"
-            raise HarBenchError(f"{self.name} has no option {', '.join(unknown)}; its options are {known}")
-        self.recipe = self.recipes[chosen]
-        self.given = {name: value for name, value in sorted(options.items()) if value != self.options[name][0]}
-        self.state = SequenceSums()
+            raise unknown(f"recipe of {self.name}", chosen, self.recipes)
+        published = self.recipes[chosen]
+        self.options = self.option_type(**read(self.option_type, options or {}, self.name))
+        named = given(self.options)
+        fields = {name: getattr(self.options, name) for name in named if hasattr(published, name)}
+        self.recipe = replace(published, **fields) if fields else published
+        as_published = {name for name, value in fields.items() if value == getattr(published, name)}
+        self.given = {name: value for name, value in named.items() if name not in as_published}
+        self.state = Records()
         self.device = ""
-
-    def option(self, name: str) -> Any:
-        """The value of an option: what was given, else its default."""
-        return self.given.get(name, self.options[name][0])
 
     @property
     def primary(self) -> Metric:
         """The metric that ranks."""
         return self.metrics[0]
+
+    def readings(self, tables: Mapping[str, Sequence[Row]]) -> dict[str, Reading]:
+        """What the tables are that :meth:`compute` made, for those who read the result.
+
+        Raises:
+            HarBenchError: one of them is not declared in ``tables``.
+        """
+        declared = {table.title: table for table in self.tables}
+        found = {}
+        for title, rows in tables.items():
+            if title not in declared:
+                raise HarBenchError(
+                    f"{self.name} makes a table {title!r} that it does not declare; add it to its tables"
+                )
+            found[title] = declared[title].reading(rows, self.primary.name)
+        return found
 
     @property
     def skeletons(self) -> tuple[str, ...]:
@@ -265,9 +235,10 @@ class Protocol(ABC):
         return canonical(self.name, self.recipe.name, self.given)
 
     def fresh(self) -> Self:
-        """An empty accumulator of the same recipe, options and device, for another worker."""
-        other = type(self)(self.recipe.name, **self.given)
-        other.device = self.device
+        """An empty accumulator of the same recipe, options and device, which knows what this one was prepared for."""
+        other = copy(self)
+        for name, records in self._records():
+            setattr(other, name, type(records)())
         return other
 
     def units(self) -> list[str]:
@@ -276,7 +247,11 @@ class Protocol(ABC):
 
     def merge(self, other: Self) -> None:
         """Take over the sequences another accumulator scored."""
-        self.state.merge(other.state)
+        for name, records in self._records():
+            records.merge(getattr(other, name))
+
+    def _records(self) -> list[tuple[str, Records[Any]]]:
+        return [(name, value) for name, value in vars(self).items() if isinstance(value, Records)]
 
     def prepare(self, store: Store) -> None:
         """Look up what scoring needs to know of the store besides its rows, such as the sigmas of its joints.
@@ -325,9 +300,37 @@ def make_protocol(
         HarBenchError: an unknown protocol, recipe or option, or a recipe given twice.
     """
     if isinstance(name, Protocol):
+        if recipe or options:
+            raise HarBenchError(f"{name.canonical} is chosen already; give the recipe and options to its class")
         return name.fresh()
     found = parsed(name)
     if recipe is not None and found.recipe not in (None, recipe):
         raise HarBenchError(f"{name} names the recipe {found.recipe!r}, and --recipe says {recipe!r}; give one of them")
     made = registry.load("protocols", found.protocol)
-    return made(found.recipe or recipe, **(found.options | dict(options or {})))  # type: ignore[no-any-return]
+    if not (isinstance(made, type) and issubclass(made, Protocol)):
+        raise HarBenchError(f"{found.protocol} is no protocol; name a class that is a har_bench.protocol.Protocol")
+    return made(found.recipe or recipe, found.options | dict(options or {}))
+
+
+def of_split(sequences: pa.Table, split: str | Callable[[str], bool], whose: str) -> pa.Table:
+    """The rows of a store's ``sequences`` that are in a split.
+
+    Args:
+        sequences: of a store.
+        split: its name, or what tells whether a name is meant.
+        whose: who asks, such as ``h36m/mpjpe:videopose3d``, for the message.
+
+    Raises:
+        HarBenchError: there is none; the splits that there are are named.
+    """
+    meant = split if callable(split) else split.__eq__
+    every = [splits or () for splits in sequences["splits"].to_pylist()]
+    inside = [any(map(meant, splits)) for splits in every]
+    if not any(inside):
+        there = listed(sorted({name for splits in every for name in splits}))
+        wanted = "of its split" if callable(split) else f"in {split}"
+        raise HarBenchError(
+            f"{whose} has nothing to score: no sequence of the store is {wanted}; its splits are {there}, so convert "
+            "what is missing or choose one of them"
+        )
+    return sequences.filter(pa.array(inside, pa.bool_()))

@@ -20,9 +20,9 @@ from har_bench.options import read
 from har_bench.protocol import Protocol, make_protocol
 from har_bench.results import Result
 from har_bench.scoring import predictions
-from har_bench.scoring.by_row import Missing
 from har_bench.scoring.engine import score
 from har_bench.scoring.pairing import selection
+from har_bench.scoring.ways import Missing
 from har_bench.store import Store, open_store
 
 

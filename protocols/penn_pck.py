@@ -19,7 +19,8 @@ import pyarrow as pa
 
 from har_bench.arrays import Bools, Floats, Ints
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Counted, Curve, Groups, Metric, Protocol, Recipe, Records, Scores, of_split
+from har_bench.protocol import Batch, Counted, Curve, Groups, Metric, Protocol, Recipe, Records, Scores, clues, of_split
+from har_bench.protocol.clues import Clues
 from har_bench.protocol.tables import cell, grouped, share
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
@@ -212,6 +213,7 @@ class PennPCK(Protocol):
         *(Groups(name, shares_out=True, counted=COUNTED) for name in ("action", "viewpoint", "sequence")),
     )
     recipes: ClassVar[Mapping[str, PCKRecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
+    notes = clues.POINTS
     truth_columns = ("keypoints", "box")
     prediction_columns = ("keypoints",)
     train_split = "standard/train"
@@ -250,6 +252,11 @@ class PennPCK(Protocol):
         labels = zip(*(truth.sequences[name].to_pylist() for name in ("action", "pose")), strict=True)
         for name, frames, row, label in zip(truth.names(), np.diff(starts), sums, labels, strict=True):
             self.state.add(name, Scored(np.append(frames, row), label[0] or "", label[1] or ""))
+
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether the points look like others than pixels of the image."""
+        swap = skeleton("penn13").flip
+        return clues.of_points(predictions["keypoints"], truth["keypoints"], truth.starts, swap)
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """The metrics when sequence i of :meth:`units` counts ``weights[i]`` times."""

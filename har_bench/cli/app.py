@@ -46,20 +46,31 @@ class Recipe:
         option: An option of the recipe, as name=value, such as every=64; may be repeated.
         missing: What missing or non-finite predictions are: an error, or counted as errors.
         skeleton: The predictions' joint layout, from `har-bench list skeletons`; usually told by the number of joints.
+        unit: Of predicted 3D joints.
+        one_based: Predicted pixels are counted from 1.
+        axes: Which predicted coordinate each of ours is, such as x,-y,-z in 3D or y,x in the image.
+        approximate: Accept joints of another layout that are only near the protocol's.
     """
 
     recipe: str | None = None
     option: Options = None
     missing: Missing = "error"
     skeleton: str | None = None
+    unit: Literal["mm", "cm", "m"] = "mm"
+    one_based: Flag = False
+    axes: str = ""
+    approximate: Flag = False
 
     def arguments(self) -> dict[str, Any]:
         """What the functions that score take of it."""
+        from har_bench.scoring.ways import Remedies
+
         return {
             "recipe": self.recipe,
             "options": pairs(self.option),
             "missing": self.missing,
             "skeleton": self.skeleton,
+            "remedies": Remedies(self.unit, self.one_based, self.axes, self.approximate),
         }
 
 

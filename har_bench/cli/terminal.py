@@ -73,6 +73,8 @@ def show_result(result: Result, by: Sequence[str] = ()) -> None:
     say(f"{result.environment['predictions']}; {counts}")
     if "keypoints" in result.environment:
         say(f"2D keypoints: {result.environment['keypoints']}; the model takes {result.environment['joints']}")
+    for note in result.notes:
+        say(f"note: {note}")
     for name in by:
         table = result.tables.get(name)
         if not table:

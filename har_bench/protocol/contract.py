@@ -24,6 +24,7 @@ from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError, listed, unknown
 from har_bench.naming import canonical, parsed
 from har_bench.options import given, read
+from har_bench.protocol.clues import Clues, Note
 from har_bench.protocol.declarations import Metric, Recipe, Table
 from har_bench.protocol.records import Records
 from har_bench.results import Reading, Row
@@ -70,10 +71,12 @@ class Foreign:
         values: what :func:`har_bench.score` takes from Python: a table in our columns, a mapping from sequence to
             array, or an array in the protocol's row order; already in our units and pixel origin.
         taken_for: what the file was taken for, as told to the user.
+        notes: what was left out or looks odd, in a line each.
     """
 
     values: pa.Table | npt.NDArray[Any] | Mapping[str, npt.NDArray[Any]]
     taken_for: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ class Protocol(ABC):
         chain: metrics of which each is at most sqrt(J) times the next, J being the rows of the table ``joint``.
         ignores_truth: whether some truth may be neither right nor wrong to find (crowds, persons without labels).
         option_type: what can be chosen besides the recipe.
+        notes: what is said when a clue of :meth:`clues` is found, by its name.
         truth_table: where the ground truth is; the pose task always takes it from ``poses``.
         truth_columns: the columns of that table that :meth:`update` reads.
         prediction_columns: the columns that predictions must have.
@@ -137,6 +141,7 @@ class Protocol(ABC):
     chain: ClassVar[tuple[str, ...]] = ()
     ignores_truth: ClassVar[bool] = False
     option_type: ClassVar[type[Options]] = Options
+    notes: ClassVar[Mapping[str, Note]] = {}
     truth_table: ClassVar[Literal["poses", "segments", "sequences"]] = "poses"
     truth_columns: ClassVar[tuple[str, ...]]
     prediction_columns: ClassVar[tuple[str, ...]]
@@ -281,6 +286,15 @@ class Protocol(ABC):
         For the pose task, row i of both is the same person in the same frame; for the others each batch has its own
         ``starts``, and a sequence may have no row in either.
         """
+
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """What looks wrong in the predictions of a batch, counted; see :mod:`har_bench.protocol.clues`."""
+        del truth, predictions
+        return {}
+
+    def remarks(self) -> list[str]:
+        """What a reader must know of this way of scoring, or of everything scored so far, in a line each."""
+        return []
 
     @abstractmethod
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:

@@ -18,11 +18,13 @@ import pyarrow as pa
 import har_bench
 from har_bench import devices, workers
 from har_bench.progress import progress
-from har_bench.protocol import Protocol, make_protocol
+from har_bench.protocol import Protocol, clues, make_protocol
+from har_bench.protocol.clues import Clues
 from har_bench.results import Interval, Result, plain
 from har_bench.scoring import identities
-from har_bench.scoring.by_row import ByRow, Missing, Problems
-from har_bench.scoring.pairing import Pairs, Way, paired, prepared
+from har_bench.scoring.by_row import ByRow, Problems
+from har_bench.scoring.pairing import Pairs, paired, prepared
+from har_bench.scoring.ways import Missing, Remedies, Way
 from har_bench.store import Store, open_store
 
 SEED = 20180615
@@ -37,6 +39,7 @@ def score(
     options: Mapping[str, Any] | None = None,
     missing: Missing = "error",
     skeleton: str | None = None,
+    remedies: Remedies | None = None,
     jobs: int = 1,
     scheduler: str | None = None,
     device: str | None = None,
@@ -54,6 +57,8 @@ def score(
         options: the recipe's options by name, such as ``{"every": 64}``.
         missing: missing and non-finite predictions are an ``error``, or ``count-as-error`` as the protocol says.
         skeleton: the predictions' joint layout; by default the protocol's one with their number of joints.
+        remedies: what is done to predicted coordinates first: their unit, origin and axes, or joints that are only
+            near the protocol's.
         jobs: processes; more than one pays for stores of hundreds of parts.
         scheduler: address of a Dask scheduler to use instead of local processes.
         device: a torch device to compute on, such as ``cuda`` or ``cpu``, where the protocol has a torch path; by
@@ -69,7 +74,7 @@ def score(
     chosen = make_protocol(protocol, recipe, options)
     if device:
         chosen.use(device)
-    pairs = prepared(chosen, store, predictions, missing=missing, skeleton=skeleton)
+    pairs = prepared(chosen, store, predictions, missing=missing, skeleton=skeleton, remedies=remedies)
     chosen = pairs.way.protocol
     _score_all(pairs, jobs, scheduler, quiet=quiet)
     pairs.check()
@@ -89,7 +94,9 @@ def _result(pairs: Pairs, resamples: int, model: str) -> Result:
         protocol=chosen.name,
         version=chosen.version,
         recipe=chosen.recipe.name,
-        options=chosen.given | ({"missing": pairs.way.missing} if pairs.way.missing != "error" else {}),
+        options=chosen.given
+        | ({"missing": pairs.way.missing} if pairs.way.missing != "error" else {})
+        | pairs.way.remedies.given,
         dataset=chosen.dataset,
         primary=chosen.primary.name,
         metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
@@ -110,6 +117,7 @@ def _result(pairs: Pairs, resamples: int, model: str) -> Result:
         },
         model=model or (Path(pairs.source).stem if isinstance(pairs.source, str | Path) else ""),
         readings=chosen.readings(scores.tables),
+        notes=[*given.notes, *clues.notes(chosen.notes, pairs.clues), *chosen.remarks()],
     )
 
 
@@ -126,9 +134,10 @@ def _score_all(pairs: Pairs, jobs: int, scheduler: str | None, *, quiet: bool) -
             way = replace(pairs.way, protocol=protocol.fresh())
             task = functools.partial(_worker, way, pairs.store.path.absolute(), pairs.source, pairs.selected)
             groups = [parts[offset::width] for offset in range(width) if parts[offset::width]]
-            for group, (scored, problems, layout) in workers.unordered(pool, width, task, groups):
+            for group, (scored, problems, layout, found) in workers.unordered(pool, width, task, groups):
                 protocol.merge(scored)
                 pairs.engine.problems.merge(problems)
+                pairs.clues = clues.merged(pairs.clues, found)
                 if isinstance(pairs.engine, ByRow):
                     pairs.engine.layout = layout or pairs.engine.layout
                 for _ in group:
@@ -137,18 +146,19 @@ def _score_all(pairs: Pairs, jobs: int, scheduler: str | None, *, quiet: bool) -
 
 def _worker(
     way: Way, store: Path, source: Any, selected: pa.Table, parts: Sequence[int]
-) -> tuple[Protocol, Problems, str]:
+) -> tuple[Protocol, Problems, str, Clues]:
     """Score some parts in another process, which opens the store and the predictions for itself."""
     pairs = paired(way, open_store(store), source, selected)
     for part in parts:
         _score_part(pairs, part)
-    return way.protocol, pairs.engine.problems, getattr(pairs.engine, "layout", "")
+    return way.protocol, pairs.engine.problems, getattr(pairs.engine, "layout", ""), pairs.clues
 
 
 def _score_part(pairs: Pairs, part: int) -> None:
     batches = pairs.part(part)
     if batches is not None:
         pairs.way.protocol.update(*batches)
+        pairs.clues = clues.merged(pairs.clues, pairs.way.protocol.clues(*batches))
 
 
 def _intervals(protocol: Protocol, resamples: int) -> dict[str, Interval]:

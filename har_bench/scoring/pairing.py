@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +12,12 @@ import pyarrow as pa
 
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Protocol
-from har_bench.scoring.by_row import ByRow, Missing, strangers
+from har_bench.protocol.clues import Clues
+from har_bench.scoring.by_row import ByRow, strangers
 from har_bench.scoring.by_sequence import BySequence
 from har_bench.scoring.predictions import Predictions, open_predictions
+from har_bench.scoring.ways import Missing, Remedies, Way
 from har_bench.store import Store, open_store
-
-
-@dataclass(frozen=True)
-class Way:
-    """How predictions are to be scored; what a worker process needs to do the same as this one.
-
-    Attributes:
-        protocol: an empty accumulator of the protocol.
-        missing: missing and non-finite predictions are an ``error``, or ``count-as-error`` as the protocol says.
-        skeleton: the predictions' joint layout; None is the protocol's one with their number of joints.
-        columns: columns of the truth to read besides the protocol's own, where predictions answer single rows.
-    """
-
-    protocol: Protocol
-    missing: Missing = "error"
-    skeleton: str | None = None
-    columns: tuple[str, ...] = ()
 
 
 @dataclass
@@ -46,6 +31,7 @@ class Pairs:
         selected: the rows of the store's ``sequences`` that are scored.
         engine: puts the rows side by side, and notes what does not fit.
         source: what the predictions were opened from.
+        clues: what looked wrong so far.
     """
 
     way: Way
@@ -54,6 +40,7 @@ class Pairs:
     selected: pa.Table
     engine: ByRow | BySequence
     source: Any
+    clues: Clues = field(default_factory=dict)
 
     def parts(self) -> list[int]:
         """The parts of the store that hold scored sequences."""
@@ -92,6 +79,7 @@ def prepared(
     *,
     missing: Missing = "error",
     skeleton: str | None = None,
+    remedies: Remedies | None = None,
     columns: Sequence[str] = (),
 ) -> Pairs:
     """Open the store and the predictions, and put their rows side by side.
@@ -100,14 +88,15 @@ def prepared(
         protocol: chosen with its recipe and options; an empty accumulator of it is prepared.
         store: a converted dataset, or its path.
         predictions: see :func:`har_bench.scoring.predictions.open_predictions`.
-        missing: see :class:`Way`.
-        skeleton: see :class:`Way`.
-        columns: see :class:`Way`.
+        missing: see :class:`har_bench.scoring.ways.Way`.
+        skeleton: see :class:`har_bench.scoring.ways.Way`.
+        remedies: see :class:`har_bench.scoring.ways.Way`.
+        columns: see :class:`har_bench.scoring.ways.Way`.
 
     Raises:
         HarBenchError: a store of another dataset, or predictions that cannot be opened.
     """
-    way = Way(protocol.fresh(), missing, skeleton, tuple(columns))
+    way = Way(protocol.fresh(), missing, skeleton, remedies or Remedies(), tuple(columns))
     opened = store if isinstance(store, Store) else open_store(store)
     pairs = paired(way, opened, predictions, selection(way.protocol, opened))
     pairs.engine.problems.merge(strangers(pairs.predictions, opened))
@@ -118,12 +107,8 @@ def paired(way: Way, store: Store, predictions: Any, selected: pa.Table) -> Pair
     """The selected sequences of an open store beside predictions; the protocol is prepared for the store."""
     way.protocol.prepare(store)
     given = open_predictions(predictions, way.protocol, store)
-    engine: ByRow | BySequence
-    if way.protocol.task == "pose":
-        engine = ByRow(way.protocol, store, given, way.missing, way.skeleton, way.columns)
-    else:
-        engine = BySequence(way.protocol, store, given, way.missing)
-    return Pairs(way, store, given, selected, engine, predictions)
+    side_by_side = ByRow if way.protocol.task == "pose" else BySequence
+    return Pairs(way, store, given, selected, side_by_side(way, store, given), predictions)
 
 
 def selection(protocol: Protocol, store: Store) -> pa.Table:

@@ -24,7 +24,7 @@ from har_bench.schema import column, one_array, shape_of, to_numpy, vector
 from har_bench.storing import fingerprint, hdf5
 
 if TYPE_CHECKING:
-    from har_bench.protocol import Protocol
+    from har_bench.protocol import Foreign, Protocol
     from har_bench.store import Store
 
 Columns = Mapping[str, npt.NDArray[Any]]
@@ -38,7 +38,10 @@ class Predictions:
     Attributes:
         taken_for: what they were taken for, as told to the user.
         fingerprint: blake3 of the file, or of the values when they came from Python.
+        notes: what was left out or looks odd in the file, in a line each.
     """
+
+    notes: tuple[str, ...] = ()
 
     def __init__(self, pieces: Mapping[str, Columns], taken_for: str, digest: str) -> None:
         self._pieces = pieces
@@ -148,12 +151,9 @@ def _from_file(path: Path, protocol: Protocol, store: Store) -> Predictions:
         raise HarBenchError(f"{path} is empty; was it written completely?")
     foreign = protocol.read_foreign(path, store)
     if foreign is not None:
-        digest, name = fingerprint.of_path(path), _main_column(protocol)
-        if isinstance(foreign.values, pa.Table):
-            return _from_table(foreign.values, foreign.taken_for, digest)
-        if isinstance(foreign.values, np.ndarray):
-            return RowPredictions(foreign.values, name, foreign.taken_for, digest)
-        return _pieces(foreign.values, name, foreign.taken_for, digest)
+        opened = _foreign(foreign, _main_column(protocol), fingerprint.of_path(path))
+        opened.notes = foreign.notes
+        return opened
     found = read_columns(path)
     if found is None:
         raise HarBenchError(
@@ -161,6 +161,14 @@ def _from_file(path: Path, protocol: Protocol, store: Store) -> Predictions:
             f".hdf5, see `har-bench info {protocol.name}`"
         )
     return found
+
+
+def _foreign(foreign: Foreign, name: str, digest: str) -> Predictions:
+    if isinstance(foreign.values, pa.Table):
+        return _from_table(foreign.values, foreign.taken_for, digest)
+    if isinstance(foreign.values, np.ndarray):
+        return RowPredictions(foreign.values, name, foreign.taken_for, digest)
+    return _pieces(foreign.values, name, foreign.taken_for, digest)
 
 
 def read_columns(path: Path) -> Predictions | None:

@@ -23,9 +23,9 @@ from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Protocol, make_protocol
 from har_bench.results import Reading, Result, Row
-from har_bench.scoring.by_row import Missing
 from har_bench.scoring.engine import SEED
 from har_bench.scoring.pairing import Pairs, prepared
+from har_bench.scoring.ways import Missing, Remedies
 from har_bench.store import Store, open_store
 from har_bench.studying.breakdowns import Texts, breakdowns, readings
 from har_bench.studying.resampling import Draws, Mixture, ratio
@@ -161,6 +161,7 @@ def compare(
     seed: int = SEED,
     missing: Missing = "error",
     skeleton: str | None = None,
+    remedies: Remedies | None = None,
     names: tuple[str, str] | None = None,
     quiet: bool = True,
 ) -> Comparison:
@@ -178,6 +179,7 @@ def compare(
         seed: the same seed gives the same digits.
         missing: missing and non-finite predictions are an ``error``, or ``count-as-error`` as the protocol says.
         skeleton: the predictions' joint layout; by default the protocol's one with their number of joints.
+        remedies: what is done to predicted coordinates first.
         names: of the systems; their files' names by default.
         quiet: no progress.
 
@@ -187,7 +189,9 @@ def compare(
     chosen = make_protocol(protocol, recipe, options)
     opened = store if isinstance(store, Store) else open_store(store)
     first, second = (
-        _accumulated(prepared(chosen, opened, predictions, missing=missing, skeleton=skeleton), prefix)
+        _accumulated(
+            prepared(chosen, opened, predictions, missing=missing, skeleton=skeleton, remedies=remedies), prefix
+        )
         for predictions, prefix in zip((a, b), SYSTEMS, strict=True)
     )
     scores = first.compute(), second.compute()

@@ -23,8 +23,8 @@ from har_bench.progress import progress
 from har_bench.protocol import Batch, Metric, Protocol, make_protocol
 from har_bench.results import Row
 from har_bench.schema import to_numpy
-from har_bench.scoring.by_row import Missing
 from har_bench.scoring.pairing import Pairs, prepared
+from har_bench.scoring.ways import Missing, Remedies
 from har_bench.store import Store, open_store
 from har_bench.studying.breakdowns import Texts, breakdowns, cells, worst_first
 from har_bench.studying.resampling import one_hot
@@ -106,6 +106,7 @@ def explain(
     worst: int = 10,
     missing: Missing = "error",
     skeleton: str | None = None,
+    remedies: Remedies | None = None,
     quiet: bool = True,
 ) -> Explanation:
     """Slice the primary number of a paper's exact recipe, and name the sequences that score worst.
@@ -119,6 +120,7 @@ def explain(
         worst: how many sequences to name.
         missing: missing and non-finite predictions are an ``error``, or ``count-as-error`` as the protocol says.
         skeleton: the predictions' joint layout; by default the protocol's one with their number of joints.
+        remedies: what is done to predicted coordinates first.
         quiet: no progress.
 
     Raises:
@@ -128,7 +130,9 @@ def explain(
     chosen = make_protocol(protocol, recipe, options)
     size = _size_column(opened)
     columns = _columns(chosen, opened, size) if chosen.task == "pose" else ()
-    pairs = prepared(chosen, opened, predictions, missing=missing, skeleton=skeleton, columns=columns)
+    pairs = prepared(
+        chosen, opened, predictions, missing=missing, skeleton=skeleton, remedies=remedies, columns=columns
+    )
     chosen = pairs.way.protocol
     slicer = _Slicer(chosen, columns, size)
     for truth, predicted in shown(pairs, "scoring", quiet=quiet):

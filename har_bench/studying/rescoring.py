@@ -159,7 +159,7 @@ def _again(old: Result, found: _Found, jobs: int, *, quiet: bool) -> Result:
             where = f"in {names}" if (names := ", ".join(map(str, roots))) else "as no folder was given"
             raise HarBenchError(f"its {what} (blake3 {digest[:16]}…) cannot be found, {where}")
         sources.append(known[digest])
-    options = dict(old.options)
+    remedies, options = Remedies.taken(old.options)
     new = score(
         old.protocol,
         *sources,
@@ -167,6 +167,7 @@ def _again(old: Result, found: _Found, jobs: int, *, quiet: bool) -> Result:
         options=options,
         missing=options.pop("missing", "error"),
         skeleton=old.environment.get("layout"),
+        remedies=remedies,
         jobs=jobs,
         resamples=max((interval.resamples for interval in old.intervals.values()), default=0),
         model=old.model,

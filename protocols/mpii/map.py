@@ -19,7 +19,20 @@ import pyarrow as pa
 
 from har_bench.arrays import Bools, Floats
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Groups, Metric, Options, Protocol, Recipe, Records, Scores, of_split, option
+from har_bench.protocol import (
+    Batch,
+    Groups,
+    Metric,
+    Options,
+    Protocol,
+    Recipe,
+    Records,
+    Scores,
+    clues,
+    of_split,
+    option,
+)
+from har_bench.protocol.clues import Clues
 from har_bench.protocol.tables import cell, mean
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
@@ -185,6 +198,7 @@ class MultiPersonAP(Protocol):
     )
     tables = (Groups("joint", measure="AP", means={"mAP": "AP"}), Groups("group", measure="AP"))
     recipes: ClassVar[Mapping[str, MAPRecipe]] = MappingProxyType({OFFICIAL.name: OFFICIAL})
+    notes = clues.PERSONS
     option_type = MAPOptions
     truth_columns = ("keypoints", "head_size")
     prediction_columns = ("keypoints", "score")
@@ -234,6 +248,15 @@ class MultiPersonAP(Protocol):
             if np.isnan(image.scores).sum() > (~_present(guess)).sum():
                 raise HarBenchError(f"image {name!r} has a predicted joint without a score; give it one, or NaN")
             self.state.add(name, image)
+
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether the detected points look like others than pixels of the image."""
+        if not len(predictions) or predictions["keypoints"].ndim != 3:
+            return {}
+        annotated = truth["keypoints"]
+        return clues.of_persons(
+            predictions["keypoints"], predictions["score"], predictions.starts, annotated, truth.starts
+        )
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """The metrics when image i of :meth:`units` counts ``weights[i]`` times.

@@ -33,8 +33,10 @@ from har_bench.protocol import (
     Recipe,
     Records,
     Scores,
+    clues,
     of_split,
 )
+from har_bench.protocol.clues import Clues
 from har_bench.protocol.tables import cell, places, share
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
@@ -298,6 +300,7 @@ class PCKh(Protocol):
         Curve("threshold", rises=("PCKh",), areas={"AUC": "PCKh"}),
     )
     recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
+    notes = clues.POINTS
     truth_columns = ("keypoints", "head_size", "head_box", "scale", "objpos", "tompson_row")
     prediction_columns = ("keypoints",)
     train_split = "tompson/train"
@@ -346,6 +349,11 @@ class PCKh(Protocol):
         sums = count(distance, counted, truth.starts, compare=self.recipe.compare).astype(np.uint16)
         for name, row in zip(truth.names(), sums, strict=True):
             self.state.add(name, row)
+
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether the points look like others than pixels of the image."""
+        swap = skeleton("mpii16").flip
+        return clues.of_points(predictions["keypoints"], truth["keypoints"], truth.starts, swap)
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """PCKh@0.5, PCKh@0.1 and AUC when image i of :meth:`units` counts ``weights[i]`` times."""

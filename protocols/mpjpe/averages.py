@@ -28,10 +28,12 @@ from har_bench.protocol import (
     of_split,
     option,
 )
+from har_bench.protocol.clues import Clues
 from har_bench.protocol.tables import cell, grouped
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
 
+from . import clues
 from .errors import THRESHOLDS, sequence_sums
 
 ALIGNMENTS = (("", "as predicted"), ("P-", "after the best similarity per pose"), ("N-", "after the best scale"))
@@ -112,6 +114,7 @@ class PoseAverages(Protocol):
     metrics = METRICS
     tables = TABLES
     chain = ("P-MPJPE", "N-MPJPE", "MPJPE")
+    notes = clues.NOTES
     truth_columns = ("keypoints_3d",)
     prediction_columns = ("keypoints_3d",)
     missing: ClassVar[float] = 0.0  # a missing joint is scored as if it were at the root
@@ -168,6 +171,17 @@ class PoseAverages(Protocol):
         from .errors_torch import batch_sums
 
         return batch_sums(predicted, truth, batch.starts, recentre=self.recipe.recentre, device=self.device)
+
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether the poses look like others than the recipe asks for: their unit, root, axes and sides."""
+        layout = skeleton(self.recipe.skeleton)
+        found = clues.of_poses(predictions["keypoints_3d"], truth["keypoints_3d"], truth.starts, layout.flip)
+        return {name: clue for name, clue in found.items() if name != "absolute" or self.relative}
+
+    @property
+    def relative(self) -> bool:
+        """Whether predictions are expected relative to the root."""
+        return not self.recipe.recentre
 
     def sums(self, predicted: Floats, truth: Floats) -> Floats:
         """The additive statistics of one sequence, by default those of :func:`.errors.sequence_sums`.

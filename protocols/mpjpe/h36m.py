@@ -123,6 +123,12 @@ class MPJPE(PoseAverages):
             return None
         return pa.chunked_array([pa.array(rows["frame"].to_numpy() % self.recipe.every == 0)])
 
+    def remarks(self) -> list[str]:
+        """What MPJVE is over frames that are apart, and how few poses were scored."""
+        every = self.recipe.every
+        apart = f"MPJVE is of frames that are {every} apart, and cannot be compared with that of all frames"
+        return [apart] if every > 1 and "MPJVE" in self.metrics_of() else []
+
     def compute(self) -> Scores:
         """Metrics, counts, and breakdowns by action, subject, camera, joint, sequence and threshold."""
         scores = super().compute()

@@ -162,6 +162,11 @@ class HumanEvaMPJPE(PoseAverages):
         """For ``mpjpe``; the 29 distances per pose of ``error`` cost less than a transfer of the poses."""
         return self.recipe.measure == "mpjpe"
 
+    @property
+    def relative(self) -> bool:
+        """Those of ``error`` are absolute."""
+        return super().relative and self.recipe.measure == "mpjpe"
+
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """VideoPose3D-like ``.npz``: arrays by ``Validate/S1|Walking 1 chunk0|C1``, or nested ``positions_3d``."""
         del store

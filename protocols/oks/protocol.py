@@ -31,9 +31,11 @@ from har_bench.protocol import (
     Recipe,
     Records,
     Scores,
+    clues,
     of_split,
     option,
 )
+from har_bench.protocol.clues import Clues
 from har_bench.protocol.tables import cell
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
@@ -157,6 +159,7 @@ class OKS(Protocol):
     tables = (Curve("threshold", falls=("AP", "AR")), Curve("precision_recall"))
     recipes: ClassVar[Mapping[str, OKSRecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
     ignores_truth = True
+    notes = clues.PERSONS
     option_type = OKSOptions
     truth_columns = (
         "annotation_id", "annotation_row", "category_id", "bbox", "area", "iscrowd", "num_keypoints", "keypoints",
@@ -258,6 +261,15 @@ class OKS(Protocol):
         block = Block(images["image_id"].to_numpy(), crowding, matches)
         for row, name in enumerate(truth.names()):
             self.state.add(name, Place(block, row))
+
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether the detected points look like others than pixels of the image."""
+        if not len(predictions) or predictions["keypoints"].ndim != 3:
+            return {}
+        annotated = np.where(truth["visibility"][..., None] > 0, truth["keypoints"], np.nan)
+        return clues.of_persons(
+            predictions["keypoints"], predictions["score"], predictions.starts, annotated, truth.starts
+        )
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """COCO's ten numbers, or CrowdPose's nine, when image i of :meth:`units` counts ``weights[i]`` times."""

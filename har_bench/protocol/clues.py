@@ -158,7 +158,7 @@ def of_points(predicted: Floats, truth: Floats, starts: Ints, swap: Ints) -> Clu
     """
     rows = sampled(starts)
     mine, true = predicted[rows].astype(np.float64), truth[rows].astype(np.float64)
-    there = cast(Bools, seen(mine) & seen(true))
+    there = seen(mine) & seen(true)
     someone = cast(Bools, there.any(axis=1))
     inside = np.where(there[..., None], (mine >= -1) & (mine <= 2), True).all(axis=(1, 2))
     shares = someone & inside & (np.where(there[..., None], true, 0.0).max(axis=(1, 2), initial=0.0) > 10)

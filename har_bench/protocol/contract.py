@@ -147,7 +147,7 @@ class Protocol(ABC):
     prediction_columns: ClassVar[tuple[str, ...]]
     optional_columns: ClassVar[tuple[str, ...]] = ()
     complete: ClassVar[bool] = False
-    finite: ClassVar[bool] = True
+    finite: bool = True
     train_split: ClassVar[str] = "train"
     row_order: ClassVar[str | None] = None
     missing: ClassVar[float] = float("nan")

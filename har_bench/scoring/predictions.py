@@ -307,7 +307,7 @@ def _shaped(name: str, values: npt.NDArray[Any], shape: Sequence[int]) -> npt.ND
         raise HarBenchError(
             f"column {name!r} of the predictions has {values.shape[1]} numbers a row, not a multiple of {last}"
         )
-    return values.reshape(len(values), -1, last)
+    return values.reshape(len(values), values.shape[1] // last, last)
 
 
 def write(tables: Iterable[pa.Table], path: Path) -> int:

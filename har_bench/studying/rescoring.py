@@ -19,6 +19,7 @@ from har_bench.errors import HarBenchError
 from har_bench.protocol import Protocol
 from har_bench.results import Result
 from har_bench.scoring import score
+from har_bench.scoring.ways import Remedies
 from har_bench.store import open_store
 from har_bench.storing import fingerprint, manifest
 from har_bench.studying.breakdowns import Texts

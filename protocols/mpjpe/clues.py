@@ -64,7 +64,7 @@ def of_poses(predicted: Floats, truth: Floats, starts: Ints, swap: Ints) -> Clue
     """
     rows = sampled(starts)
     given, true = predicted[rows].astype(np.float64), truth[rows].astype(np.float64)
-    there = cast(Bools, seen(given) & seen(true))
+    there = seen(given) & seen(true)
     whole = cast(Bools, there.all(axis=1))
     mine, true = given - given[:, :1], true - true[:, :1]
     same, ratio = alike(mine, true, there)

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from har_bench.arrays import Floats, Ints
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, listed
 from har_bench.protocol import Batch
 from har_bench.schema import vector
 
@@ -87,6 +87,7 @@ class Results(NamedTuple):
         keypoint_scores: (M, J) the third number of each joint.
         score: (M,).
         bbox: (M, 4) px, x y w h; None if the file's first detection has no box: COCO's tools look there.
+        notes: what was left out.
     """
 
     image_id: Ints
@@ -94,6 +95,7 @@ class Results(NamedTuple):
     keypoint_scores: Floats
     score: Floats
     bbox: Floats | None
+    notes: tuple[str, ...] = ()
 
 
 def is_results(path: Path) -> bool:
@@ -142,6 +144,19 @@ def read_results(path: Path, category: int = 1, part: str = "") -> Results:
         keypoint_scores=np.ascontiguousarray(joints[..., 2]),
         score=np.array([one.score_of(part) if part else one.score for one in chosen], np.float64),
         bbox=_numbers((one.bbox or () for one in chosen), len(chosen), 4) if boxed else None,
+        notes=_others(found, category, len(chosen)),
+    )
+
+
+def _others(found: Sequence[_Detection], category: int, chosen: int) -> tuple[str, ...]:
+    """That detections of other categories were left out."""
+    others = sorted({one.category_id for one in found if one.category_id != category})
+    if not others:
+        return ()
+    numbers = listed(f"{number:g}" for number in others)
+    return (
+        f"{len(found) - chosen:,} of {len(found):,} detections are of the categories {numbers} and were left out; "
+        f"persons are of category {category}, which the option category changes",
     )
 
 
@@ -168,7 +183,7 @@ def table(results: Results, sequences: pa.Array) -> pa.Table:
     """Detections in our columns; ``sequences`` names the image of each."""
     columns = {
         "sequence": sequences,
-        "keypoints": vector(results.keypoints.reshape(len(results.score), -1)),
+        "keypoints": vector(results.keypoints.reshape(len(results.score), 2 * results.keypoints.shape[1])),
         "keypoint_scores": vector(results.keypoint_scores),
         "score": pa.array(results.score),
     }
@@ -225,7 +240,8 @@ def results_batch(path: Path, results: Results, sequences: pa.Table) -> Batch:
     """The detections of a results file beside :func:`read_annotations`' images."""
     at = places(path, results, sequences["image_id"].to_numpy())
     order = np.argsort(at, kind="stable")
-    columns = {name: values[order] for name, values in results._asdict().items() if values is not None}
+    arrays = {name: values for name, values in results._asdict().items() if isinstance(values, np.ndarray)}
+    columns = {name: values[order] for name, values in arrays.items()}
     return Batch(sequences, np.append(0, np.cumsum(np.bincount(at, minlength=sequences.num_rows))), columns)
 
 

@@ -7,11 +7,12 @@ ten thresholds of similarity. Where the tools print -1, since there is nobody to
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -128,6 +129,9 @@ class OKSOptions(Options):
     )
     category: int = option(1, "the category id of the persons", least=0)
     part: str = option("", "of recipe wholebody: body, foot, face, lefthand or righthand alone (default: all joints)")
+    nan: Literal["refused", "similar"] = option(
+        "refused", "joints that are NaN: refused, or similar to everybody as pycocotools has it"
+    )
     first: int = option(0, "score only so many images, by ascending id; 0 scores all", least=0)
 
 
@@ -167,7 +171,6 @@ class OKS(Protocol):
     )  # fmt: skip
     prediction_columns = ("keypoints", "score")
     optional_columns = ("keypoint_scores", "bbox")
-    finite = False  # the tools score NaN too: it is similar to everybody
 
     recipe: OKSRecipe
     options: OKSOptions
@@ -180,7 +183,9 @@ class OKS(Protocol):
             HarBenchError: an unknown recipe or option, or a value that its option cannot take.
         """
         super().__init__(recipe, options)
+        self.finite = self.options.nan == "refused"
         self.sigmas = np.array(self.options.sigmas)
+        self._categories = "choose others with the options category and split"
         self.part = self.options.part or next(iter(self.recipe.parts), "")
         if self.part and self.part not in self.recipe.parts:
             raise unknown(f"part of {self.name}:{self.recipe.name}", self.part, self.recipe.parts)
@@ -196,6 +201,7 @@ class OKS(Protocol):
         Raises:
             HarBenchError: neither the store nor the user has sigmas.
         """
+        self._categories = _categories(store)
         if not self.options.sigmas:
             joints = store.skeleton()
             if not joints.sigmas:
@@ -211,7 +217,7 @@ class OKS(Protocol):
         at = files.places(path, results, images["image_id"].to_numpy())
         sequences = images["sequence"].combine_chunks().take(pa.array(at))
         boxes = "with boxes" if results.bbox is not None else "without boxes"
-        return Foreign(files.table(results, sequences), f"COCO keypoint results, {boxes}")
+        return Foreign(files.table(results, sequences), f"COCO keypoint results, {boxes}", results.notes)
 
     def select(self, sequences: pa.Table) -> pa.Table:
         """The images of the split.
@@ -278,6 +284,11 @@ class OKS(Protocol):
     def compute(self) -> Scores:
         """The metrics, with AP and AR per threshold, and precision over recall at 0.5 and 0.75."""
         found, ranking = self._curves(None), self.state.derived(self._ranked)
+        if not ranking.positives.any():
+            raise HarBenchError(
+                f"{self.canonical} has nothing to score: nobody of category {self.options.category} is annotated with "
+                f"a labelled joint in the {len(ranking.positives)} images; {self._categories}"
+            )
         at_50, at_75 = found.precision[0, AT_50], found.precision[0, AT_75]
         tables: dict[str, list[Row]] = {
             "threshold": [
@@ -360,10 +371,14 @@ class OKS(Protocol):
         if columns["keypoints"].shape[1:] != (width, 2):
             shape = columns["keypoints"].shape[1:]
             raise HarBenchError(f"the predicted keypoints have shape {shape} and the annotated ones ({width}, 2)")
+        kept = np.ones(len(given), bool)
+        if self.finite:  # what is not finite is here only where gaps count as errors: as no detection
+            kept = np.isfinite(columns["keypoints"]).all(axis=(1, 2)) & np.isfinite(columns["score"])
         if self.recipe.seen_only and "keypoint_scores" in columns:
-            seen = (columns["keypoint_scores"][:, joints] > 0).any(axis=1)
-            columns = {name: values[seen] for name, values in columns.items()}
-            starts = np.append(0, np.cumsum(seen))[starts]
+            kept &= (columns["keypoint_scores"][:, joints] > 0).any(axis=1)
+        if not kept.all():
+            columns = {name: values[kept] for name, values in columns.items()}
+            starts = np.append(0, np.cumsum(kept))[starts]
         points = np.ascontiguousarray(columns["keypoints"], np.float64)
         box = columns.get("bbox")
         area = extents(points[:, : self.recipe.extent]) if box is None else box[:, 2].astype(np.float64) * box[:, 3]
@@ -412,6 +427,12 @@ def evaluate(annotations: Path, results: Path, recipe: str = "official", **optio
     protocol = OKS(recipe, options)
     category = protocol.options.category
     found = files.read_results(results, category, protocol.part)
+    broken = ~np.isfinite(found.keypoints).all(axis=(1, 2))
+    if protocol.finite and broken.any():
+        raise HarBenchError(
+            f"{results} has {broken.sum()} detections with joints that are NaN (first: {int(np.argmax(broken))}); mend "
+            "them, or take them for similar to everybody as pycocotools does, with the option nan=similar"
+        )
     joints = found.keypoints.shape[1]
     truth = files.read_annotations(annotations, category, joints=joints)
     protocol.update(truth, files.results_batch(results, found, truth.sequences))
@@ -437,6 +458,18 @@ def _last_of_id(ids: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> np
     ends = np.append(~again, True)
     last[order] = order[ends][np.cumsum(np.append(0, ends[:-1]))]
     return last
+
+
+def _categories(store: Store) -> str:
+    """Which categories the store's persons are of, as a remedy."""
+    if "category_id" not in store.schema("poses").names:
+        return "does the store hold annotations?"
+    counts: Counter[int] = Counter()
+    for part in store.parts("poses"):
+        for pair in pc.value_counts(store.read("poses", part, ["category_id"])["category_id"]).to_pylist():
+            counts[pair["values"]] += pair["counts"]
+    there = listed(f"{category} ({count:,} annotations)" for category, count in sorted(counts.items()))
+    return f"the store has the categories {there}: choose one with the option category, or another split"
 
 
 def _tenths(sigmas: Sequence[float]) -> Floats:

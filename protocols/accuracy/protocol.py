@@ -36,6 +36,7 @@ from har_bench.protocol import (
     of_split,
     option,
 )
+from har_bench.protocol.clues import Clues, Note, counted
 from har_bench.results import Row
 from har_bench.store import Store
 
@@ -91,6 +92,15 @@ def recipes(*more: AccuracyRecipe) -> Mapping[str, AccuracyRecipe]:
     """The recipes that every accuracy has, and its own."""
     return MappingProxyType({recipe.name: recipe for recipe in (SINGLE_CLIP, MULTI_CLIP, *more)})
 
+
+NOTES: Mapping[str, Note] = {
+    "from one": Note(
+        "most predicted classes are the true one plus 1: are the labels counted from 1 (1-based), or is there a column "
+        "of background? classes count from 0 here",
+        least=0.5,
+    ),
+    "behind": Note("most predicted classes are the true one minus 1: are the labels shifted by one class?", least=0.5),
+}
 
 TOP = {f"top-{k}": Along("top", k) for k in (1, 5)}
 
@@ -162,6 +172,7 @@ class Accuracy(Protocol):
         Metric("top-5", "%", "higher", "sequences whose class is among the five of highest scores", TOP["top-5"]),
         Metric("mean class", "%", "higher", "the plain mean of the classes' own top-1"),
     )
+    notes = NOTES
     option_type = AccuracyOptions
     truth_table = "sequences"
     prediction_columns = ()
@@ -240,6 +251,17 @@ class Accuracy(Protocol):
         records = np.stack([true, predicted, rank, given], axis=1).tolist()
         for name, label, (first, second, place, free) in zip(truth.names(), labels, records, strict=True):
             self.state.add(name, Answer(first, second, place, free, tuple(_text(value) for value in label), read_as))
+
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether the predicted classes are the true ones moved by one."""
+        del predictions
+        found = [self.state[name] for name in truth.names()]
+        answered = np.array([answer.predicted != NOTHING and not answer.given for answer in found], bool)
+        moved = np.array([answer.predicted - answer.true for answer in found], np.int64)
+        return {
+            "from one": counted(moved == 1, answered),
+            "behind": counted(moved == -1, answered),
+        }
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """The metrics when sequence i of :meth:`units` counts ``weights[i]`` times; no top-5 of mere labels."""

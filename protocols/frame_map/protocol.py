@@ -26,9 +26,11 @@ from har_bench.protocol import (
     of_split,
     option,
 )
+from har_bench.protocol.clues import Clues
 from har_bench.protocol.tables import cell, mean
 from har_bench.results import Row
 
+from . import clues
 from .actions import ACTIONS, GROUPS
 from .files import read_detections
 from .keyframes import BEGINNING, FPS, SPAN, TICKS, Objects, coded, group, listed, runs, ticked
@@ -174,6 +176,7 @@ class FrameMAP(Protocol):
     )
     tables = (Groups("action", measure="AP@0.5"), Groups("group"))
     recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
+    notes = clues.NOTES
     option_type = FrameMAPOptions
     truth_table = "segments"
     truth_columns = ("timestamp", "bbox_normalised", "action", "evaluated", "split", "person")
@@ -239,6 +242,11 @@ class FrameMAP(Protocol):
         )
         for video, name in enumerate(truth.names()):
             self.state.add(name, Video(sums[video], found.part(slice(ends[video], ends[video + 1]))))
+
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether boxes, times or labels look like others than AVA's."""
+        del truth
+        return clues.of_detections(predictions) if len(predictions) else {}
 
     def _objects(self, truth: Batch) -> Objects:
         """The boxes of evaluated actions that count."""

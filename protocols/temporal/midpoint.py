@@ -19,8 +19,10 @@ import pyarrow as pa
 from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Along, Batch, Foreign, Groups, Metric, Options, Protocol, Recipe, Records, Scores, option
+from har_bench.protocol.clues import Clues
 from har_bench.store import Store
 
+from . import clues
 from .intervals import (
     Area,
     Detections,
@@ -130,6 +132,7 @@ class MidpointAP(Protocol):
             means={f"m{name}": name for name in ("AP", *(f"AP@{at}" for at in TIOU))},
         ),
     )
+    notes = clues.NOTES
     recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
     option_type = MidpointOptions
     truth_table = "segments"
@@ -164,6 +167,10 @@ class MidpointAP(Protocol):
                 actions = _labelled(*(truth[column][true] for column in ("start", "stop", "label")))
             start, stop, label, score = (predictions[column][found] for column in self.prediction_columns)
             self.state.add(name, _scored(actions, start, stop, label, score, name))
+
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether the intervals look like others than frames of their video."""
+        return clues.of_intervals(truth, predictions) if len(predictions) else {}
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """The mAPs when video i of :meth:`units` counts ``weights[i]`` times."""

@@ -20,9 +20,11 @@ import pyarrow as pa
 from har_bench.arrays import Floats, Ints
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Along, Batch, Curve, Foreign, Groups, Metric, Protocol, Recipe, Records, Scores, of_split
+from har_bench.protocol.clues import Clues
 from har_bench.results import Row
 from har_bench.store import Store
 
+from . import clues
 from .intervals import (
     Detections,
     Pieces,
@@ -138,6 +140,7 @@ class TemporalMAP(Protocol):
         Curve("tiou", falls=("mAP",)),
         Curve("proposals"),
     )
+    notes = clues.NOTES
     recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
     truth_table = "segments"
     truth_columns = ("start", "stop", "label")
@@ -176,6 +179,10 @@ class TemporalMAP(Protocol):
                 hits = match(overlap[np.ix_(mine, theirs)], self.recipe.tiou)
                 pieces[label] = Detections(score[mine], hits, int(theirs.sum()))
             self.state.add(name, Video(pieces, len(actions), recalled(overlap, self.recipe.proposal_tiou)))
+
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether the intervals look like others than frames of their video."""
+        return clues.of_intervals(truth, predictions) if len(predictions) else {}
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """The metrics when video i of :meth:`units` counts ``weights[i]`` times."""

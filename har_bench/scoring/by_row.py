@@ -15,7 +15,8 @@ from har_bench.arrays import Ints
 from har_bench.errors import HarBenchError, listed
 from har_bench.protocol import Batch, Protocol
 from har_bench.schema import shape_of, to_numpy
-from har_bench.scoring.predictions import DIMENSIONS, Columns, Predictions, RowPredictions
+from har_bench.scoring.columns import DIMENSIONS, Columns
+from har_bench.scoring.held import Predictions, RowPredictions
 from har_bench.scoring.ways import Way
 from har_bench.store import POINTS, Store
 

@@ -16,7 +16,8 @@ from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Protocol
 from har_bench.schema import one_array, to_numpy
 from har_bench.scoring.by_row import Problems
-from har_bench.scoring.predictions import Columns, Predictions
+from har_bench.scoring.columns import Columns
+from har_bench.scoring.held import Predictions
 from har_bench.scoring.ways import Way
 from har_bench.store import Store
 

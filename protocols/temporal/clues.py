@@ -22,7 +22,7 @@ NOTES: Mapping[str, Note] = {
         least=0.5,
     ),
     "shares": Note(
-        "nearly all predicted intervals lie in the first second of their video: are they shares of its length "
+        "nearly all predicted intervals lie in the first second or so of their video: are they shares of its length "
         "(fractions from 0 to 1)? seconds are asked for in a json, frames in our columns"
     ),
     "seconds": Note(
@@ -40,7 +40,7 @@ def of_intervals(truth: Batch, predictions: Batch) -> Clues:
     with np.errstate(invalid="ignore", divide="ignore"):
         long = np.isfinite(frames) & np.isfinite(fps) & (frames > 10 * fps)  # a clip of seconds proves nothing
         ends = np.maximum(start, stop)
-        shares = ends <= fps
+        shares = ends <= 1.5 * fps
         return {
             "inverted": counted(stop < start),
             "late": counted(start >= 1.5 * frames, np.isfinite(frames)),

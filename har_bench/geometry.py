@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.arrays import Floats, kernel
+from har_bench.arrays import Anything, Floats, kernel
 from har_bench.errors import HarBenchError
 
 _SIMPLE_ROOT = 0.02
@@ -41,6 +41,44 @@ class Similarity(NamedTuple):
     t: Floats
 
 
+class Matrix(NamedTuple):
+    """A 3x3 matrix, row after row."""
+
+    xx: float
+    xy: float
+    xz: float
+    yx: float
+    yy: float
+    yz: float
+    zx: float
+    zy: float
+    zz: float
+
+
+class Symmetric(NamedTuple):
+    """A symmetric 4x4 matrix: its upper triangle, row after row."""
+
+    a00: float
+    a01: float
+    a02: float
+    a03: float
+    a11: float
+    a12: float
+    a13: float
+    a22: float
+    a23: float
+    a33: float
+
+
+class Quaternion(NamedTuple):
+    """A rotation, or four numbers that are one when their length is 1."""
+
+    w: float
+    x: float
+    y: float
+    z: float
+
+
 def similarity(source: npt.ArrayLike, target: npt.ArrayLike) -> Similarity:
     """The proper similarities that bring each source pose closest to its target, in the sense of least squares.
 
@@ -58,7 +96,7 @@ def similarity(source: npt.ArrayLike, target: npt.ArrayLike) -> Similarity:
     source, target = matched(source, target)
     n = len(source)
     found = Similarity(np.empty((n, 3, 3)), np.empty(n), np.empty((n, 3)))
-    _similarity(source, target, *found)
+    _similarity(source, target, found)
     return found
 
 
@@ -70,7 +108,7 @@ def aligned(source: npt.ArrayLike, target: npt.ArrayLike) -> Floats:
     """
     source, target = matched(source, target)
     moved = np.empty(source.shape)
-    _apply(source, *similarity(source, target), moved)
+    _apply(source, similarity(source, target), moved)
     return moved
 
 
@@ -98,7 +136,8 @@ def _readonly(values: npt.NDArray[Any], kind: type) -> npt.NDArray[Any]:
 
 
 @kernel
-def _similarity(source, target, rotations, scales, translations):  # type: ignore[no-untyped-def]
+def _similarity(source: Anything, target: Anything, found: Similarity) -> None:
+    """Fill the similarities, pose by pose. Long, since what a pose needs stays in registers from sums to result."""
     joints = source.shape[1]
     for n in range(len(source)):
         # Sums are relative to the first point, which makes them exact when all points coincide, however far away they
@@ -131,32 +170,33 @@ def _similarity(source, target, rotations, scales, translations):  # type: ignor
         source_square -= mx * px + my * py + mz * pz
         target_square -= (gx * gx + gy * gy + gz * gz) / joints
         bound = sqrt(max(source_square, 0.0)) * sqrt(max(target_square, 0.0))
-        trace, qw, qx, qy, qz = _quaternion(
+        covariance = Matrix(
             xx - mx * gx, xy - mx * gy, xz - mx * gz,
             yx - my * gx, yy - my * gy, yz - my * gz,
             zx - mz * gx, zy - mz * gy, zz - mz * gz,
-            bound,
         )  # fmt: skip
-        rotations[n, 0, 0] = 1 - 2 * (qy * qy + qz * qz)
-        rotations[n, 0, 1] = 2 * (qx * qy - qw * qz)
-        rotations[n, 0, 2] = 2 * (qx * qz + qw * qy)
-        rotations[n, 1, 0] = 2 * (qx * qy + qw * qz)
-        rotations[n, 1, 1] = 1 - 2 * (qx * qx + qz * qz)
-        rotations[n, 1, 2] = 2 * (qy * qz - qw * qx)
-        rotations[n, 2, 0] = 2 * (qx * qz - qw * qy)
-        rotations[n, 2, 1] = 2 * (qy * qz + qw * qx)
-        rotations[n, 2, 2] = 1 - 2 * (qx * qx + qy * qy)
+        trace, (qw, qx, qy, qz) = _quaternion(covariance, bound)
+        R = found.R[n]
+        R[0, 0] = 1 - 2 * (qy * qy + qz * qz)
+        R[0, 1] = 2 * (qx * qy - qw * qz)
+        R[0, 2] = 2 * (qx * qz + qw * qy)
+        R[1, 0] = 2 * (qx * qy + qw * qz)
+        R[1, 1] = 1 - 2 * (qx * qx + qz * qz)
+        R[1, 2] = 2 * (qy * qz - qw * qx)
+        R[2, 0] = 2 * (qx * qz - qw * qy)
+        R[2, 1] = 2 * (qy * qz + qw * qx)
+        R[2, 2] = 1 - 2 * (qx * qx + qy * qy)
         s = trace / source_square if trace > 0 else 0.0 * trace
-        scales[n] = s
+        found.s[n] = s
         x, y, z = x0 + mx, y0 + my, z0 + mz
         for k, mean in enumerate((u0 + gx / joints, v0 + gy / joints, w0 + gz / joints)):
-            translations[n, k] = mean - s * (rotations[n, k, 0] * x + rotations[n, k, 1] * y + rotations[n, k, 2] * z)
+            found.t[n, k] = mean - s * (R[k, 0] * x + R[k, 1] * y + R[k, 2] * z)
 
 
 @kernel
-def _apply(points, rotations, scales, translations, moved):  # type: ignore[no-untyped-def]
+def _apply(points: Anything, by: Similarity, moved: Floats) -> None:
     for n in range(len(points)):
-        R, s, t = rotations[n], scales[n], translations[n]
+        R, s, t = by.R[n], by.s[n], by.t[n]
         for j in range(points.shape[1]):
             x, y, z = points[n, j, 0], points[n, j, 1], points[n, j, 2]
             for k in range(3):
@@ -164,14 +204,15 @@ def _apply(points, rotations, scales, translations, moved):  # type: ignore[no-u
 
 
 @kernel
-def _quaternion(xx, xy, xz, yx, yy, yz, zx, zy, zz, bound):  # type: ignore[no-untyped-def]
-    """The largest ``trace(R C)`` over rotations, and the unit quaternion (w, x, y, z) that reaches it.
+def _quaternion(covariance: Matrix, bound: float) -> tuple[float, Quaternion]:
+    """The largest ``trace(R C)`` over rotations, and the unit quaternion that reaches it.
 
     ``C[a][b]`` is the sum of source a times target b over the points; ``bound`` is any upper bound of the trace.
     """
+    xx, xy, xz, yx, yy, yz, zx, zy, zz = covariance
     norm = sqrt(xx * xx + xy * xy + xz * xz + yx * yx + yy * yy + yz * yz + zx * zx + zy * zy + zz * zz)
     if norm == 0:
-        return 0.0, 1.0, 0.0, 0.0, 0.0
+        return 0.0, Quaternion(1.0, 0.0, 0.0, 0.0)
     unit = 1 / norm
     xx, xy, xz = xx * unit, xy * unit, xz * unit
     yx, yy, yz = yx * unit, yy * unit, yz * unit
@@ -184,23 +225,37 @@ def _quaternion(xx, xy, xz, yx, yy, yz, zx, zy, zz, bound):  # type: ignore[no-u
     cofactors = c0 * c0 + c1 * c1 + c2 * c2 + c3 * c3 + c4 * c4 + c5 * c5 + c6 * c6 + c7 * c7 + c8 * c8
     root, simple = _largest_root(determinant, cofactors, bound * unit)
 
-    # Horn's matrix
-    n00, n11, n22, n33 = xx + yy + zz, xx - yy - zz, yy - xx - zz, zz - xx - yy
-    n01, n02, n03 = yz - zy, zx - xz, xy - yx
-    n12, n13, n23 = xy + yx, xz + zx, yz + zy
+    horn = Symmetric(
+        xx + yy + zz, yz - zy, zx - xz, xy - yx,
+        xx - yy - zz, xy + yx, xz + zx,
+        yy - xx - zz, yz + zy,
+        zz - xx - yy,
+    )  # fmt: skip
     if simple:
-        w, x, y, z = _null_vector(n00 - root, n01, n02, n03, n11 - root, n12, n13, n22 - root, n23, n33 - root)
-        root = _rayleigh(n00, n01, n02, n03, n11, n12, n13, n22, n23, n33, w, x, y, z)
-        w, x, y, z = _null_vector(n00 - root, n01, n02, n03, n11 - root, n12, n13, n22 - root, n23, n33 - root)
+        q = _null_vector(_shifted(horn, root))
+        root = _rayleigh(horn, q)
+        q = _null_vector(_shifted(horn, root))
     else:
-        w, x, y, z = _largest_eigenvector(n00, n01, n02, n03, n11, n12, n13, n22, n23, n33)
-        root = _rayleigh(n00, n01, n02, n03, n11, n12, n13, n22, n23, n33, w, x, y, z)
+        q = _largest_eigenvector(horn)
+        root = _rayleigh(horn, q)
+    w, x, y, z = q
     unit = 1 / sqrt(w * w + x * x + y * y + z * z)
-    return root * norm, w * unit, x * unit, y * unit, z * unit
+    return root * norm, Quaternion(w * unit, x * unit, y * unit, z * unit)
 
 
 @kernel
-def _largest_root(determinant, cofactors, bound):  # type: ignore[no-untyped-def]
+def _shifted(a: Symmetric, root: float) -> Symmetric:
+    """The matrix with ``root`` taken from its diagonal."""
+    return Symmetric(
+        a.a00 - root, a.a01, a.a02, a.a03,
+        a.a11 - root, a.a12, a.a13,
+        a.a22 - root, a.a23,
+        a.a33 - root,
+    )  # fmt: skip
+
+
+@kernel
+def _largest_root(determinant: float, cofactors: float, bound: float) -> tuple[float, bool]:
     """The largest eigenvalue of the Horn matrix of a unit C, and whether it is a simple one.
 
     The characteristic polynomial is ``(x² - 1)² - 8 det(C) x - 4 |cof C|²``. Its roots are real, so Newton descends
@@ -220,16 +275,18 @@ def _largest_root(determinant, cofactors, bound):  # type: ignore[no-untyped-def
 
 
 @kernel
-def _rayleigh(n00, n01, n02, n03, n11, n12, n13, n22, n23, n33, w, x, y, z):  # type: ignore[no-untyped-def]
-    """Rayleigh's quotient ``qᵀ N q / qᵀ q``: its error is the square of that of q."""
-    off_diagonal = w * (n01 * x + n02 * y + n03 * z) + x * (n12 * y + n13 * z) + y * n23 * z
-    diagonal = n00 * w * w + n11 * x * x + n22 * y * y + n33 * z * z
+def _rayleigh(a: Symmetric, q: Quaternion) -> float:
+    """Rayleigh's quotient ``qᵀ A q / qᵀ q``: its error is the square of that of q."""
+    w, x, y, z = q
+    off_diagonal = w * (a.a01 * x + a.a02 * y + a.a03 * z) + x * (a.a12 * y + a.a13 * z) + y * a.a23 * z
+    diagonal = a.a00 * w * w + a.a11 * x * x + a.a22 * y * y + a.a33 * z * z
     return (diagonal + 2 * off_diagonal) / (w * w + x * x + y * y + z * z)
 
 
 @kernel
-def _null_vector(a00, a01, a02, a03, a11, a12, a13, a22, a23, a33):  # type: ignore[no-untyped-def]
-    """A null vector of a symmetric matrix of rank 3: the longest column of its adjugate."""
+def _null_vector(matrix: Symmetric) -> Quaternion:
+    """A null vector of a matrix of rank 3: the longest column of its adjugate."""
+    a00, a01, a02, a03, a11, a12, a13, a22, a23, a33 = matrix
     s0, s1, s2 = a00 * a11 - a01 * a01, a00 * a12 - a01 * a02, a00 * a13 - a01 * a03
     s3, s4, s5 = a01 * a12 - a11 * a02, a01 * a13 - a11 * a03, a02 * a13 - a12 * a03
     c5, c4, c3 = a22 * a33 - a23 * a23, a12 * a33 - a13 * a23, a12 * a23 - a13 * a22
@@ -246,18 +303,19 @@ def _null_vector(a00, a01, a02, a03, a11, a12, a13, a22, a23, a33):  # type: ign
     e23 = a12 * s2 - a02 * s4 - a23 * s0
     m0, m1, m2, m3 = abs(d0), abs(d1), abs(d2), abs(d3)
     if m0 >= m1 and m0 >= m2 and m0 >= m3:
-        return d0, e01, e02, e03
+        return Quaternion(d0, e01, e02, e03)
     if m1 >= m2 and m1 >= m3:
-        return e01, d1, e12, e13
+        return Quaternion(e01, d1, e12, e13)
     if m2 >= m3:
-        return e02, e12, d2, e23
-    return e03, e13, e23, d3
+        return Quaternion(e02, e12, d2, e23)
+    return Quaternion(e03, e13, e23, d3)
 
 
 @kernel
-def _largest_eigenvector(n00, n01, n02, n03, n11, n12, n13, n22, n23, n33):  # type: ignore[no-untyped-def]
+def _largest_eigenvector(matrix: Symmetric) -> Quaternion:
     """By Jacobi's rotations, which stay exact when eigenvalues coincide."""
-    A = np.array(((n00, n01, n02, n03), (n01, n11, n12, n13), (n02, n12, n22, n23), (n03, n13, n23, n33)))
+    a00, a01, a02, a03, a11, a12, a13, a22, a23, a33 = matrix
+    A = np.array(((a00, a01, a02, a03), (a01, a11, a12, a13), (a02, a12, a22, a23), (a03, a13, a23, a33)))
     V = np.eye(4)
     for _ in range(30):
         off_diagonal = 0.0
@@ -283,4 +341,4 @@ def _largest_eigenvector(n00, n01, n02, n03, n11, n12, n13, n22, n23, n33):  # t
     for i in range(1, 4):
         if A[i, i] > A[best, best]:
             best = i
-    return V[0, best], V[1, best], V[2, best], V[3, best]
+    return Quaternion(V[0, best], V[1, best], V[2, best], V[3, best])

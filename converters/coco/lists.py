@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.arrays import kernel
+from har_bench.arrays import Bytes, Floats, Ints, kernel
 
-_POWERS = 10.0 ** np.arange(16)
+_POWERS = np.asarray(10.0 ** np.arange(16), np.float64)
 """Of up to 15 digits, both the number without its point and the power that divides it are exact doubles, so that the
 quotient is the nearest double: what a json reader gives."""
 
@@ -49,7 +49,7 @@ def numbers(texts: Sequence[msgspec.Raw]) -> tuple[npt.NDArray[np.float64], npt.
 
 
 @kernel
-def _plain(text, stops, powers, values, lengths):  # type: ignore[no-untyped-def]
+def _plain(text: Bytes, stops: Ints, powers: Floats, values: Floats, lengths: Ints) -> int:
     """Numbers of at most 15 digits and without exponents.
 
     Args:

@@ -1,7 +1,11 @@
-"""Lists of numbers in a json, such as the joints of an annotation: as arrays, without a Python object per number."""
+"""Lists of numbers in a json, such as the joints of an annotation: as arrays, without a Python object per number.
+
+A record's list is declared as :class:`msgspec.Raw`, so that the decoder leaves it as text.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import msgspec
@@ -19,6 +23,8 @@ _DECODER = msgspec.json.Decoder(list[float] | None)
 
 def numbers(texts: Sequence[msgspec.Raw]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """The numbers of json lists, one list after the other; null is an empty list.
+
+    They are the doubles that Python's json makes of them, which also knows NaN and Infinity.
 
     Args:
         texts: (N,) of valid json.
@@ -40,12 +46,23 @@ def numbers(texts: Sequence[msgspec.Raw]) -> tuple[npt.NDArray[np.float64], npt.
     first, pieces = 0, []  # numbers with exponents or many digits, null, or no numbers at all
     for row, length in enumerate(lengths.tolist()):
         if length < 0:
-            pieces.append(np.array(_DECODER.decode(texts[row]) or (), float))
+            pieces.append(_decoded(texts[row]))
             lengths[row] = len(pieces[-1])
         else:
             pieces.append(values[first : first + length])
             first += length
     return np.concatenate(pieces), lengths
+
+
+def _decoded(text: msgspec.Raw) -> Floats:
+    """The numbers of one list."""
+    try:
+        return np.array(_DECODER.decode(text) or (), np.float64)
+    except msgspec.DecodeError:
+        if b"NaN" not in bytes(text) and b"Infinity" not in bytes(text):
+            raise
+    found = json.loads(bytes(text))
+    return np.array(msgspec.convert(found, list[float]), np.float64)
 
 
 @kernel

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from har_bench import registry
 from har_bench.baseline import Baseline
-from har_bench.devices import peak_memory_mb
+from har_bench.devices import forget_peak_memory, peak_memory_mb
 from har_bench.errors import HarBenchError
 from har_bench.files import destination
 from har_bench.options import read
@@ -112,6 +112,7 @@ def run(
     if save is not None:
         machine.save(save)
     clock = Stopwatch()
+    forget_peak_memory()
     predicted: Any
     if out is not None:
         predictions.write(clock.watch(machine.predict(opened, chosen)), out)
@@ -119,11 +120,12 @@ def run(
     else:
         predicted = pa.concat_tables(clock.watch(machine.predict(opened, chosen)))
     peak = peak_memory_mb()
+    held = {} if peak is None else {"peak_memory_mb": peak}
     result = score(chosen, opened, predicted, missing=missing, model=model or name, quiet=quiet)
     described = machine.describe()
     if "parameters" in described:
         speed["parameters"] = float(described["parameters"])
-    result.speed = speed | clock.speed() | {"peak_memory_mb": peak}
+    result.speed = speed | clock.speed() | held
     result.environment |= {"baseline": name} | {key: str(value) for key, value in described.items()}
     return result
 

@@ -18,6 +18,9 @@ from tests.golden import ROOT
 SPOKES = ("converters", "protocols", "baselines", "leaderboard")
 MODULES = sorted(path for folder in ("har_bench", *SPOKES) for path in (ROOT / folder).rglob("*.py"))
 
+WIDEST = 8
+"""The most parameters of a compiled loop."""
+
 
 def imports(path: Path) -> set[str]:
     """Absolute module names that a file imports; relative ones as ``.name``."""
@@ -46,6 +49,23 @@ def test_the_hub_knows_no_spoke_and_spokes_do_not_know_each_other(path: Path) ->
 def test_no_room_is_a_drawer_and_none_is_too_long(path: Path) -> None:
     assert path.stem not in {"utils", "util", "common", "helpers", "base", "misc"}
     assert len(path.read_text().splitlines()) <= 500
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_compiled_loops_are_narrow_and_typed_and_compiled_in_one_way(path: Path) -> None:
+    """What belongs together is a NamedTuple, which numba takes; how loops are compiled is har_bench.arrays' matter."""
+    if path != ROOT / "har_bench" / "arrays.py":
+        assert not {name for name in imports(path) if name.partition(".")[0] in {"numba", "llvmlite"}}
+    for node in ast.walk(ast.parse(path.read_text())):
+        decorators = [ast.unparse(each) for each in getattr(node, "decorator_list", [])]
+        if not isinstance(node, ast.FunctionDef) or not any("kernel" in name for name in decorators):
+            continue
+        assert decorators == ["kernel"], f"{path}: {node.name}"
+        given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        assert len(given) <= WIDEST, f"{path}: the kernel {node.name} has {len(given)} parameters"
+        assert node.args.vararg is node.args.kwarg is None, f"{path}: the kernel {node.name} takes any number of them"
+        types = [node.returns, *(each.annotation for each in given)]
+        assert None not in types, f"{path}: the kernel {node.name} is not typed"
 
 
 def test_the_public_face() -> None:

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.arrays import kernel
+from har_bench.arrays import Bytes, Ints, kernel
 from har_bench.errors import HarBenchError
 
 MAX_UNPACKED = 4 << 30
@@ -175,7 +175,7 @@ def _content(path: Path) -> bytes | mmap.mmap:
 
 
 @kernel
-def _brackets(text, places):  # type: ignore[no-untyped-def]
+def _brackets(text: Bytes, places: Ints) -> tuple[int, int]:
     """Where the brackets of the three outermost levels are.
 
     Args:

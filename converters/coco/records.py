@@ -13,10 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from har_bench.converter import Reject
+from har_bench.foreign.json_numbers import numbers
 from har_bench.schema import vector
 
 from .layout import WHOLEBODY, Layout
-from .lists import numbers
 
 BOXES = ("face_box", "lefthand_box", "righthand_box")
 VALID = ("foot_valid", "face_valid", "lefthand_valid", "righthand_valid")

@@ -97,5 +97,6 @@ def _speed(result: Result) -> str:
         numbers.append(f"{speed['parameters']:,.0f} parameters")
     if "training_seconds" in speed:
         numbers.append(f"trained in {speed['training_seconds']:,.0f} s")
-    device = result.environment.get("device", "cpu")
-    return ", ".join([*numbers, f"peak memory {speed['peak_memory_mb']:,.0f} MB", f"on {device}"])
+    if "peak_memory_mb" in speed:
+        numbers.append(f"peak memory {speed['peak_memory_mb']:,.0f} MB")
+    return ", ".join([*numbers, f"on {result.environment.get('device', 'cpu')}"])

@@ -35,9 +35,11 @@ from .actions import ACTIONS, GROUPS
 from .files import read_detections
 from .keyframes import BEGINNING, FPS, SPAN, TICKS, Objects, coded, group, listed, runs, ticked
 from .matching import (
+    Candidates,
     Detections,
     Order,
     Ranking,
+    Truth,
     average_precision,
     match,
     places,
@@ -214,16 +216,11 @@ class FrameMAP(Protocol):
         codes = self._codes(predictions)
         keyframes = self._keyframes(truth, objects, codes[labels >= 0])
         rows, starts = group(codes, keyframes)
-        boxes, classes, firsts = objects.on(keyframes)
+        boxes = np.asarray(_boxes(predictions), self.recipe.precision)
+        scores = np.asarray(self._scores(predictions, labels, codes, keyframes), self.recipe.precision)
         edges, found = match(
-            np.asarray(_boxes(predictions), self.recipe.precision),
-            np.asarray(self._scores(predictions, labels, codes, keyframes), self.recipe.precision),
-            labels,
-            rows,
-            starts,
-            boxes,
-            classes,
-            firsts,
+            Candidates(boxes, scores, labels, rows, starts),
+            Truth(*objects.on(keyframes)),
             order=self.recipe.order,
             cap=self.recipe.cap,
             keep_invalid=self.recipe.invalid == "kept",

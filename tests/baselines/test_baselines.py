@@ -11,7 +11,7 @@ import pytest
 import har_bench
 from har_bench import HarBenchError, Store, registry
 from har_bench.baseline import Baseline
-from har_bench.devices import peak_memory_mb
+from har_bench.devices import RESET, peak_memory_mb
 from har_bench.protocol import make_protocol
 from har_bench.running import make_baseline
 
@@ -76,6 +76,13 @@ def test_nothing_to_predict_is_said_before_the_training(
     monkeypatch.setattr(model, "fit", lambda *_: pytest.fail("it was trained"))
     with pytest.raises(HarBenchError, match="has no sequence that h36m/mpjpe:videopose3d scores"):
         har_bench.run(model, stores["h36m"], protocol=protocol)
+
+
+@pytest.mark.skipif(not RESET.exists(), reason="only Linux lets a process forget its peak")
+def test_what_was_held_before_is_not_a_models_memory(stores: dict[str, Store]) -> None:
+    np.ones(100_000_000)  # 800 MB, and gone
+    before = peak_memory_mb() or 0
+    assert har_bench.run("mean-pose", stores["h36m"], protocol="h36m/mpjpe").speed["peak_memory_mb"] < before - 300
 
 
 def test_the_memory_of_the_gpu_that_was_used_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

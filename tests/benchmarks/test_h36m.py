@@ -31,9 +31,10 @@ SUBJECTS = () if os.environ.get("HAR_BENCH_FULL") else ("S11",)
 MEASURED = """
 import resource, sys
 import har_bench
+from har_bench.devices import peak_memory_mb
 if __name__ == "__main__":
     {work}
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+    print(peak_memory_mb(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6)
 """
 
 
@@ -41,7 +42,7 @@ def peak_mb(work: str) -> float:
     """The larger of a fresh process's peak memory and its largest worker's [MB]."""
     words = [sys.executable, "-c", MEASURED.format(work=work)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    return max(map(int, done.stdout.split())) / 1000
+    return max(map(float, done.stdout.split()))
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,15 @@ from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Scores
 from har_bench.protocols.frame_map.actions import ACTIONS, GROUPS
 from har_bench.protocols.frame_map.files import read_detections
-from har_bench.protocols.frame_map.matching import Detections, average_precision, match, rank, window_means
+from har_bench.protocols.frame_map.matching import (
+    Candidates,
+    Detections,
+    Truth,
+    average_precision,
+    match,
+    rank,
+    window_means,
+)
 from har_bench.protocols.frame_map.protocol import RECIPES, FrameMAP
 from har_bench.store import Store
 from tests.golden import REAL, load
@@ -335,8 +343,8 @@ def test_single_precision_decides_an_iou_of_a_half() -> None:
     classes, starts = np.zeros(1, np.int16), np.array([0, 1])
     hits = {}
     for kind in (np.float32, np.float64):
-        given = (box.astype(kind), np.ones(1, kind), classes, np.arange(1), starts, truth.astype(kind), classes, starts)
-        hits[kind] = bool(match(*given)[1].hits[0])
+        given = Candidates(box.astype(kind), np.ones(1, kind), classes, np.arange(1), starts)
+        hits[kind] = bool(match(given, Truth(truth.astype(kind), classes, starts))[1].hits[0])
         union = kind(0.3) + kind(0.6) - kind(0.3)
         assert hits[kind] == bool(kind(0.3) / union >= kind(0.5))
 
@@ -344,12 +352,13 @@ def test_single_precision_decides_an_iou_of_a_half() -> None:
 def test_a_point_overlaps_nothing() -> None:
     """Its IoU with itself is 0 / 0, which numpy.argmax takes for the largest: no hit, though another object is free."""
     point, classes = np.full((1, 4), 0.2), np.zeros(1, np.int16)
-    given = (point, np.ones(1), classes, np.arange(1), np.array([0, 1]))
-    truth, kinds = np.concatenate([point, [[0.1, 0.1, 0.5, 0.5]]]), np.zeros(2, np.int16)
+    given = Candidates(point, np.ones(1), classes, np.arange(1), np.array([0, 1]))
+    boxes = np.concatenate([point, [[0.1, 0.1, 0.5, 0.5]]])
+    truth = Truth(boxes, np.zeros(2, np.int16), np.array([0, 2]))
     for order in ("heap", "score", "file"):
-        edges, found = match(*given, truth, kinds, np.array([0, 2]), order=order, keep_invalid=True)
+        edges, found = match(given, truth, order=order, keep_invalid=True)
         assert (edges.tolist(), found.hits.tolist()) == ([0, 1], [False])
-        assert match(*given, truth, kinds, np.array([0, 2]), order=order)[0].tolist() == [0, 0]
+        assert match(given, truth, order=order)[0].tolist() == [0, 0]
 
 
 def test_no_detection_at_all() -> None:

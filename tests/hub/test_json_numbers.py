@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from har_bench.converters.coco.lists import numbers
+from har_bench.foreign.json_numbers import numbers
 
 PLAIN = st.one_of(st.integers(-(10**17), 10**17), st.floats(-1e6, 1e6), st.decimals(-9999, 9999, places=3).map(float))
 LISTS = st.lists(st.one_of(st.none(), st.lists(st.one_of(PLAIN, st.floats(allow_nan=False, allow_infinity=False)))))
@@ -43,6 +43,7 @@ def test_any_lists_are_read_to_the_last_bit(lists: list[list[float] | None], sep
         ("[0.1,0.30000000000000004]", [0.1, 0.30000000000000004]),
         ("[1e3,-2E-2]", [1000.0, -0.02]),
         ("[0.000000000000001]", [1e-15]),
+        ("[1, NaN, -Infinity, Infinity]", [1.0, float("nan"), float("-inf"), float("inf")]),
     ],
 )
 def test_ways_to_write_a_number(text: str, values: list[float]) -> None:
@@ -51,7 +52,9 @@ def test_ways_to_write_a_number(text: str, values: list[float]) -> None:
     assert lengths.tolist() == [1, len(values), 2]
 
 
-@pytest.mark.parametrize("text", ['"1"', "1", "true", "{}", '["1"]', "[true]", "[[1]]", "[1,null]", "[{}]"])
+@pytest.mark.parametrize(
+    "text", ['"1"', "1", "true", "{}", '["1"]', "[true]", "[[1]]", "[1,null]", "[{}]", "[NaN,null]", '["NaN"]']
+)
 def test_what_is_no_list_of_numbers_is_an_error(text: str) -> None:
     with pytest.raises(msgspec.DecodeError):
         numbers(raw("[1]", text))

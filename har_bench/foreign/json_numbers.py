@@ -1,16 +1,20 @@
-"""Lists of numbers in a json, such as the joints of an annotation: as arrays, without a Python object per number."""
+"""Lists of numbers in a json, such as the joints of an annotation: as arrays, without a Python object per number.
+
+A record's list is declared as :class:`msgspec.Raw`, so that the decoder leaves it as text.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.arrays import kernel
+from har_bench.arrays import Bytes, Floats, Ints, kernel
 
-_POWERS = 10.0 ** np.arange(16)
+_POWERS = np.asarray(10.0 ** np.arange(16), np.float64)
 """Of up to 15 digits, both the number without its point and the power that divides it are exact doubles, so that the
 quotient is the nearest double: what a json reader gives."""
 
@@ -19,6 +23,8 @@ _DECODER = msgspec.json.Decoder(list[float] | None)
 
 def numbers(texts: Sequence[msgspec.Raw]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """The numbers of json lists, one list after the other; null is an empty list.
+
+    They are the doubles that Python's json makes of them, which also knows NaN and Infinity.
 
     Args:
         texts: (N,) of valid json.
@@ -40,7 +46,7 @@ def numbers(texts: Sequence[msgspec.Raw]) -> tuple[npt.NDArray[np.float64], npt.
     first, pieces = 0, []  # numbers with exponents or many digits, null, or no numbers at all
     for row, length in enumerate(lengths.tolist()):
         if length < 0:
-            pieces.append(np.array(_DECODER.decode(texts[row]) or (), float))
+            pieces.append(_decoded(texts[row]))
             lengths[row] = len(pieces[-1])
         else:
             pieces.append(values[first : first + length])
@@ -48,8 +54,19 @@ def numbers(texts: Sequence[msgspec.Raw]) -> tuple[npt.NDArray[np.float64], npt.
     return np.concatenate(pieces), lengths
 
 
+def _decoded(text: msgspec.Raw) -> Floats:
+    """The numbers of one list."""
+    try:
+        return np.array(_DECODER.decode(text) or (), np.float64)
+    except msgspec.DecodeError:
+        if b"NaN" not in bytes(text) and b"Infinity" not in bytes(text):
+            raise
+    found = json.loads(bytes(text))
+    return np.array(msgspec.convert(found, list[float]), np.float64)
+
+
 @kernel
-def _plain(text, stops, powers, values, lengths):  # type: ignore[no-untyped-def]
+def _plain(text: Bytes, stops: Ints, powers: Floats, values: Floats, lengths: Ints) -> int:
     """Numbers of at most 15 digits and without exponents.
 
     Args:

@@ -30,6 +30,12 @@ def destination(path: str | Path) -> Path:
     return path
 
 
+def relative(raw: Path, path: Path) -> str:
+    """A raw file's path under the raw root, as manifests print it."""
+    base = raw if raw.is_dir() else raw.parent
+    return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that replaces it, synced to disk, when the block ends well."""

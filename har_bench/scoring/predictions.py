@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 
 from har_bench import files
 from har_bench.errors import HarBenchError
+from har_bench.foreign import hdf5
 from har_bench.schema import column, one_array, shape_of, to_numpy, vector
-from har_bench.storing import fingerprint, hdf5
+from har_bench.storing import fingerprint
 
 if TYPE_CHECKING:
     from har_bench.protocol import Protocol

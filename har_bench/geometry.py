@@ -255,6 +255,22 @@ def _null_vector(a00, a01, a02, a03, a11, a12, a13, a22, a23, a33):  # type: ign
 
 
 @kernel
+def _rotate(A: Floats, V: Floats, i: int, j: int) -> None:
+    """Jacobi's rotation that makes ``A[i, j]`` of the symmetric (4, 4) matrix 0; ``V`` collects the rotations."""
+    theta = (A[j, j] - A[i, i]) / (2 * A[i, j])
+    tangent = 1 / (abs(theta) + sqrt(theta * theta + 1))
+    if theta < 0:
+        tangent = -tangent
+    cosine = 1 / sqrt(tangent * tangent + 1)
+    sine = tangent * cosine
+    for k in range(4):
+        A[k, i], A[k, j] = cosine * A[k, i] - sine * A[k, j], sine * A[k, i] + cosine * A[k, j]
+    for k in range(4):
+        A[i, k], A[j, k] = cosine * A[i, k] - sine * A[j, k], sine * A[i, k] + cosine * A[j, k]
+        V[k, i], V[k, j] = cosine * V[k, i] - sine * V[k, j], sine * V[k, i] + cosine * V[k, j]
+
+
+@kernel
 def _largest_eigenvector(n00, n01, n02, n03, n11, n12, n13, n22, n23, n33):  # type: ignore[no-untyped-def]
     """By Jacobi's rotations, which stay exact when eigenvalues coincide."""
     A = np.array(((n00, n01, n02, n03), (n01, n11, n12, n13), (n02, n12, n22, n23), (n03, n13, n23, n33)))
@@ -264,19 +280,8 @@ def _largest_eigenvector(n00, n01, n02, n03, n11, n12, n13, n22, n23, n33):  # t
         for i in range(3):
             for j in range(i + 1, 4):
                 off_diagonal += abs(A[i, j])
-                if A[i, j] == 0:
-                    continue
-                theta = (A[j, j] - A[i, i]) / (2 * A[i, j])
-                tangent = 1 / (abs(theta) + sqrt(theta * theta + 1))
-                if theta < 0:
-                    tangent = -tangent
-                cosine = 1 / sqrt(tangent * tangent + 1)
-                sine = tangent * cosine
-                for k in range(4):
-                    A[k, i], A[k, j] = cosine * A[k, i] - sine * A[k, j], sine * A[k, i] + cosine * A[k, j]
-                for k in range(4):
-                    A[i, k], A[j, k] = cosine * A[i, k] - sine * A[j, k], sine * A[i, k] + cosine * A[j, k]
-                    V[k, i], V[k, j] = cosine * V[k, i] - sine * V[k, j], sine * V[k, i] + cosine * V[k, j]
+                if A[i, j] != 0:
+                    _rotate(A, V, i, j)
         if not off_diagonal > 1e-17:
             break
     best = 0

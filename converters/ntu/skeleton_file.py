@@ -288,7 +288,7 @@ def _scan(
 
 
 @kernel
-def _body(
+def _body(  # noqa: C901
     text: Any,
     at: Any,
     row: int,
@@ -300,7 +300,10 @@ def _body(
     rare: Any,
     counts: Any,
 ) -> Any:
-    """One body's 27 lines into row ``row``; gives the place, and whether it is whole."""
+    """One body's 27 lines into row ``row``; gives the place, and whether it is whole.
+
+    One function, for every number must be refused where it stands, and a kernel has no exceptions to do it with.
+    """
     person[row], at = _integer(text, at)
     if person[row] < 0:
         return at, False

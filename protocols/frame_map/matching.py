@@ -102,7 +102,7 @@ def match(
 
 
 @kernel
-def _match(
+def _match(  # noqa: C901
     boxes: Anything,
     scores: Anything,
     classes: Anything,
@@ -120,6 +120,7 @@ def _match(
     out_scores: Anything,
     out_hits: Anything,
 ) -> Ints:
+    """(F + 1,) edges; one function, so that what a keyframe leaves behind is cleared and not made again."""
     frames = len(starts) - 1
     edges = np.zeros(frames + 1, np.int64)
     chosen = np.empty(max(widest, 1), np.int64)

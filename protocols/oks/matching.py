@@ -101,7 +101,7 @@ def match(
 
 
 @kernel
-def _match(
+def _match(  # noqa: C901
     first: int,
     last: int,
     starts: Ints,
@@ -114,7 +114,10 @@ def _match(
     marks: Marks,
     positives: Ints,
 ) -> None:
-    """Fill ``marks`` and ``positives`` of images first to last from the similarities of their pairs."""
+    """Fill ``marks`` and ``positives`` of images first to last from the similarities of their pairs.
+
+    One function, for the loops are the steps of COCO's evaluateImg in their order, on which ties depend.
+    """
     at = 0
     for image in range(first, last):
         begin, end = persons.starts[image], persons.starts[image + 1]

@@ -136,7 +136,7 @@ class PoseAverages(Protocol):
         return batch_sums(predicted, truth, batch.starts, recentre=self.recipe.recentre, device=self.device)
 
     def sums(self, predicted: Floats, truth: Floats) -> Floats:
-        """The additive statistics of one sequence, by default those of :func:`.pose_errors.sequence_sums`."""
+        """The additive statistics of one sequence, by default those of :func:`.errors.sequence_sums`."""
         return sequence_sums(predicted, truth, recentre=self.recipe.recentre)
 
     def numbers(self, mean: Floats) -> dict[str, float]:

@@ -42,7 +42,7 @@ class HumanEvaRecipe(PoseRecipe):
     """What evaluations of HumanEva do differently, besides what :class:`PoseRecipe` says.
 
     Attributes:
-        measure: ``mpjpe``, the errors of :mod:`.pose_errors` on 15 joints, or ``error``, :func:`error` and
+        measure: ``mpjpe``, the errors of :mod:`.errors` on 15 joints, or ``error``, :func:`error` and
             :func:`error_rel` on the 20 points.
     """
 

@@ -1,92 +1,104 @@
-"""The rules of the house: who may import whom, what is public, and that every plug-in describes itself."""
+"""Who may import whom."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-import har_bench
-from har_bench import registry
-from har_bench.converter import Converter
-from har_bench.protocol import Protocol
-from tests.golden import ROOT
+from tests.house.sources import HUB, MODULES, SPOKES, TESTS, imports, module_of, shown, tree
 
-SPOKES = ("converters", "protocols", "baselines", "leaderboard")
-MODULES = sorted(path for folder in ("har_bench", *SPOKES) for path in (ROOT / folder).rglob("*.py"))
+ENGINES = ("converting", "scoring", "storing", "studying", "running", "cli")
+MODULE_NAMES = {module_of(path) for path in MODULES}
 
 
-def imports(path: Path) -> set[str]:
-    """Absolute module names that a file imports; relative ones as ``.name``."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found.add("." * node.level + (node.module or ""))
-            if node.module == "har_bench":
-                found |= {f"har_bench.{alias.name}" for alias in node.names}
-    return found
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("path", MODULES, ids=shown)
 def test_the_hub_knows_no_spoke_and_spokes_do_not_know_each_other(path: Path) -> None:
-    home = path.relative_to(ROOT).parts[0]
-    for name in imports(path):
-        spoke = next((spoke for spoke in SPOKES if name.startswith(f"har_bench.{spoke}")), None)
-        assert spoke is None, f"{path} imports {name}; a spoke imports its own folder relatively"
-        if home == "har_bench":
-            assert not name.startswith("."), f"{path} imports {name} relatively"
+    home = shown(path).split("/")[0]
+    for each in imports(path):
+        spoke = next((spoke for spoke in SPOKES if each.module.startswith(f"{HUB}.{spoke}")), None)
+        assert spoke is None or (spoke == home and each.relative), f"{shown(path)} imports {each.module}"
+        assert home != HUB or not each.relative, f"{shown(path)} imports {each.module} relatively"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_no_room_is_a_drawer_and_none_is_too_long(path: Path) -> None:
-    assert path.stem not in {"utils", "util", "common", "helpers", "base", "misc"}
-    assert len(path.read_text().splitlines()) <= 500
+@pytest.mark.parametrize("path", [path for path in MODULES if shown(path).split("/")[0] in SPOKES], ids=shown)
+def test_a_spoke_imports_contracts_and_no_engine(path: Path) -> None:
+    for each in imports(path):
+        named = f"{each.module}.{each.name}".split(".")
+        assert named[0] != HUB or named[1] not in ENGINES, f"{shown(path)} imports {each.module}"
 
 
-def test_the_public_face() -> None:
-    verbs = ["compare", "convert", "explain", "open_store", "rescore", "run", "score"]
-    assert har_bench.__all__ == ["HarBenchError", "Result", "Store", *verbs]
-    for name in har_bench.__all__:
-        assert getattr(har_bench, name).__doc__
-    with pytest.raises(AttributeError, match="no attribute 'train'"):
-        _ = har_bench.train
+@pytest.mark.parametrize("path", [path for path in MODULES if shown(path).startswith("protocols/")], ids=shown)
+def test_no_family_of_protocols_knows_another(path: Path) -> None:
+    """Nor does a dataset's converter know another's, as it may not leave its folder."""
+    family = ".".join(module_of(path).split(".")[:3])
+    for each in imports(path):
+        assert not each.relative or f"{each.module}.{each.name}.".startswith(f"{family}."), f"{shown(path)}: {each}"
 
 
-@pytest.mark.parametrize("name", registry.available("converters"))
-def test_every_converter_describes_itself(name: str) -> None:
-    converter = registry.load("converters", name)
-    assert issubclass(converter, Converter)
-    for attribute in ("dataset", "version", "summary", "raw", "citation", "licence"):
-        assert getattr(converter, attribute).strip()
-    assert converter.sample.__func__ is not Converter.sample.__func__
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Not even inside its functions; annotations alone may be of whoever imports a module."""
+    needs = {module_of(path): set(targets(path)) for path in MODULES}
+    assert circle(needs) == []
 
 
-@pytest.mark.parametrize("name", registry.available("protocols"))
-def test_every_protocol_and_recipe_describes_itself(name: str) -> None:
-    protocol = registry.load("protocols", name)
-    assert issubclass(protocol, Protocol)
-    assert protocol.name == name
-    assert protocol.dataset in {registry.load("converters", each).dataset for each in registry.available("converters")}
-    assert protocol.summary
-    assert protocol.version
-    for key, recipe in protocol.recipes.items():
-        assert (recipe.name, bool(recipe.about), bool(recipe.oracle), bool(recipe.cite)) == (key, True, True, True)
-        assert protocol(key).canonical.startswith(f"{name}:{key}")
-    for metric in protocol.metrics:
-        assert metric.unit in {"%", "mm", "px"}
-        assert metric.about
+def targets(path: Path) -> Iterator[str]:
+    """Our modules that a file imports, those for annotations alone left out."""
+    for each in imports(path):
+        for name in (f"{each.module}.{each.name}", each.module):
+            if name in MODULE_NAMES and each.when != "typing":
+                yield name
+                break
 
 
-@pytest.mark.parametrize("name", registry.available("baselines"))
-def test_every_baseline_describes_itself(name: str) -> None:
-    baseline = registry.load("baselines", name)
-    assert baseline.summary
-    assert baseline()
+def circle(needs: Mapping[str, Set[str]]) -> list[str]:
+    """Modules that need each other, the first one repeated at the end; empty when there are none."""
+    try:
+        list(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_a_circle_is_seen() -> None:
+    assert set(circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})) == {"a", "b", "c"}
+    assert circle({"a": {"a"}}) == ["a", "a"]
+    assert circle({"a": {"b", "c"}, "b": {"c"}}) == []
+
+
+@pytest.mark.parametrize("path", TESTS, ids=shown)
+def test_tests_go_through_the_public_door(path: Path) -> None:
+    """No test imports a private name, asks anything but itself for one, or replaces one."""
+    assert list(private_names(path)) == []
+
+
+def private_names(path: Path) -> Iterator[str]:
+    """Every name that begins with an underscore and is not the test's own."""
+    for each in imports(path):
+        yield from (name for name in (*each.module.split("."), each.name) if private(name))
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in {"self", "cls"} and private(node.attr):
+            yield f"{ast.unparse(node)} in line {node.lineno}"
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from re.findall(r"^har_bench(?:\.\w+)*\._[a-z]\w*", node.value)
+
+
+def private(name: str) -> bool:
+    """Whether a name says that it is its module's own; a few of other people's only look so."""
+    theirs = {"_replace", "_fields", "_asdict", "_compiled_call_impl", "_Pickler"}
+    return name.startswith("_") and not name.startswith("__") and name not in theirs
+
+
+def test_a_helper_s_name_says_which_one_it_is() -> None:
+    helpers = Counter(path.name for path in TESTS if not path.name.startswith(("test_", "conftest")))
+    assert [name for name, count in helpers.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("module", ["har_bench", "har_bench.cli", "har_bench.scoring", "har_bench.converting"])
@@ -97,8 +109,3 @@ def test_nothing_heavy_is_imported_before_it_is_used(module: str) -> None:
     if module in {"har_bench", "har_bench.cli"}:
         heavy |= {"numpy", "pyarrow", "numba", "pandas", "h5py"}
     assert not heavy & set(loaded)
-
-
-def test_the_version_is_written_once() -> None:
-    text = (ROOT / "pyproject.toml").read_text()
-    assert f'version = "{har_bench.__version__}"' in text

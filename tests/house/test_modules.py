@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
 import har_bench
 from tests.golden import ROOT
-from tests.house.sources import HUB, MODULES, SPOKES, TESTS, shown
+from tests.house.sources import HUB, MODULES, SPOKES, TESTS, shown, tree
 
 DRAWERS = {"utils", "util", "common", "helpers", "base", "misc"}
 LINES = 450
@@ -51,6 +53,26 @@ def test_only_a_compiled_kernel_may_be_wide(path: Path) -> None:
     for number, line in enumerate(lines):
         if "noqa: C901" in line:
             assert "@kernel" in lines[number - 1], f"{shown(path)}:{number + 1} is no kernel; split it"
+
+
+WRITERS = {"har_bench/files.py", "har_bench/converting/engine.py"}
+"""Where files are made whole; and the engine, whose journal grows a line at a time."""
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name != "sample.py"], ids=shown)
+def test_files_are_written_whole_in_one_place(path: Path) -> None:
+    """Everybody else writes to what ``har_bench.files.whole`` calls ``temporary``, and moves nothing."""
+    for node in ast.walk(tree(path)):
+        if shown(path) in WRITERS or not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        modes = [each.value for each in [*node.args, *(key.value for key in node.keywords)] if is_mode(each)]
+        writes = node.func.attr in {"write_bytes", "write_text", "rename"} or (node.func.attr == "open" and modes)
+        assert not writes or ast.unparse(node.func.value) == "temporary", f"{shown(path)}:{node.lineno}"
+
+
+def is_mode(node: ast.expr) -> TypeGuard[ast.Constant]:
+    """Whether an argument of ``open`` is a mode of writing."""
+    return isinstance(node, ast.Constant) and str(node.value) in {f"{way}{kind}" for way in "wax" for kind in ("", "b")}
 
 
 def test_the_public_face() -> None:

@@ -1,4 +1,4 @@
 """The command line: what ``har-bench`` understands, and what it shows."""
 
 from har_bench.cli.commands import app as app
-from har_bench.cli.commands import main as main
+from har_bench.cli.entry import main as main

@@ -6,7 +6,6 @@ Each command is a thin sentence over the Python function of the same name; nothi
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -486,15 +485,3 @@ def _check_media(store: Store, raw: Path, jobs: int, *, quiet: bool) -> None:
         say(line)
     if not report.ok:
         sys.exit(1)
-
-
-def main(words: Sequence[str] | None = None) -> None:
-    """The entry point of the ``har-bench`` command: errors are one line on standard error, exit status 1."""
-    try:
-        app(sys.argv[1:] if words is None else words)
-    except HarBenchError as error:
-        print(f"har-bench: {error}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("har-bench: stopped; given again, a conversion or a training with checkpoints goes on", file=sys.stderr)
-        sys.exit(130)

@@ -133,6 +133,6 @@ def paper_errors(pose: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> tup
 @pytest.mark.benchmark(group="start of the command")
 @pytest.mark.parametrize("what", ["har-bench --help", "importing NumPy, Arrow, numba and pandas first"])
 def test_start(benchmark: BenchmarkFixture, what: str) -> None:
-    eager, ours = "import numpy, pyarrow, numba, pandas", "from har_bench.cli.commands import main; main(['--help'])"
+    eager, ours = "import numpy, pyarrow, numba, pandas", "from har_bench.cli import main; main(['--help'])"
     words = [sys.executable, "-c", eager if "first" in what else ours]
     benchmark.pedantic(subprocess.run, (words,), {"capture_output": True, "check": True}, rounds=5)

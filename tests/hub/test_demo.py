@@ -14,7 +14,7 @@ import pytest
 def test_the_demo_runs_whatever_is_installed(absent: tuple[str, ...], tmp_path: Path) -> None:
     """Models whose libraries are missing are left out, and said to be; the others learn on every dataset's sample."""
     block = f"import sys; sys.modules.update(dict.fromkeys({absent!r}))"
-    program = f"{block}; from har_bench.cli.commands import main; main(['demo', {str(tmp_path / 'demo')!r}])"
+    program = f"{block}; from har_bench.cli import main; main(['demo', {str(tmp_path / 'demo')!r}])"
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     results = {path.name for path in (tmp_path / "demo" / "results").iterdir()}
     assert {"h36m-mpjpe.mean-pose.json", "mpii-pckh.oracle-noise.json"} <= results

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 from har_bench import HarBenchError  # noqa: E402
 from har_bench.baselines.videopose3d import VideoPose3D  # noqa: E402
-from har_bench.cli.commands import main  # noqa: E402
+from har_bench.cli import main  # noqa: E402
 from har_bench.keypoints import open_track, write_joints  # noqa: E402
 from har_bench.lifting.lifter import Sizes  # noqa: E402
 from har_bench.lifting.video import lift  # noqa: E402

@@ -31,7 +31,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_every_description_can_be_shown_on_any_terminal(encoding: str) -> None:
     names = [name for kind in ("converters", "protocols", "baselines", "views") for name in registry.available(kind)]  # type: ignore[arg-type]
     program = (
@@ -69,7 +69,7 @@ def closed() -> Iterator[int]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of another kind")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("words", ["list", "info mpii/pckh", "info store", "validate store"])
+@pytest.mark.parametrize("words", ["list protocols", "info store"])
 def test_a_reader_who_leaves_ends_the_command_in_silence(words: str, unbuffered: str, closed: int, home: Path) -> None:
     environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
     done = subprocess.run([*COMMAND, *words.split()], stdout=closed, stderr=subprocess.PIPE, env=environment, cwd=home)
@@ -88,7 +88,7 @@ def test_a_result_is_written_though_nobody_reads_what_is_said(closed: int, home:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_behind_the_output_is_one_line() -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run([*COMMAND, "list"], stdout=full, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run([*COMMAND, "info", "h36m17"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("har-bench: its output cannot be written (No space left on device); ")
     assert len(done.stderr.splitlines()) == 1

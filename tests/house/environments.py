@@ -51,10 +51,11 @@ class Environment:
                     (libraries / found.name).symlink_to(found, target_is_directory=found.is_dir())
         (site,) = (home / "env").glob("[Ll]ib/**/site-packages")
         (site / "libraries.pth").write_text(f"{libraries}\n", "utf-8")
-        (self.scripts / "pip").write_text(
-            f"#!{self.scripts / 'python'}\nfrom pip._internal.cli.main import main\nmain()\n"
-        )
-        (self.scripts / "pip").chmod(0o755)
+        for name, home_of_it, main in (("pip", "pip._internal.cli.main", "main"), ("pytest", "pytest", "main")):
+            script = self.scripts / name
+            called = f"if __name__ == '__main__':\n    raise SystemExit({main}())\n"
+            script.write_text(f"#!{self.scripts / 'python'}\nfrom {home_of_it} import {main}\n{called}", "utf-8")
+            script.chmod(0o755)
 
     @property
     def scripts(self) -> Path:

@@ -41,6 +41,7 @@ def test_every_kind_of_data_is_of_some_file() -> None:
 
 def test_it_works_where_this_repository_is_not(wheel: Path, tmp_path: Path) -> None:
     """In an environment that has the libraries and this wheel: the demo, whose files have names that Windows takes."""
+    pytest.importorskip("lightning")
     environment = Environment(tmp_path / "elsewhere")
     environment.run("pip", "install", "--no-deps", wheel)
     place = environment.run("python", "-c", "import har_bench; print(har_bench.__file__)").strip()

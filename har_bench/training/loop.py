@@ -350,5 +350,5 @@ def write_curves(path: Path, history: History) -> None:
 
 def read_curves(path: Path) -> History:
     """What :func:`write_curves` wrote."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]

@@ -129,7 +129,7 @@ def test_a_file_that_ends_early_keeps_its_whole_frames(case: str, kept: int, ann
 @pytest.mark.parametrize("path", sorted(NTU.rglob("*.skeleton")), ids=lambda path: "/".join(path.parts[-2:]))
 def test_every_token_is_the_double_that_python_makes_of_it(path: Path) -> None:
     found = read(path)
-    joints = [line.split() for line in path.read_text().splitlines() if line.count(" ") == 11]
+    joints = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.count(" ") == 11]
     expected = np.array([[float(token) for token in line[:11]] for line in joints[: 25 * len(found.person)]])
     assert found.numbers.reshape(-1, 11).tobytes() == expected.tobytes()
 

@@ -75,6 +75,19 @@ def is_mode(node: ast.expr) -> TypeGuard[ast.Constant]:
     return isinstance(node, ast.Constant) and str(node.value) in {f"{way}{kind}" for way in "wax" for kind in ("", "b")}
 
 
+@pytest.mark.parametrize("path", MODULES, ids=shown)
+def test_text_has_the_encoding_that_it_says_and_not_that_of_a_country(path: Path) -> None:
+    """And lines end alike everywhere, where the bytes matter: in the samples of raw files."""
+    for node in ast.walk(tree(path)):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        given = {key.arg for key in node.keywords}
+        place = {"read_text": 0, "write_text": 1}.get(node.func.attr)
+        assert place is None or len(node.args) > place or "encoding" in given, f"{shown(path)}:{node.lineno}"
+        if node.func.attr == "write_text" and path.name == "sample.py":
+            assert "newline" in given, f"{shown(path)}:{node.lineno}"
+
+
 def test_the_public_face() -> None:
     verbs = ["compare", "convert", "explain", "open_store", "rescore", "run", "score"]
     assert har_bench.__all__ == ["HarBenchError", "Result", "Store", *verbs]

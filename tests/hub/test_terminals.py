@@ -87,7 +87,7 @@ def test_a_result_is_written_though_nobody_reads_what_is_said(closed: int, home:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_behind_the_output_is_one_line() -> None:
-    with Path("/dev/full").open("w") as full:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run([*COMMAND, "info", "h36m17"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("har-bench: its output cannot be written (No space left on device); ")

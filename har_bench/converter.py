@@ -96,7 +96,7 @@ class Converter(ABC):
     """A dataset's raw layout. Subclasses are dataclasses whose fields are the options of the conversion.
 
     Attributes:
-        dataset: the dataset's name, as in :doc:`DESIGN` and as the first half of its protocols' names.
+        dataset: the dataset's name, such as ``h36m``, and the first half of its protocols' names.
         version: version of this converter; raise it when the same raw files would give another store.
         summary: one line for ``har-bench list``.
         raw: what the raw folder must hold, in one sentence, shown by ``har-bench info`` and in errors.

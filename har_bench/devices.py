@@ -86,7 +86,7 @@ def forget_peak_memory() -> None:
         for device in range(torch_.cuda.device_count()):
             torch_.cuda.reset_peak_memory_stats(device)
     with suppress(OSError):  # no Linux, or a container that must not
-        RESET.write_text("5")
+        RESET.write_text("5", "ascii")
 
 
 def peak_memory_mb() -> float | None:
@@ -101,7 +101,7 @@ def peak_memory_mb() -> float | None:
             return float(peak) / 1e6
     try:
         # getrusage's would be at least that of the process from which this one was started
-        line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+        line = next(line for line in STATUS.read_text("utf-8").splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024 / 1e6
     except (OSError, StopIteration):
         pass

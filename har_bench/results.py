@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from har_bench.errors import HarBenchError, unknown
+from har_bench.files import destination, write_whole
 from har_bench.naming import canonical
 
 RESULT_SCHEMA = 1
@@ -115,10 +116,7 @@ class Result(msgspec.Struct, kw_only=True, omit_defaults=False):
 
 def write(result: Result, path: Path) -> Path:
     """Write a result file; folders are made, and the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(result.to_json())
-    return partial.replace(path)
+    return write_whole(destination(path), result.to_json())
 
 
 def read(path: Path) -> Result:

@@ -77,7 +77,7 @@ def read_annotations(path: Path, source: str, actions: Collection[int]) -> Annot
     data = content(path)
     known = np.array(sorted(actions), np.int32)
     try:
-        found = _by_arrow(data, known)
+        found = by_arrow(data, known)
     except (_OddRowError, pa.ArrowInvalid):
         found = by_line(data, source, known)
     if found.rejects and not len(found.video) and not found.empty:
@@ -97,7 +97,8 @@ def content(path: Path) -> bytes:
     return unfold(data, limit=MAX_BYTES, name=str(path)) if path.suffix == ".gz" else data
 
 
-def _by_arrow(data: bytes, known: npt.NDArray[np.int32]) -> Annotations:
+def by_arrow(data: bytes, known: npt.NDArray[np.int32]) -> Annotations:
+    """The rows of a csv by Arrow, in a tenth of the time of :func:`by_line`; an odd row anywhere is an error."""
     first = _WIDE_ROW.search(data)
     if first is None or not data.isascii():
         raise _OddRowError

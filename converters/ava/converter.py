@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from har_bench.converter import Check, Converter, Reject, Shard, Tables
-from har_bench.converting.shards import relative
 from har_bench.errors import HarBenchError
+from har_bench.files import relative
 from har_bench.schema import column, sequences_schema, to_numpy
 
 from . import release as ava_release

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from har_bench.converter import Reject, Tables
-from har_bench.converting.shards import relative
 from har_bench.errors import HarBenchError
+from har_bench.files import relative
 from har_bench.schema import SEGMENTS as HUB_SEGMENTS
 from har_bench.schema import column, sequences_schema, table
 

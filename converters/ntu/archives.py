@@ -284,7 +284,7 @@ def _rows(path: Path, classes: int, labels: dict[str, _Array]) -> list[tuple[str
     """
     actions = {half: values.argmax(axis=1) + 1 for half, values in labels.items()}
     for family in ("xsub", "xview", "xset"):
-        order = _order(classes, family)
+        order = ctrgcn_order(classes, family)
         if order and all(
             np.array_equal([of.action for of in order[half]], actions[half]) for half in ("train", "test")
         ):
@@ -296,7 +296,7 @@ def _rows(path: Path, classes: int, labels: dict[str, _Array]) -> list[tuple[str
 
 
 @cache
-def _order(classes: int, family: str) -> dict[str, list[Sample]]:
+def ctrgcn_order(classes: int, family: str) -> dict[str, list[Sample]]:
     """The sequences of both halves of a split as CTR-GCN orders them; nothing if the dataset has no such split."""
     place = {"xsub": "performer", "xview": "camera", "xset": "setup"}[family]
     everything = sorted(of for setup in setups(classes) for of in published(setup))

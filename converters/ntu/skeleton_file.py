@@ -295,8 +295,11 @@ def _scan(text: Bytes, columns: _Columns, odd: _Odd) -> tuple[int, int, bool, An
 
 
 @kernel
-def _body(text: Bytes, at: Any, row: int, columns: _Columns, odd: _Odd) -> tuple[Any, bool]:
-    """One body's 27 lines into row ``row``; gives the place, and whether it is whole."""
+def _body(text: Bytes, at: Any, row: int, columns: _Columns, odd: _Odd) -> tuple[Any, bool]:  # noqa: C901
+    """One body's 27 lines into row ``row``; gives the place, and whether it is whole.
+
+    One function, for every number must be refused where it stands, and a kernel has no exceptions to do it with.
+    """
     columns.person[row], at = _integer(text, at)
     if columns.person[row] < 0:
         return at, False

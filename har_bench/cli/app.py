@@ -1,8 +1,7 @@
-"""The command itself: its name, its help, its entry point, and how options are written on it."""
+"""The command itself: its name, its help, and how options are written on it."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,15 +114,3 @@ def written(path: Path | None) -> Path | None:
     from har_bench.files import destination
 
     return None if path is None else destination(path)
-
-
-def main(words: Sequence[str] | None = None) -> None:
-    """The entry point of the ``har-bench`` command: errors are one line on standard error, exit status 1."""
-    try:
-        app(sys.argv[1:] if words is None else words)
-    except HarBenchError as error:
-        print(f"har-bench: {error}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("har-bench: stopped; given again, a conversion or a training with checkpoints goes on", file=sys.stderr)
-        sys.exit(130)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from har_bench.errors import HarBenchError
@@ -12,9 +14,31 @@ if TYPE_CHECKING:
     from har_bench.store import Store
 
 
+class UnheardError(Exception):
+    """Standard output takes no more: ``closed`` by a reader who has seen enough, as ``head`` does, or full."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"its output cannot be written ({error.strerror}); make room or send it elsewhere")
+        self.closed = isinstance(error, BrokenPipeError)
+
+
+@contextmanager
+def heard() -> Iterator[None]:
+    """Where nothing but printing can fail.
+
+    Raises:
+        UnheardError: it did.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UnheardError(error) from error
+
+
 def say(text: str) -> None:
     """A sentence."""
-    print(text)
+    with heard():
+        print(text)
 
 
 def show_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
@@ -30,7 +54,10 @@ def show_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, .
         shown.add_row(*row)
     console = Console()
     least = console.measure(shown, options=console.options.update(max_width=10_000)).minimum
-    Console(width=max(console.width, least)).print(shown, soft_wrap=least > console.width)
+    printed = io.StringIO()
+    wide_enough = Console(file=printed, width=max(console.width, least), force_terminal=console.is_terminal)
+    wide_enough.print(shown, soft_wrap=least > console.width)
+    say(printed.getvalue().removesuffix("\n"))
 
 
 def _is_number(text: str) -> bool:

@@ -26,7 +26,7 @@ from har_bench import registry, workers
 from har_bench.converter import Converter, Shard
 from har_bench.converting import shards
 from har_bench.errors import HarBenchError
-from har_bench.files import UNFINISHED, write_whole
+from har_bench.files import UNFINISHED, relative, write_whole
 from har_bench.options import given, read
 from har_bench.progress import progress
 from har_bench.schema import PARTITIONED, TABLES
@@ -133,7 +133,7 @@ def make_converter(dataset: str, options: Mapping[str, Any] | None = None) -> Co
 
 def _identity(raw: Path, shard: Shard) -> str:
     """What makes a shard the same shard when a conversion is resumed: its key and its files' names and sizes."""
-    return "\t".join([shard.key, *(f"{shards.relative(raw, path)} {path.stat().st_size}" for path in shard.sources)])
+    return "\t".join([shard.key, *(f"{relative(raw, path)} {path.stat().st_size}" for path in shard.sources)])
 
 
 def _existing(out: Path, header: Header, raw: Path, found: Sequence[Shard], layout: Format) -> Store:
@@ -153,7 +153,7 @@ def _same(old: Manifest, header: Header, raw: Path, found: Sequence[Shard]) -> b
     """Whether a store is of these files, options and versions."""
     if (old.converter, old.converter_version, old.options) != (header.converter, header.version, header.options):
         return False
-    now = {(shards.relative(raw, path), path.stat().st_size) for shard in found for path in shard.sources}
+    now = {(relative(raw, path), path.stat().st_size) for shard in found for path in shard.sources}
     return now == {(source.path, source.bytes) for source in old.sources}
 
 

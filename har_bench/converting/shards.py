@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from har_bench.converter import Converter, Reject, Shard, Tables
 from har_bench.errors import HarBenchError
+from har_bench.files import relative
 from har_bench.schema import PARTITIONED, SORT_KEYS, column, one_array
 from har_bench.storing import fingerprint, parquet
 from har_bench.storing.manifest import Source
@@ -95,12 +96,6 @@ def write(converter: Converter, raw: Path, shard: Shard, index: int, partial: Pa
 
 def _source(raw: Path, path: Path) -> Source:
     return Source(path=relative(raw, path), bytes=path.stat().st_size, blake3=fingerprint.of_file(path))
-
-
-def relative(raw: Path, path: Path) -> str:
-    """A raw file's path under the raw root, as the manifest prints it."""
-    base = raw if raw.is_dir() else raw.parent
-    return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name
 
 
 def _sorted(table: pa.Table, name: str, shard: Shard) -> pa.Table:

@@ -67,17 +67,11 @@ def _as_pickle(content: bytes, limit: int) -> bytes:
     def value(opcode: OpcodeInfo, argument: Any, taken: list[Any]) -> Any:
         nonlocal copied
         match opcode.name, taken:
-            case "GLOBAL", _:
-                return _Name(*argument.split(" ", 1))
-            case "STACK_GLOBAL", [str(module), str(name)]:
-                return _Name(module, name)
             case "NEWOBJ", [_Name() as asked, _] if asked == _WRAPPER:
                 # the stand-in is a function, and a function is called by REDUCE
                 plain.extend(content[copied : stream.tell() - 1] + pickle.REDUCE)
                 copied = stream.tell()
                 return _Wrapped()
-            case "REDUCE", [_Name() as asked, [str(code), *_]] if asked == _DTYPE:
-                return pickles.ALLOWED[_DTYPE](code)
             case "BUILD", [_Wrapped(), dict(state)]:
                 start, stop = _extent(content, stream.tell(), state)
                 plain.extend(content[copied : stream.tell()])
@@ -85,21 +79,33 @@ def _as_pickle(content: bytes, limit: int) -> bytes:
                 copied = stop
                 stream.seek(stop)
                 return _ELSE
-            case "EMPTY_DICT", _:
-                return {}
-            case (("SETITEM" | "SETITEMS"), [dict(items), *pairs]):
-                flat = pairs[opcode.name == "SETITEMS" :]
-                # only text is hashed: a forged key could be nested so deeply that hashing it overflows the stack
-                items.update((key, item) for key, item in zip(*[iter(flat)] * 2, strict=True) if type(key) is str)
-                return items
-            case name, _ if name in _TUPLES:
-                return tuple(item for item in taken if item is not None)
-            case (("BUILD" | "DUP"), [first, *_]):
-                return first
-        return _ELSE if argument is None else argument
+        return _value(opcode.name, argument, taken)
 
     pickles.follow(stream, limit, value)
     return bytes(plain + content[copied:])
+
+
+def _value(opcode: str, argument: Any, taken: list[Any]) -> Any:
+    """What an instruction without an array behind it leaves on the stack, as far as wrappers' states are made of it."""
+    match opcode, taken:
+        case "GLOBAL", _:
+            return _Name(*argument.split(" ", 1))
+        case "STACK_GLOBAL", [str(module), str(name)]:
+            return _Name(module, name)
+        case "REDUCE", [_Name() as asked, [str(code), *_]] if asked == _DTYPE:
+            return pickles.ALLOWED[_DTYPE](code)
+        case "EMPTY_DICT", _:
+            return {}
+        case (("SETITEM" | "SETITEMS"), [dict(items), *pairs]):
+            flat = pairs[opcode == "SETITEMS" :]
+            # only text is hashed: a forged key could be nested so deeply that hashing it overflows the stack
+            items.update((key, item) for key, item in zip(*[iter(flat)] * 2, strict=True) if type(key) is str)
+            return items
+        case name, _ if name in _TUPLES:
+            return tuple(item for item in taken if item is not None)
+        case (("BUILD" | "DUP"), [first, *_]):
+            return first
+    return _ELSE if argument is None else argument
 
 
 def _extent(content: bytes, position: int, state: dict[str, Any]) -> tuple[int, int]:

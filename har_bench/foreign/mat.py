@@ -218,13 +218,17 @@ def _element(words: npt.NDArray[np.uint32], position: int) -> tuple[Any, Any, An
 
 
 @kernel
-def _walk(
+def _walk(  # noqa: C901
     words: npt.NDArray[np.uint32],
     numeric: npt.NDArray[np.bool_],
     text: npt.NDArray[np.bool_],
     depth: int,
 ) -> tuple[int, int]:
-    """Walk a matrix element as SciPy will: a verdict, and the word at which it was reached."""
+    """Walk a matrix element as SciPy will: a verdict, and the word at which it was reached.
+
+    One function, for it takes the steps of SciPy's reader in their order, and each check stands before the step that
+    would read beyond the end, crash or allocate too much.
+    """
     waiting = np.zeros(depth, np.int64)
     waiting[0] = 1
     level = position = 0

@@ -14,7 +14,7 @@ import pickle
 import pickletools
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -396,13 +396,16 @@ def _finished(value: Any, budget: _Budget, done: dict[int, tuple[Any, Any]]) -> 
     if isinstance(value, Array):
         budget.charge(value.items)
     result = value.numpy() if isinstance(value, Array) else value
-    done[id(value)] = value, result
-    if isinstance(result, dict):
-        for key, item in result.items():
-            result[key] = _finished(item, budget, done)
-    elif isinstance(result, list):
-        result[:] = [_finished(item, budget, done) for item in result]
-    elif result.dtype.hasobject:
-        for index, item in np.ndenumerate(result):
-            result[index] = _finished(item, budget, done)
+    done[id(value)] = value, result  # before what is in it: it may hold itself
+    for place, item in _items(result):
+        result[place] = _finished(item, budget, done)
     return result
+
+
+def _items(container: dict[Any, Any] | list[Any] | npt.NDArray[Any]) -> Iterable[tuple[Any, Any]]:
+    """The objects in a container, each with its place; an array of numbers has none."""
+    if isinstance(container, dict):
+        return list(container.items())
+    if isinstance(container, list):
+        return list(enumerate(container))
+    return np.ndenumerate(container) if container.dtype.hasobject else ()

@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.errors import HarBenchError
+from har_bench.foreign import hdf5
 from har_bench.foreign.npz import Npz, open_npz
 from har_bench.keypoints.coco_json import Json, read_json
 from har_bench.keypoints.layouts import Sides
 from har_bench.keypoints.people import People
 from har_bench.keypoints.recognising import columns_of, people_of, points_of
 from har_bench.scoring.held import Predictions
-from har_bench.storing import fingerprint, hdf5
+from har_bench.storing import fingerprint
 
 Clip = tuple[npt.NDArray[np.int64] | None, npt.NDArray[Any]]
 """The numbers of the frames, sorted, or None when they are all there from the first; (n, J, 2 or 3) px."""

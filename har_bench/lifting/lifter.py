@@ -149,7 +149,7 @@ class Lifter(Baseline):
     def fit(self, store: Store, protocol: Protocol) -> None:
         """Train on the protocol's training split."""
         self.joints = self.target = ""  # what was learnt before is forgotten
-        source = self._source(store, protocol)
+        source = self.source(store, protocol)
         sequences = self.narrowed(store.select(protocol.train_split), "action", self.actions)
         sequences = self.narrowed(sequences, "camera", self.cameras)
         labelled = self.pool(source, self.narrowed(sequences, "subject", self.subjects), self.subset)
@@ -184,7 +184,7 @@ class Lifter(Baseline):
     def predict(self, store: Store, protocol: Protocol) -> Iterator[pa.Table]:
         """Poses of everything that the protocol scores, each sequence seen as a whole."""
         self._trained()
-        source = self._source(store, protocol)
+        source = self.source(store, protocol)
         chosen = protocol.select(store.sequences)
         for part in np.unique(chosen["part"].to_numpy()).tolist():
             for clip, table in source.clips(part, chosen):
@@ -318,7 +318,7 @@ class Lifter(Baseline):
             raise HarBenchError(f"{type(self).__name__} has learnt nothing yet; fit it or load weights")
         return self.models
 
-    def _source(self, store: Store, protocol: Protocol) -> Source:
+    def source(self, store: Store, protocol: Protocol) -> Source:
         """The clips of a store as this model sees them."""
         given = open_detections(Path(self.inputs), store, self.inputs_layout or None) if self.inputs else None
         self.keypoints = f"{given.taken_for}, {given.fingerprint[:12]}" if given else "the truth, projected"

@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 
 from har_bench import files
 from har_bench.errors import HarBenchError
+from har_bench.foreign import hdf5
 from har_bench.schema import vector
 from har_bench.scoring.columns import DIMENSIONS, Columns, as_arrays, by_sequence, check_names, table_of
 from har_bench.scoring.held import Predictions
-from har_bench.storing import fingerprint, hdf5
+from har_bench.storing import fingerprint
 
 BROKEN = (OSError, pa.ArrowException, UnicodeDecodeError, ValueError, OverflowError)
 """What libraries raise for a damaged file."""

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from har_bench.errors import HarBenchError
+from har_bench.foreign import hdf5
 from har_bench.foreign.mat import load_mat
 from har_bench.protocol import Foreign
-from har_bench.storing import hdf5
 
 JOINTS = 16
 

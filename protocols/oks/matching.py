@@ -123,7 +123,7 @@ def match(
 
 
 @kernel
-def _match(
+def _match(  # noqa: C901
     first: int,
     last: int,
     chosen: Chosen,

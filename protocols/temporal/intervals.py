@@ -1,6 +1,6 @@
 """Average precision and average recall of detected intervals: overlap, matching, and every area that is called AP.
 
-Pure functions on arrays, and :class:`Ranking`, the mergeable state of protocols that rank detections. Intervals are
+Pure functions on arrays, and :func:`ranked`, which puts the detections of all sequences in order. Intervals are
 (N, 2) arrays of start and stop in any unit of time, half-open unless said otherwise; shares are percent.
 """
 

@@ -394,7 +394,7 @@ def test_the_samples_tracklets_go_through_a_store_unchanged(
 @pytest.mark.parametrize("name", ["ava_train_v2.2.csv", "ava_val_v2.2.csv", "kinetics_train_v1.0.csv"])
 def test_arrow_and_the_reader_by_lines_agree(raw: Path, name: str) -> None:
     data, known = (raw / name).read_bytes(), np.array(EVERY_ACTION, np.int32)
-    fast, slow = annotations._by_arrow(data, known), annotations.by_line(data, name, known)
+    fast, slow = annotations.by_arrow(data, known), annotations.by_line(data, name, known)
     assert fast.video.equals(slow.video)
     assert fast.person.equals(slow.person)
     assert fast.empty == slow.empty

@@ -129,7 +129,7 @@ def test_a_file_that_ends_early_keeps_its_whole_frames(case: str, kept: int, ann
 @pytest.mark.parametrize("path", sorted(NTU.rglob("*.skeleton")), ids=lambda path: "/".join(path.parts[-2:]))
 def test_every_token_is_the_double_that_python_makes_of_it(path: Path) -> None:
     found = read(path)
-    joints = [line.split() for line in path.read_text().splitlines() if line.count(" ") == 11]
+    joints = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.count(" ") == 11]
     expected = np.array([[float(token) for token in line[:11]] for line in joints[: 25 * len(found.person)]])
     assert found.numbers.reshape(-1, 11).tobytes() == expected.tobytes()
 
@@ -587,7 +587,7 @@ def test_ctrgcn_without_names(tmp_path: Path, save: Any) -> None:
 
 
 def test_a_whole_ctrgcn_archive_tells_the_names_by_its_order(tmp_path: Path) -> None:
-    order = ntu_archives._order(60, "xview")
+    order = ntu_archives.ctrgcn_order(60, "xview")
     labels = {half: np.eye(60, dtype=np.uint8)[[of.action - 1 for of in order[half]]] for half in order}
     poses = {half: np.ones((len(order[half]), 1, 150), np.float16) for half in order}
     arrays = {f"y_{half}": labels[half] for half in order} | {f"x_{half}": poses[half] for half in order}
@@ -604,8 +604,8 @@ def test_a_whole_ctrgcn_archive_tells_the_names_by_its_order(tmp_path: Path) -> 
 def test_the_order_of_ctrgcn_is_that_of_its_predictions() -> None:
     with gzip.open(NTU / "golden/ntu60_xsub_sttformer_joint_predictions.csv.gz", "rt") as lines:
         rows = [line.split(",") for line in lines.read().splitlines()[1:]]
-    assert [of.name for of in ntu_archives._order(60, "xsub")["test"]] == [row[0] for row in rows]
-    assert [of.action - 1 for of in ntu_archives._order(60, "xsub")["test"]] == [int(row[1]) for row in rows]
+    assert [of.name for of in ntu_archives.ctrgcn_order(60, "xsub")["test"]] == [row[0] for row in rows]
+    assert [of.action - 1 for of in ntu_archives.ctrgcn_order(60, "xsub")["test"]] == [int(row[1]) for row in rows]
 
 
 def test_deephar(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def store_of(folder: Path, truth: Iterable[str], classes: Sequence[int] = (), sp
 
 
 def written(path: Path, rows: Iterable[str]) -> Path:
-    path.write_text("".join(f"{row}\n" for row in rows))
+    path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
     return path
 
 

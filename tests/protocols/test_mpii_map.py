@@ -189,30 +189,33 @@ def in_loops(pictures: dict[str, Picture], *, skip: bool = True) -> tuple[list[f
     for _, image in sorted(pictures.items()):
         if skip and not len(image.predicted):
             continue
+        owner = _owners(image)
         for place, joint in enumerate(SCORED):
             annotated[place] += int(np.isfinite(image.truth[:, joint, 0]).sum())
-
-        def hit(p: int, g: int, joint: int, image: Picture = image) -> bool:
-            difference = image.predicted[p, joint] - image.truth[g, joint]
-            return bool(np.hypot(*difference) / image.heads[g] <= 0.5)
-
-        best: dict[int, tuple[float, int]] = {}  # annotated person -> the largest share, and whose it is
-        for p in range(len(image.predicted)):
-            shares = []
-            for g in range(len(image.truth)):
-                known = [joint for joint in SCORED if np.isfinite(image.truth[g, joint, 0])]
-                shares.append(sum(hit(p, g, joint) for joint in known) / len(known) if known else 0)
-            if not shares or max(shares) == 0:
-                continue
-            g = shares.index(max(shares))
-            if g not in best or shares[g] > best[g][0]:
-                best[g] = shares[g], p
-        owner = {p: g for g, (_, p) in best.items()}
-        for p in range(len(image.predicted)):
-            for place, joint in enumerate(SCORED):
-                if np.isfinite(image.predicted[p, joint, 0]):
-                    ranked[place].append((image.scores[p, joint], p in owner and hit(p, owner[p], joint)))
+            for p in np.flatnonzero(np.isfinite(image.predicted[:, joint, 0])):
+                ranked[place].append((image.scores[p, joint], p in owner and _hit(image, p, owner[p], joint)))
     return [_area(each, count) for each, count in zip(ranked, annotated, strict=True)], annotated
+
+
+def _hit(image: Picture, p: int, g: int, joint: int) -> bool:
+    difference = image.predicted[p, joint] - image.truth[g, joint]
+    return bool(np.hypot(*difference) / image.heads[g] <= 0.5)
+
+
+def _owners(image: Picture) -> dict[int, int]:
+    """Detected person -> the annotated one that it has the largest share of joints of, and nobody a larger one."""
+    best: dict[int, tuple[float, int]] = {}  # annotated person -> the largest share, and whose it is
+    for p in range(len(image.predicted)):
+        shares = []
+        for g in range(len(image.truth)):
+            known = [joint for joint in SCORED if np.isfinite(image.truth[g, joint, 0])]
+            shares.append(sum(_hit(image, p, g, joint) for joint in known) / len(known) if known else 0)
+        if not shares or max(shares) == 0:
+            continue
+        g = shares.index(max(shares))
+        if g not in best or shares[g] > best[g][0]:
+            best[g] = shares[g], p
+    return {p: g for g, (_, p) in best.items()}
 
 
 def _area(detections: list[tuple[float, bool]], positives: int) -> float:

@@ -24,10 +24,11 @@ from pycocotools.cocoeval import COCOeval
 from har_bench import convert, open_store, score
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch
+from har_bench.protocols.oks import OKS, evaluate
 from har_bench.protocols.oks import files as coco_files
 from har_bench.protocols.oks.curves import curves
 from har_bench.protocols.oks.matching import FALSE, IGNORED, TRUE, best, extents
-from har_bench.protocols.oks.protocol import OKS, RECIPES, evaluate
+from har_bench.protocols.oks.recipes import RECIPES
 from har_bench.protocols.oks.similarity import similarities
 from har_bench.registry import load as load_plugin
 from har_bench.skeletons import skeleton

@@ -170,7 +170,7 @@ def test_videos_without_detections_have_a_map_of_nothing() -> None:
 
 
 def write_results(path: Path, results: dict[str, Any]) -> Path:
-    path.write_text(json.dumps({"version": "1", "results": results, "external_data": {}}))
+    path.write_text(json.dumps({"version": "1", "results": results, "external_data": {}}), encoding="utf-8")
     return path
 
 

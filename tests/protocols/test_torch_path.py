@@ -123,7 +123,7 @@ def test_certain_rotations_are_exact_and_equally_good_ones_are_left_to_the_kerne
     octahedron = np.concatenate((np.eye(3), -np.eye(3)))
     for source, target in ((predicted, truth), (octahedron[None] * [-1, 1, 1], octahedron[None])):
         centred = (torch.tensor(each - each.mean(axis=1, keepdims=True), device=device) for each in (source, target))
-        turned, certain = (each.cpu().numpy() for each in errors_torch._scaled_rotations(*centred))
+        turned, certain = (each.cpu().numpy() for each in errors_torch.scaled_rotations(*centred))
         expected = similarity(source, target)
         scaled = expected.s[:, None, None] * expected.R
         np.testing.assert_allclose(turned[certain], scaled[certain], rtol=0, atol=1e-11)

@@ -1,6 +1,6 @@
-"""The arrays that this package passes around, each kind named once, and how loops over them are compiled.
+"""How loops over arrays are compiled, and where their machine code is kept.
 
-Machine code is kept where numba looks for it: in the folder NUMBA_CACHE_DIR if that is set, else beside the code, else
+It is kept where numba looks for it: in the folder NUMBA_CACHE_DIR if that is set, else beside the code, else
 in the user's folder of caches. Where none of these can be written, as in a container without a home, it is kept in a
 folder of the user's own among the temporary files; where there is none either, each process compiles for itself.
 """
@@ -15,16 +15,6 @@ from functools import cache, update_wrapper
 from pathlib import Path
 from threading import RLock
 from typing import Any, Generic, ParamSpec, TypeVar
-
-import numpy as np
-import numpy.typing as npt
-
-Floats = npt.NDArray[np.float64]
-Singles = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-Bytes = npt.NDArray[np.uint8]
-Anything = npt.NDArray[Any]
 
 Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
@@ -69,40 +59,10 @@ def kernel(function: Callable[Arguments, Returned]) -> Kernel[Arguments, Returne
 @cache
 def _cache() -> Any:
     """Numba's cache of machine code, but one that nothing found in it, and no full or closed disk, can break."""
-    import pickle
-    from hashlib import sha256
-
-    from numba.core import caching, serialize
-
-    class Locator(caching._SourceFileBackedLocatorMixin, caching._CacheLocator):  # type: ignore[misc]
-        """Among the temporary files, where no other place can be written."""
-
-        def __init__(self, function: Any, file: str) -> None:
-            self._py_file, self._lineno = file, function.__code__.co_firstlineno
-
-        def get_cache_path(self) -> str:
-            return str(_own_temporary_folder() / self.get_suitable_cache_subpath(self._py_file))
-
-    class Sealed(caching.CompileResultCacheImpl):  # type: ignore[misc]
-        """Machine code with a checksum: run when damaged, it would give wrong numbers or end the process."""
-
-        _locator_classes = (*caching.CompileResultCacheImpl._locator_classes, Locator)
-
-        def get_filename_base(self, name: str, flags: str) -> str:
-            return f"sealed-{super().get_filename_base(name, flags)}"
-
-        def reduce(self, compiled: Any) -> tuple[bytes, bytes]:
-            data = serialize.dumps(super().reduce(compiled))
-            return sha256(data).digest(), data
-
-        def rebuild(self, context: Any, sealed: tuple[bytes, bytes]) -> Any:
-            digest, data = sealed
-            if sha256(data).digest() != digest:
-                raise ValueError("damaged")
-            return super().rebuild(context, pickle.loads(data))  # noqa: S301 - as numba itself does
+    from numba.core import caching
 
     class Cache(caching.FunctionCache):  # type: ignore[misc]
-        _impl_class = Sealed
+        _impl_class = _sealed()
 
         def load_overload(self, types: Any, context: Any) -> Any:
             try:
@@ -121,6 +81,46 @@ def _cache() -> Any:
                 super().save_overload(types, compiled)
 
     return Cache
+
+
+def _sealed() -> Any:
+    """Machine code with a checksum: run when damaged, it would give wrong numbers or end the process."""
+    import pickle
+    from hashlib import sha256
+
+    from numba.core import caching, serialize
+
+    class Sealed(caching.CompileResultCacheImpl):  # type: ignore[misc]
+        _locator_classes = (*caching.CompileResultCacheImpl._locator_classes, _locator())
+
+        def get_filename_base(self, name: str, flags: str) -> str:
+            return f"sealed-{super().get_filename_base(name, flags)}"
+
+        def reduce(self, compiled: Any) -> tuple[bytes, bytes]:
+            data = serialize.dumps(super().reduce(compiled))
+            return sha256(data).digest(), data
+
+        def rebuild(self, context: Any, sealed: tuple[bytes, bytes]) -> Any:
+            digest, data = sealed
+            if sha256(data).digest() != digest:
+                raise ValueError("damaged")
+            return super().rebuild(context, pickle.loads(data))  # noqa: S301 - as numba itself does
+
+    return Sealed
+
+
+def _locator() -> Any:
+    """A place among the temporary files, where no other can be written."""
+    from numba.core import caching
+
+    class Locator(caching._SourceFileBackedLocatorMixin, caching._CacheLocator):  # type: ignore[misc]
+        def __init__(self, function: Any, file: str) -> None:
+            self._py_file, self._lineno = file, function.__code__.co_firstlineno
+
+        def get_cache_path(self) -> str:
+            return str(_own_temporary_folder() / self.get_suitable_cache_subpath(self._py_file))
+
+    return Locator
 
 
 def _own_temporary_folder() -> Path:

@@ -256,10 +256,10 @@ def _iterate(lanes: Floats, k: int) -> None:
 
 
 @kernel
-def _largest_eigenvector(A: Floats) -> Floats:
+def _largest_eigenvector(A: Floats) -> Floats:  # noqa: C901
     """Of a symmetric matrix (4, 4), which is used up.
 
-    By Jacobi's rotations, which stay exact when eigenvalues coincide.
+    By Jacobi's rotations, which stay exact when eigenvalues coincide; a sweep of them is one walk over the pairs.
     """
     V = np.eye(4)
     for _ in range(30):

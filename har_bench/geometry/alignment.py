@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from har_bench.arrays import Anything, Floats, kernel
 from har_bench.errors import HarBenchError
-from har_bench.procrustes import Similarity as Similarity
-from har_bench.procrustes import align
+from har_bench.geometry.procrustes import Similarity as Similarity
+from har_bench.geometry.procrustes import align
 
 
 def similarity(source: npt.ArrayLike, target: npt.ArrayLike) -> Similarity:

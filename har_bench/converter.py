@@ -42,7 +42,7 @@ class Reject:
 
     Attributes:
         source: the raw file, as a path under the raw root.
-        locator: where in that file: a line, an index, a field.
+        locator: where in that file: a line, an index, a field; one that ends with `` and 3 more`` stands for four.
         reason: what is wrong with it.
         action: what became of it: ``dropped`` (it is not in the store) or ``repaired`` (it is, mended).
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,6 +13,13 @@ from har_bench.errors import HarBenchError
 if TYPE_CHECKING:
     from har_bench.results import Result
     from har_bench.store import Store
+
+
+_REASONS = 5
+"""Of what was dropped or repaired, so many reasons are shown."""
+
+_PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|[-+]?\d[\d.]*")
+_MORE = re.compile(r" and (\d+) more$")
 
 
 class UnheardError(Exception):
@@ -81,7 +89,32 @@ def show_store(store: Store) -> None:
         if count.expected != count.found:
             say(f"  differs from what was published: {count.what}: {count.found:,} here, {count.expected:,} published")
     if found.rejects:
-        say(f"  {found.rejects} records were dropped or repaired; see {store.path / 'rejects.parquet'}")
+        for line in _rejected(store.table("rejects").to_pylist()):
+            say(f"  {line}")
+        say(f"  every one is in the store's table rejects ({store.path})")
+
+
+def _rejected(rejects: Iterable[dict[str, str]]) -> Iterator[str]:
+    """How many records were dropped and how many places repaired; reasons that differ in names and numbers are one."""
+    kinds: dict[str, dict[str, list[dict[str, str]]]] = {"dropped": {}, "repaired": {}}
+    for each in rejects:
+        kinds[each["action"]].setdefault(_PARTICULAR.sub("...", each["reason"]), []).append(each)
+    for action, reasons in kinds.items():
+        counted = sorted(((sum(map(_records, each)), each[0]) for each in reasons.values()), key=lambda one: -one[0])
+        if counted:
+            places = "records" if action == "dropped" else "places"
+            yield f"{action}: {sum(count for count, _ in counted):,} {places}"
+        for count, first in counted[:_REASONS]:
+            yield f"  {count:,}: {first['reason']} (first: {first['source']}, {first['locator']})"
+        if len(counted) > _REASONS:
+            rest = sum(count for count, _ in counted[_REASONS:])
+            yield f"  {rest:,}: {len(counted) - _REASONS} other reasons"
+
+
+def _records(reject: dict[str, str]) -> int:
+    """How many records an entry stands for: its locator may end with `` and 3 more``."""
+    more = _MORE.search(reject["locator"])
+    return 1 + int(more[1]) if more else 1
 
 
 def show_result(result: Result, by: Sequence[str] = ()) -> None:

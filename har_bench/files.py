@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,10 +31,33 @@ def destination(path: str | Path) -> Path:
     return path
 
 
+def destination_folder(path: str | Path) -> Path:
+    """Where a folder will be written, which is not made yet. To be asked before the hours of work that fill it.
+
+    Raises:
+        HarBenchError: a file is there, or the folder it would be in cannot be made or written to.
+    """
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_dir():
+            raise HarBenchError(f"{path} is a file; name a folder to write")
+        path.with_name(f"{path.name}.partial").exists()  # an OSError when the name is too long
+        above = next(folder for folder in (path.absolute().parent, *path.absolute().parents) if folder.exists())
+        writable = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise HarBenchError(f"{path} cannot be written ({reason}); name a folder somewhere else") from error
+    if not writable:
+        reason = "is read-only" if above.is_dir() else "is a file"
+        raise HarBenchError(f"{path} cannot be written ({above} {reason}); name a folder somewhere else")
+    return path
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that replaces it, synced to disk, when the block ends well."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
+    # random, for two machines that share the folder may have processes of one number; cut, for names have an end
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}{UNFINISHED}")
     try:
         yield temporary
         with temporary.open("rb") as handle:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, HarBenchWarning
 
 if TYPE_CHECKING:
     from har_bench.results import Result
@@ -15,6 +18,22 @@ if TYPE_CHECKING:
 def say(text: str) -> None:
     """A sentence."""
     print(text)
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Show this package's warnings as the sentences they are, on standard error; others stay as Python shows them."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+            if issubclass(category, HarBenchWarning):
+                print(f"har-bench: {message}", file=sys.stderr)
+            else:
+                usual(message, category, *place, **options)
+
+        warnings.showwarning = show
+        yield
 
 
 def show_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

@@ -491,8 +491,7 @@ def _check_media(store: Store, raw: Path, jobs: int, *, quiet: bool) -> None:
 def main(words: Sequence[str] | None = None) -> None:
     """The entry point of the ``har-bench`` command: errors are one line on standard error, exit status 1."""
     try:
-        with plain_warnings():
-            app(sys.argv[1:] if words is None else words)
+        plain_warnings()(app)(sys.argv[1:] if words is None else words)
     except HarBenchError as error:
         print(f"har-bench: {error}", file=sys.stderr)
         sys.exit(1)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from har_bench.converter import Converter
-from har_bench.converting import shards
+from har_bench.converting import shards, sources
 from har_bench.errors import HarBenchError
 from har_bench.files import write_whole
 from har_bench.progress import progress
@@ -46,6 +46,7 @@ def assemble(
     Raises:
         HarBenchError: there is no sequence at all, or the converter's shards do not fit together.
     """
+    _refuse_absence(records, partial)
     small = {name: _gathered(name, records, partial) for name in shards.SMALL}
     if not small["sequences"].num_rows:
         rejects = small["rejects"].to_pylist()
@@ -81,6 +82,15 @@ def write_hdf5(store: Store, folder: Path, *, quiet: bool) -> None:
                 shown.advance(rows=table.num_rows)
 
         hdf5_writer.write(((name, parts(name)) for name in tables), store.manifest, folder / hdf5.ARRAYS)
+
+
+def _refuse_absence(records: Sequence[shards.Record], partial: Path) -> None:
+    for record in records:
+        for name, written in record.tables.items():
+            path = shards.path_of(partial, record.index, name)
+            if sources.stamp(path)[0] != written.bytes:
+                remedy = f"share {partial.absolute().parent} with every machine, under one name, and convert again"
+                raise HarBenchError(f"{path} is not here as a worker wrote it; {remedy}")
 
 
 def _gathered(name: str, records: Sequence[shards.Record], partial: Path) -> pa.Table:

@@ -172,24 +172,23 @@ def _run(
     records: dict[int, shards.Record] = {}
     with folders.kept(partial, lambda: _is_worth(records.values()), lambda: _missing(found, records)):
         records |= journal.resume(partial, header, raw, found)
-        todo = [(index, shard) for index, shard in enumerate(found) if index not in records]
-        task = functools.partial(_one, converter, raw, partial.absolute(), strict)
+        todo = [
+            shards.Work(number, shard, [sources.stamp(path)[0] for path in shard.sources])
+            for number, shard in enumerate(found)
+            if number not in records
+        ]
+        task = functools.partial(shards.write, converter, raw, partial.absolute(), strict)
         with (
             workers.executor(min(jobs or os.cpu_count() or 1, max(len(todo), 1)), scheduler) as (pool, width),
             progress(header.converter, len(found), done=len(records), quiet=quiet) as shown,
             (partial / journal.JOURNAL).open("ab") as lines,
         ):
-            for (index, _), record in workers.unordered(pool, width, task, todo):
+            for work, record in workers.unordered(pool, width, task, todo):
                 journal.add(lines, record)
-                records[index] = record
+                records[work.number] = record
                 rows = sum(written.rows for written in record.tables.values())
                 shown.advance(rows=rows, bytes_read=sum(max(seen.bytes, 0) for seen in record.sources))
     return [records[index] for index in sorted(records)]
-
-
-def _one(converter: Converter, raw: Path, partial: Path, strict: bool, item: tuple[int, Shard]) -> shards.Record:
-    index, shard = item
-    return shards.write(converter, raw, shard, index, partial, strict=strict)
 
 
 def _is_worth(records: Iterable[shards.Record]) -> bool:

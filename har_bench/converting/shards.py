@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -73,17 +74,37 @@ def path_of(partial: Path, index: int, table: str) -> Path:
     return partial / "shards" / f"{index:05d}-{table}.parquet"
 
 
-def write(converter: Converter, raw: Path, shard: Shard, index: int, partial: Path, *, strict: bool) -> Record:
+class Work(NamedTuple):
+    """A shard to be done.
+
+    Attributes:
+        number: of the shard, and of its parts.
+        shard: it.
+        sizes: of its raw files, where the conversion was begun [bytes].
+    """
+
+    number: int
+    shard: Shard
+    sizes: list[int]
+
+
+def write(converter: Converter, raw: Path, partial: Path, strict: bool, work: Work) -> Record:
     """Read a shard's raw files, write its part files, and say what was done. Runs in a worker.
 
     A file that cannot be read at all becomes a reject of the shard; so does every broken record that the converter
     reports. With ``strict`` the first of either is an error.
 
     Raises:
-        HarBenchError: a reject under ``strict``, tables that break the store's rules, or a raw file that changes.
+        HarBenchError: a reject under ``strict``, tables that break the store's rules, or a raw file that changes, or
+            is not the one for this machine that it is where the conversion was begun.
         OSError: the disk is full, or the machine lacks something else.
     """
+    index, shard, sizes = work
     seen = [sources.look(raw, path) for path in shard.sources]
+    for path, size, here in zip(shard.sources, sizes, seen, strict=True):
+        if here.bytes != size:
+            problem = f"{path} is not the same file for a worker on {socket.gethostname()} and where this was begun"
+            raise HarBenchError(f"{problem}; share the raw folder with every machine, under one name")
     tables = _read(converter, raw, shard, seen)
     for path, before in zip(shard.sources, seen, strict=True):
         if sources.stamp(path) != (before.bytes, before.changed):

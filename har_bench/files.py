@@ -38,6 +38,8 @@ def destination_folder(path: str | Path) -> Path:
         HarBenchError: a file is there, or the folder it would be in cannot be made or written to.
     """
     path = Path(path)
+    if not is_utf8(path):
+        raise HarBenchError(f"{path} cannot be written (its name is not UTF-8); name a folder somewhere else")
     try:
         if path.exists() and not path.is_dir():
             raise HarBenchError(f"{path} is a file; name a folder to write")
@@ -51,6 +53,15 @@ def destination_folder(path: str | Path) -> Path:
         reason = "is read-only" if above.is_dir() else "is a file"
         raise HarBenchError(f"{path} cannot be written ({above} {reason}); name a folder somewhere else")
     return path
+
+
+def is_utf8(path: Path) -> bool:
+    """Whether a path's name can be given to libraries that know text only; Linux knows other names."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from har_bench import registry
 from har_bench.cameras import Camera
 from har_bench.errors import HarBenchError, HarBenchWarning
+from har_bench.files import is_utf8
 from har_bench.schema import TABLES, column, one_array, shape_of, to_numpy, vector
 from har_bench.skeletons import Mapping as JointMapping
 from har_bench.skeletons import Skeleton, mapping, skeleton
@@ -64,6 +65,8 @@ def open_store(path: str | Path) -> Store:
 
 
 def _opened(path: Path) -> Store:
+    if not is_utf8(path):
+        raise HarBenchError(f"{path} cannot be read, for its name is not UTF-8; rename it")
     try:
         alone = path.is_file()
     except OSError as error:
@@ -308,13 +311,18 @@ class Store:
         raise HarBenchError(f"{self.path} has no camera {camera!r}" + (f" of subject {subject!r}" if subject else ""))
 
     def dask(self, table: str = "poses", columns: Sequence[str] | None = None) -> dask.dataframe.DataFrame:
-        """A partitioned table as a Dask dataframe, one part a partition."""
+        """A partitioned table as a Dask dataframe, one part a partition.
+
+        Columns stay Arrow's (``pandas.ArrowDtype``): vectors are vectors, and whole numbers stay whole beside nulls. A
+        partition's column becomes an array of its shape by
+        ``har_bench.schema.to_numpy(pa.array(frame.keypoints), store.schema("poses").field("keypoints"))``.
+        """
         import dask.dataframe as dd
 
         return dd.from_map(
-            functools.partial(_pandas_part, self.path, table, columns),
+            functools.partial(_pandas_part, self.path.absolute(), table, columns),
             list(self.parts(table)),
-            meta=self.read(table, self.parts(table)[0], columns, slice(0, 0)).to_pandas(),
+            meta=_pandas(self.read(table, self.parts(table)[0], columns, slice(0, 0))),
         )
 
     def validate(self) -> None:
@@ -339,7 +347,14 @@ class Store:
 
 def _pandas_part(path: Path, table: str, columns: Sequence[str] | None, part: int) -> pd.DataFrame:
     """One part of a table in a Dask worker, which opens the store for itself."""
-    frame: pd.DataFrame = _opened(path).read(table, part, columns).to_pandas()
+    return _pandas(_opened(path).read(table, part, columns))
+
+
+def _pandas(table: pa.Table) -> pd.DataFrame:
+    """A table as pandas, without a copy; Dask would write NumPy's vectors out as texts."""
+    import pandas as pd
+
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame
 
 

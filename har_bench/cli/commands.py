@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from har_bench import __version__
-from har_bench.cli.terminal import plain_warnings, say, show_report, show_result, show_store, show_table
+from har_bench.cli.terminal import plain_terminal, say, show_report, show_result, show_store, show_table
 from har_bench.errors import HarBenchError
 from har_bench.files import destination
 
@@ -491,7 +491,7 @@ def _check_media(store: Store, raw: Path, jobs: int, *, quiet: bool) -> None:
 def main(words: Sequence[str] | None = None) -> None:
     """The entry point of the ``har-bench`` command: errors are one line on standard error, exit status 1."""
     try:
-        plain_warnings()(app)(sys.argv[1:] if words is None else words)
+        plain_terminal()(app)(sys.argv[1:] if words is None else words)
     except HarBenchError as error:
         print(f"har-bench: {error}", file=sys.stderr)
         sys.exit(1)

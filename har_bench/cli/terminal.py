@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,8 +22,11 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def plain_warnings() -> Iterator[None]:
-    """Show this package's warnings as the sentences they are, on standard error; others stay as Python shows them."""
+def plain_terminal() -> Iterator[None]:
+    """Show this package's warnings as sentences on standard error, and names of files even if they are no UTF-8."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
         usual = warnings.showwarning
 

@@ -48,12 +48,14 @@ def write(tables: Iterable[tuple[str, Iterable[pa.Table]]], manifest: Manifest, 
 class _Disk(io.RawIOBase):
     """A new file that HDF5 writes, which never tells HDF5 of a full disk: HDF5 then ends the whole process.
 
-    After the first error nothing more is written, and the error is raised by :meth:`check` and when the file is left.
+    After the first error everything stays in memory, where HDF5 finds it again, and the error is raised by
+    :meth:`check` and when the file is left.
     """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w+b", buffering=0)
         self._error: OSError | None = None
+        self._lost: list[tuple[int, bytes]] = []  # what could not be written, and where
 
     def check(self) -> None:
         """Raise the error that a write met."""
@@ -61,7 +63,7 @@ class _Disk(io.RawIOBase):
             raise self._error
 
     def write(self, data: Any) -> int:
-        """Write all of ``data``; after an error only the position moves on."""
+        """Write all of ``data``."""
         left = memoryview(data).cast("B")
         size = len(left)
         while left and self._error is None:
@@ -69,12 +71,25 @@ class _Disk(io.RawIOBase):
                 left = left[self._file.write(left) or 0 :]
             except OSError as error:
                 self._error = error
-        self._file.seek(len(left), io.SEEK_CUR)
+        if left:
+            self._lost.append((self._file.tell(), bytes(left)))
+            self._file.seek(len(left), io.SEEK_CUR)
         return size
 
     def readinto(self, buffer: Any) -> int:
         """Read back what HDF5 has written before."""
-        return self._file.readinto(buffer) or 0
+        wanted = memoryview(buffer).cast("B")
+        start = self._file.tell()
+        size = self._file.readinto(wanted) or 0
+        if self._error is None:
+            return size
+        wanted[size:] = bytes(len(wanted) - size)
+        for place, data in self._lost:
+            first, last = max(place, start), min(place + len(data), start + len(wanted))
+            if first < last:
+                wanted[first - start : last - start] = data[first - place : last - place]
+        self._file.seek(start + len(wanted))
+        return len(wanted)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move to a position."""
@@ -85,7 +100,7 @@ class _Disk(io.RawIOBase):
         return self._file.tell()
 
     def truncate(self, size: int | None = None) -> int:
-        """Set the file's size, unless an error was met."""
+        """Set the file's size."""
         if self._error is None:
             try:
                 return self._file.truncate(size)
@@ -98,8 +113,7 @@ class _Disk(io.RawIOBase):
 
     def __exit__(self, *reason: object) -> None:
         self._file.close()
-        if reason[0] is None:
-            self.check()
+        self.check()
 
 
 class _Writer:

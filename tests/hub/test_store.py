@@ -111,6 +111,18 @@ def test_a_part_is_a_dask_partition(store: Store) -> None:
     assert frame.frame.max().compute() == 29
 
 
+def test_vectors_stay_vectors_in_dask(store: Store) -> None:
+    frame = store.dask(columns=["sequence", "person", "bbox", "keypoints_3d"])
+    assert str(frame.dtypes["keypoints_3d"]) == "fixed_size_list<item: float>[51][pyarrow]"
+    late = frame[frame.sequence == "s001/right"].compute()
+    assert late.bbox.isna().all()
+    assert late.person.iloc[0] == 72057594037944738 + 4
+    points = to_numpy(pa.array(late.keypoints_3d), store.schema("poses").field("keypoints_3d"))
+    np.testing.assert_array_equal(points, store.sequence("s001/right").keypoints_3d)
+    first = frame.map_partitions(lambda part: part.keypoints_3d.map(lambda row: row[0]), meta=("x", "f4"))
+    assert first.compute().tolist() == store.poses()["keypoints_3d"].combine_chunks().flatten().to_pylist()[::51]
+
+
 def test_damage_is_found(folder: Path, tmp_path: Path) -> None:
     import shutil
 

@@ -46,6 +46,8 @@ def destination_folder(path: str | Path) -> Path:
         path.with_name(f"{path.name}.partial").exists()  # an OSError when the name is too long
         above = next(folder for folder in (path.absolute().parent, *path.absolute().parents) if folder.exists())
         writable = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
+        if path.is_dir():
+            next(path.iterdir(), None)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise HarBenchError(f"{path} cannot be written ({reason}); name a folder somewhere else") from error
@@ -53,6 +55,22 @@ def destination_folder(path: str | Path) -> Path:
         reason = "is read-only" if above.is_dir() else "is a file"
         raise HarBenchError(f"{path} cannot be written ({above} {reason}); name a folder somewhere else")
     return path
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Look at what a user named, which may be closed to this user or lie on a disk that fails.
+
+    Raises:
+        HarBenchError: for any OSError inside.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else path
+        raise HarBenchError(
+            f"{where} cannot be read ({error.strerror or error}); mend that, or name another"
+        ) from error
 
 
 def is_utf8(path: Path) -> bool:

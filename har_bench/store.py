@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from har_bench import registry
 from har_bench.cameras import Camera
 from har_bench.errors import HarBenchError, HarBenchWarning
-from har_bench.files import is_utf8
+from har_bench.files import is_utf8, readable
 from har_bench.schema import TABLES, column, one_array, shape_of, to_numpy, vector
 from har_bench.skeletons import Mapping as JointMapping
 from har_bench.skeletons import Skeleton, mapping, skeleton
@@ -67,21 +67,21 @@ def open_store(path: str | Path) -> Store:
 def _opened(path: Path) -> Store:
     if not is_utf8(path):
         raise HarBenchError(f"{path} cannot be read, for its name is not UTF-8; rename it")
-    try:
-        alone = path.is_file()
-    except OSError as error:
-        raise HarBenchError(f"{path} cannot be read ({error.strerror}); give the folder of a store") from error
-    if alone:
-        if not h5py.is_hdf5(path) and path.name != ARRAYS:
-            raise HarBenchError(
-                f"{path} is no store; give the folder, or the arrays.h5, that `har-bench convert` wrote"
-            )
-        found = manifest_in(path)
-        return Store(path, found, Hdf5Tables(path, found.parts, found.seals))
-    found = manifest.read(path)
-    if (path / "sequences.parquet").exists():
-        return Store(path, found, ParquetTables(path, found.parts, found.seals))
-    return Store(path, found, Hdf5Tables(path / ARRAYS, found.parts, found.seals))
+    with readable(path):
+        if path.is_file():
+            return _alone(path)
+        found = manifest.read(path)
+        if (path / "sequences.parquet").exists():
+            return Store(path, found, ParquetTables(path, found.parts, found.seals))
+        return Store(path, found, Hdf5Tables(path / ARRAYS, found.parts, found.seals))
+
+
+def _alone(path: Path) -> Store:
+    """The store in an ``arrays.h5`` alone."""
+    if not h5py.is_hdf5(path) and path.name != ARRAYS:
+        raise HarBenchError(f"{path} is no store; give the folder, or the arrays.h5, that `har-bench convert` wrote")
+    found = manifest_in(path)
+    return Store(path, found, Hdf5Tables(path, found.parts, found.seals))
 
 
 class SequenceView:

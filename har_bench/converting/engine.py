@@ -23,7 +23,7 @@ from har_bench.converter import Converter, Shard
 from har_bench.converting import folders, journal, repacking, shards, sources
 from har_bench.converting.assembling import Format, assemble
 from har_bench.errors import HarBenchError
-from har_bench.files import destination_folder
+from har_bench.files import destination_folder, readable
 from har_bench.progress import progress
 from har_bench.store import Store, open_store
 from har_bench.storing import fingerprint, hdf5, manifest, parquet
@@ -61,12 +61,15 @@ def convert(
         HarBenchError: ``raw`` is not the dataset, ``out`` holds something else, or a record under ``strict``.
     """
     raw, out = Path(raw).absolute(), destination_folder(out)
-    if not raw.exists():
-        raise HarBenchError(f"{raw} does not exist; give the folder of the raw download")
-    if repacking.is_store(raw):
+    with readable(raw):
+        if not raw.exists():
+            raise HarBenchError(f"{raw} does not exist; give the folder of the raw download")
+        is_store = repacking.is_store(raw)
+    if is_store:
         return repacking.repack(dataset, raw, out, format, quiet=quiet)
     converter = _converter(dataset, options)
-    found = converter.discover(raw)
+    with readable(raw):
+        found = converter.discover(raw)
     if not found:
         raise HarBenchError(f"{raw} holds no {dataset}: {converter.raw}")
     header = journal.Header(

@@ -8,6 +8,7 @@ matter which byte was damaged, by whom, or in which file format.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -115,7 +116,8 @@ def undamaged(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise HarBenchError(f"{path} is missing; convert the dataset again") from error
     except PermissionError as error:
-        raise HarBenchError(f"{path} may not be read ({error.strerror}); ask its owner for leave") from error
+        reason = os.strerror(error.errno) if error.errno else error
+        raise HarBenchError(f"{path} may not be read ({reason}); ask its owner for leave") from error
     except MemoryError as error:
         remedy = "use fewer jobs, or convert the dataset again"
         raise HarBenchError(f"{path} needs more memory than there is, or is damaged ({error}); {remedy}") from error

@@ -249,6 +249,38 @@ def test_a_raw_file_that_cannot_be_read_is_a_reject_and_the_rest_is_converted(ha
         har_bench.convert(TOY, raw, tmp_path / "strict", jobs=1, strict=True, quiet=True)
 
 
+def test_what_may_not_be_looked_at_is_one_sentence(reference: Path, raw: Path, tmp_path: Path) -> None:
+    """As a user without the rights of root, whom nothing is closed to."""
+    folders = {name: tmp_path / name for name in ("raw", "store", "out", "unread")}
+    shutil.copytree(raw, folders["raw"])
+    shutil.copytree(reference, folders["store"])
+    shutil.copytree(reference, folders["unread"])
+    for path in folders["unread"].rglob("*.*"):
+        path.chmod(0)
+    folders["out"].mkdir()
+    for name in ("raw", "store", "out"):
+        folders[name].chmod(0)
+    humble = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    if humble and (sys.platform != "linux" or shutil.which("setpriv") is None):
+        pytest.skip("needs a way to give root's rights up")
+    for words in (
+        ["convert", TOY, folders["raw"], tmp_path / "fresh"],
+        ["convert", TOY, raw, folders["out"]],
+        ["convert", TOY, raw, folders["out"] / "deeper"],
+        ["convert", "toy", folders["store"], tmp_path / "fresh"],
+        ["validate", folders["store"]],
+        ["validate", folders["unread"]],
+    ):
+        run = subprocess.run(
+            [*humble, *HAR_BENCH, *map(str, words)], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert (run.returncode, run.stderr.count("\n")) == (1, 1), run.stderr
+        assert any(word in run.stderr for word in ("Permission denied", "read-only"))
+    for path in folders.values():
+        path.chmod(0o700)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(folders)
+
+
 def test_a_pipe_among_the_raw_files_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     raw = write_raw(tmp_path / "raw", [5])
     os.mkfifo(raw / "s001.txt")

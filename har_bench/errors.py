@@ -1,4 +1,4 @@
-"""The one error type that a user meets: a sentence that names the file, the record and the remedy."""
+"""What a user meets, an error or a warning: a sentence that names the file, the record and the remedy."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ class HarBenchError(Exception):
         # a damaged file's bytes may be in the sentence, quoted by the library that choked on them
         printable = (letter if letter.isprintable() else " " for letter in sentence)
         super().__init__(" ".join("".join(printable).split()))
+
+
+class HarBenchWarning(UserWarning):
+    """Something a user should know, though the work goes on; its text is one sentence."""
 
 
 def unknown(what: str, name: object, known: Iterable[str], *, hint: str = "") -> HarBenchError:

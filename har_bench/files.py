@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,63 @@ def destination(path: str | Path) -> Path:
 def relative(raw: Path, path: Path) -> str:
     """A raw file's path under the raw root, as manifests print it."""
     base = raw if raw.is_dir() else raw.parent
-    return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name
+    return printable(path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name)
+
+
+def printable(text: str) -> str:
+    """A name as valid Unicode: bytes that are no UTF-8 are written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def destination_folder(path: str | Path) -> Path:
+    """Where a folder will be written, which is not made yet. To be asked before the hours of work that fill it.
+
+    Raises:
+        HarBenchError: a file is there, or the folder it would be in cannot be made or written to.
+    """
+    path = Path(path)
+    if not is_utf8(path):
+        raise HarBenchError(f"{path} cannot be written (its name is not UTF-8); name a folder somewhere else")
+    try:
+        if path.exists() and not path.is_dir():
+            raise HarBenchError(f"{path} is a file; name a folder to write")
+        path.with_name(f"{path.name}.partial").exists()  # an OSError when the name is too long
+        above = next(folder for folder in (path.absolute().parent, *path.absolute().parents) if folder.exists())
+        writable = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
+        if path.is_dir():
+            next(path.iterdir(), None)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise HarBenchError(f"{path} cannot be written ({reason}); name a folder somewhere else") from error
+    if not writable:
+        reason = "is read-only" if above.is_dir() else "is a file"
+        raise HarBenchError(f"{path} cannot be written ({above} {reason}); name a folder somewhere else")
+    return path
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Look at what a user named, which may be closed to this user or lie on a disk that fails.
+
+    Raises:
+        HarBenchError: for any OSError inside.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else path
+        raise HarBenchError(
+            f"{where} cannot be read ({error.strerror or error}); mend that, or name another"
+        ) from error
+
+
+def is_utf8(path: Path) -> bool:
+    """Whether a path's name can be given to libraries that know text only; Linux knows other names."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextmanager
@@ -51,7 +108,8 @@ def whole(path: Path) -> Iterator[Path]:
     """
     # as much of the name as leaves room for the rest, where 255 bytes are allowed
     stem = path.name.encode()[:200].decode(errors="ignore")
-    temporary = path.with_name(f".{stem}.{os.getpid()}{UNFINISHED}")
+    # random, for two machines that share the folder may have processes of one number
+    temporary = path.with_name(f".{stem}.{secrets.token_hex(6)}{UNFINISHED}")
     try:
         yield temporary
         with temporary.open("r+b") as handle:  # Windows syncs only what may be written to

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from har_bench.cli.app import app
-from har_bench.cli.terminal import UnheardError, heard
+from har_bench.cli.terminal import UnheardError, heard, warnings_as_sentences
 from har_bench.errors import HarBenchError
 
 FAILED, INTERRUPTED, UNHEARD = 1, 130, 141
@@ -49,7 +49,8 @@ def main(words: Sequence[str] | None = None) -> None:
 def _run(words: Sequence[str] | None) -> int | str | None:
     """Run a command; its exit status."""
     try:
-        app(sys.argv[1:] if words is None else words)
+        with warnings_as_sentences():
+            app(sys.argv[1:] if words is None else words)
     except HarBenchError as error:
         _complain(str(error))
         return FAILED
@@ -67,8 +68,9 @@ def _complain(sentence: str) -> None:
 
 def _make_plain(stream: TextIO | None) -> None:
     """Let letters that the encoding of a stream lacks become others that look like them, instead of an exception."""
-    if isinstance(stream, io.TextIOWrapper) and not codecs.lookup(stream.encoding).name.startswith("utf"):
-        stream.reconfigure(errors="har-bench-look-alikes")
+    if isinstance(stream, io.TextIOWrapper):
+        every = codecs.lookup(stream.encoding).name.startswith("utf")  # but for bytes in names of files
+        stream.reconfigure(errors="backslashreplace" if every else "har-bench-look-alikes")
 
 
 def _look_alikes(error: UnicodeError) -> tuple[str, int]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, HarBenchWarning
 
 if TYPE_CHECKING:
     from har_bench.results import Result
@@ -47,6 +49,22 @@ def say(text: str) -> None:
     """A sentence."""
     with heard():
         print(text)
+
+
+@contextmanager
+def warnings_as_sentences() -> Iterator[None]:
+    """Show this package's warnings as sentences on standard error."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+            if issubclass(category, HarBenchWarning):
+                print(f"har-bench: {message}", file=sys.stderr)
+            else:
+                usual(message, category, *place, **options)
+
+        warnings.showwarning = show
+        yield
 
 
 def show_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

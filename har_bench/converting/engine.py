@@ -264,8 +264,7 @@ def _finish(
     """Put the small tables together and write the manifest, which makes the folder a store."""
     small = {name: _gathered(name, records, partial) for name in shards.SMALL}
     if not small["sequences"].num_rows:
-        rejects = small["rejects"].to_pylist()
-        raise HarBenchError(rejects[0]["reason"] if rejects else f"the raw files hold no sequence: {converter.raw}")
+        raise _nothing_left(small["rejects"].to_pylist(), converter)
     _refuse_disorder(records)
     _remove_strays(records, partial)
     for name, table in small.items():
@@ -281,6 +280,20 @@ def _finish(
     if layout == "hdf5":
         _remove_parquet(partial)
     write_whole(partial / manifest.MANIFEST, store.manifest.to_json())
+
+
+def _nothing_left(rejects: list[dict[str, str]], converter: Converter) -> HarBenchError:
+    """The error of a conversion that dropped everything: how much, and why the first."""
+    if not rejects:
+        return HarBenchError(f"the raw files hold no sequence; expected {converter.raw}")
+    source, reason = rejects[0]["source"], rejects[0]["reason"]
+    if len(rejects) == 1 and Path(source).name in reason:  # already a sentence about its file
+        return HarBenchError(reason)
+    first = "" if Path(source).name in reason else f"{source}, {rejects[0]['locator']}: "
+    return HarBenchError(
+        f"nothing is left of the {converter.dataset} in these files: all {len(rejects)} records were dropped "
+        f"(the first, {first}{reason}); mend or download them again"
+    )
 
 
 def _gathered(name: str, records: list[shards.Record], partial: Path) -> pa.Table:

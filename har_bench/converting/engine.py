@@ -264,7 +264,7 @@ def _finish(
     """Put the small tables together and write the manifest, which makes the folder a store."""
     small = {name: _gathered(name, records, partial) for name in shards.SMALL}
     if not small["sequences"].num_rows:
-        raise _nothing_left(small["rejects"].to_pylist(), converter)
+        raise _nothing_left(small["rejects"].to_pylist(), records, converter)
     _refuse_disorder(records)
     _remove_strays(records, partial)
     for name, table in small.items():
@@ -282,17 +282,18 @@ def _finish(
     write_whole(partial / manifest.MANIFEST, store.manifest.to_json())
 
 
-def _nothing_left(rejects: list[dict[str, str]], converter: Converter) -> HarBenchError:
+def _nothing_left(rejects: list[dict[str, str]], records: list[shards.Record], converter: Converter) -> HarBenchError:
     """The error of a conversion that dropped everything: how much, and why the first."""
     if not rejects:
         return HarBenchError(f"the raw files hold no sequence; expected {converter.raw}")
-    source, reason = rejects[0]["source"], rejects[0]["reason"]
-    if len(rejects) == 1 and Path(source).name in reason:  # already a sentence about its file
+    source, locator, reason = (rejects[0][name] for name in ("source", "locator", "reason"))
+    about_a_file = any(Path(each.path).name in reason for record in records for each in record.sources)
+    if about_a_file and len(rejects) == 1:
         return HarBenchError(reason)
-    first = "" if Path(source).name in reason else f"{source}, {rejects[0]['locator']}: "
+    first = reason if about_a_file else f"{source}, {locator}: {reason}"
     return HarBenchError(
-        f"nothing is left of the {converter.dataset} in these files: all {len(rejects)} records were dropped "
-        f"(the first, {first}{reason}); mend or download them again"
+        f"nothing is left of {converter.dataset}: all {len(rejects)} records of its files were dropped "
+        f"(the first, {first}); mend the files, or download them again"
     )
 
 

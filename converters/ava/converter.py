@@ -77,8 +77,8 @@ class AVA(Converter):
     summary: ClassVar[str] = "AVA v1.0 to v2.2 and AVA-Kinetics: boxes with actions; PHALP and LART tracklets"
     raw: ClassVar[str] = (
         "ava_{train,val,test}_v*.csv or kinetics_{train,val,test}_v*.csv with the lists beside them (action list, "
-        "included and excluded timestamps, videos, proposals), all in one folder or in folders of it; where there are none of these, LART tracklets "
-        "(DATASET_VIDEO_KEYFRAME_TRACK_LENGTH.pkl) or PHALP results (demo_VIDEO.pkl)"
+        "included and excluded timestamps, videos, proposals), all in one folder or in folders of it; where there are "
+        "none of these, LART tracklets (DATASET_VIDEO_KEYFRAME_TRACK_LENGTH.pkl) or PHALP results (demo_VIDEO.pkl)"
     )
     citation: ClassVar[str] = (
         "Gu et al. AVA: A Video Dataset of Spatio-temporally Localized Atomic Visual Actions. CVPR 2018; tracklets: "
@@ -92,8 +92,8 @@ class AVA(Converter):
         "boxes are fractions of the image (bbox_normalised, as in the csv); bbox [px] is null, no file tells the sizes",
         "start is the keyframe at 30 frames per second, from second 900 of AVA's films and second 0 of Kinetics' "
         "clips, rounded to the nearest frame; stop is start + 1; timestamp is the csv's own",
-        "rows and proposals whose box is not in fractions of the image or ends before it begins, or whose second is not "
-        "between 900 and 1800, are rejects; a person id that is no whole number is null, and reported",
+        "rows and proposals whose box is not in fractions of the image or ends before it begins, or whose second is "
+        "not between 900 and 1800, are rejects; a person id that is no whole number is null, and reported",
         "keyframes without a box and excluded keyframes are lists of the sequence (empty, excluded); excluded ones are "
         "not removed from segments",
         "poses of annotations are the proposed boxes, if there are any; poses of tracklets have a SMPL body instead of "

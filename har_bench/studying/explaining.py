@@ -216,9 +216,10 @@ class _Slicer:
         metric = self.reading.primary
         for (title, name), part in self.parts.items():
             count = self.counts[title, name]
-            if count:
+            value = part.metrics_of()[metric.name] if count else np.nan
+            if np.isfinite(value):  # a protocol may not score the joints of a slice at all
                 amount = _counted(count, "joint" if title == "visibility" else "person")
-                found.setdefault(title, {})[name] = part.metrics_of()[metric.name], amount
+                found.setdefault(title, {})[name] = value, amount
         return {title: _ranked(numbers, metric) for title, numbers in found.items()}
 
     def notes(self, store: Store) -> list[str]:

@@ -160,6 +160,16 @@ def file_name(path: str) -> str:
     return path.replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
+def stays_inside(path: str) -> bool:
+    r"""Whether a path of a file leads below the folder it is relative to, on every system.
+
+    >>> [stays_inside(path) for path in ("a/b.jpg", "/a.jpg", "../a.jpg", "a\\b.jpg", "C:/a.jpg", "")]
+    [True, False, False, False, False, False]
+    """
+    parts = path.split("/")
+    return bool(path.strip()) and not set(path) & set("\\:\0") and ".." not in parts and not path.startswith("/")
+
+
 def split_word(path: Path, words: Collection[str], ignoring: Collection[str] = ()) -> str | None:
     """The split that a file belongs to: what its folder is called, else the last word of its name; None for neither.
 

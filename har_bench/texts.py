@@ -59,6 +59,24 @@ def _unmarked(data: bytes) -> str | None:
     return "utf-16-be" if second and not any(first) and all(second) else None
 
 
+def plain_json(data: bytes, name: str) -> bytes:
+    """Json as UTF-8 without a mark, in which the words that only some writers know (NaN, Infinity) are null.
+
+    >>> plain_json(b'{"NaN": [NaN, -Infinity, 1]}', "a.json")
+    b'{"NaN": [null, null, 1]}'
+
+    Raises:
+        HarBenchError: as :func:`utf8`.
+    """
+    text = utf8(data, name)
+    if b"NaN" not in text and b"Infinity" not in text:
+        return text
+    return _STRING_OR_WORD.sub(lambda found: b"null" if found[1] else found[0], text)
+
+
+_STRING_OR_WORD = re.compile(rb'"(?:[^"\\]|\\.)*"|(-?(?:NaN|Infinity))', re.DOTALL)
+
+
 def lines(data: bytes, name: str) -> list[str]:
     r"""The lines of a text, whichever way they end; an absent last line end makes no difference.
 

@@ -29,12 +29,19 @@ _LISTED = 20_000  # entries that a description looks at
 _NAMED = 3
 
 
-def folders(raw: Path, depth: int = DEPTH) -> Iterator[Path]:
-    """``raw`` and the folders in it, the nearest first and by name; hidden and unreadable ones are passed over."""
+def folders(raw: Path, depth: int = DEPTH, *, avoid: Callable[[str], object] | None = None) -> Iterator[Path]:
+    """``raw`` and the folders in it, the nearest first and by name; hidden and unreadable ones are passed over.
+
+    Args:
+        raw: the folder given.
+        depth: how far below ``raw`` to look.
+        avoid: tells by its name a folder that is not to be entered, such as one of a video's thousands of frames.
+    """
     level = [raw] if raw.is_dir() else []
     for below in range(depth + 1):
         yield from level
-        level = [path for folder in level for path in _subfolders(folder)] if below < depth else []
+        inside = (path for folder in level for path in _subfolders(folder)) if below < depth else iter(())
+        level = [path for path in inside if avoid is None or not avoid(path.name)]
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -50,11 +57,11 @@ def _shown(name: str) -> bool:
     return not name.startswith(".") and name != "__MACOSX"
 
 
-def files(raw: Path, depth: int = DEPTH) -> Iterator[Path]:
+def files(raw: Path, depth: int = DEPTH, *, avoid: Callable[[str], object] | None = None) -> Iterator[Path]:
     """The files of :func:`folders`, the nearest first and by name; ``raw`` itself where it is a file."""
     if raw.is_file():
         yield raw
-    for folder in folders(raw, depth):
+    for folder in folders(raw, depth, avoid=avoid):
         try:
             with os.scandir(folder) as entries:  # tens of thousands of files: no stat of each
                 names = sorted(entry.name for entry in entries if not entry.is_dir() and _shown(entry.name))

@@ -362,7 +362,7 @@ def test_numbers_of_the_files(model: str, path: tuple[str, ...], golden: Any) ->
         "frames": len(predicted),
         "n_classes": scores.shape[1],
         "accuracy": whole["accuracy"],
-        "edit_score_bg5": whole["edit"],
+        f"edit_score_bg{background}": whole["edit"],
         "edit_score_with_bg": numbers(predicted, truth, None)["edit"],
         "f1_10_25_50": whole["f1_10_25_50"],
         "per_video_mean": {key: np.mean([one[key] for one in each], axis=0).tolist() for key in whole},

@@ -129,6 +129,8 @@ def nothing_found(raw: Path, what: str, expected: str) -> HarBenchError:
         what: the dataset's name.
         expected: its layout, in one phrase.
     """
+    if not raw.exists():
+        return HarBenchError(f"{raw} does not exist; give the folder of {what}: expected {expected}")
     if raw.is_file():
         if raw.name.lower().endswith(ARCHIVES):
             return HarBenchError(f"{raw} is packed and no {what} as it is; unpack it: expected {expected}")

@@ -19,7 +19,8 @@ import numpy.typing as npt
 from har_bench.converter import Reject, nothing_kept
 from har_bench.errors import HarBenchError
 from har_bench.foreign import pickles
-from har_bench.raw import file_name, stays_inside
+from har_bench.json_records import Record
+from har_bench.raw import file_name
 from har_bench.texts import plain_json
 
 JOINTS = 17
@@ -48,49 +49,6 @@ class Image(msgspec.Struct):
     """What is needed of the image of an action record."""
 
     file_name: str
-
-
-class _Record:
-    """One record of a file of clips: its fields, and what is wrong with those that it can do without.
-
-    Attributes:
-        fields: the json of each field.
-        flaws: place and reason of each that is null for it.
-    """
-
-    def __init__(self, json: bytes) -> None:
-        self.fields = msgspec.json.decode(json, type=dict[str, msgspec.Raw])
-        self.flaws: list[tuple[str, str]] = []
-
-    def needed(self, name: str, kind: Any) -> Any:
-        """A field without which the record is nothing."""
-        if name not in self.fields:
-            raise HarBenchError(f"it has no {name}")
-        try:
-            return msgspec.json.decode(self.fields[name], type=kind)
-        except msgspec.ValidationError as error:
-            raise HarBenchError(f"its {name} cannot be read ({error})") from error
-
-    def optional(self, name: str, kind: Any) -> Any:
-        """A field that may be absent, or null for a reason."""
-        raw = bytes(self.fields.get(name, b"null"))
-        try:
-            return None if raw == b"null" else msgspec.json.decode(raw, type=kind)
-        except msgspec.ValidationError as error:
-            self.flaws.append((name, f"it cannot be read ({error}); it is null"))
-            return None
-
-    def path(self, name: str, text: str | None) -> str | None:
-        """A path as it is, or its last part where it leads out of the folder of images."""
-        if text is None or stays_inside(text):
-            return text
-        self.flaws.append((name, f"{text[:80]!r} leads out of the folder of images; its last part is kept"))
-        return file_name(text)
-
-    def kept(self, name: str) -> str | None:
-        """The json of a field; None where it says nothing."""
-        text = bytes(self.fields.get(name, b"null")).decode()
-        return None if text in ("[]", "null", "{}") else text
 
 
 @dataclass(frozen=True)
@@ -160,7 +118,7 @@ def read_clips(path: Path, source: str, rejects: list[Reject]) -> list[Annotatio
     for index, raw in enumerate(records):
         try:
             # a record of a pickle goes through json, so that one description checks its types, those of NumPy included
-            record = _Record(raw if json else msgspec.json.encode(raw, enc_hook=_plain))
+            record = Record(raw if json else msgspec.json.encode(raw, enc_hook=_plain))
             found += _boxed(record, source, index) if json else [_posed(record, source, index)]
             rejects += (Reject(source, f"[{index}].{name}", reason, "repaired") for name, reason in record.flaws)
         except (HarBenchError, msgspec.MsgspecError, UnicodeError, TypeError, RecursionError) as error:
@@ -200,7 +158,7 @@ def _pickle(path: Path) -> Sequence[Any]:
     return found
 
 
-def _posed(record: _Record, source: str, index: int) -> Annotation:
+def _posed(record: Record, source: str, index: int) -> Annotation:
     path = record.needed("img_paths", str)
     image = _IMAGE.fullmatch(file_name(path))
     if image is None:
@@ -229,7 +187,7 @@ def _posed(record: _Record, source: str, index: int) -> Annotation:
     )
 
 
-def _boxed(record: _Record, source: str, index: int) -> list[Annotation]:
+def _boxed(record: Record, source: str, index: int) -> list[Annotation]:
     """The persons of an action record: one in the last revision of these files, any number in an older one."""
     path, action = record.needed("image", Image).file_name, record.needed("action", str)
     image = _FRAME.fullmatch(file_name(path))
@@ -238,7 +196,7 @@ def _boxed(record: _Record, source: str, index: int) -> list[Annotation]:
     clip = _clip(record.needed("id", str))
     if clip.action != _SPELLINGS.get(action, action):
         raise HarBenchError(f"action {action[:40]!r} is not that of its id {clip.name}")
-    described = _Record(record.fields["image"])
+    described = Record(record.fields["image"])
     size = described.optional("width", Side), described.optional("height", Side)
     shown = described.path("url", described.optional("url", str)) or described.path("file_name", path)
     record.flaws += ((f"image.{name}", reason) for name, reason in described.flaws)

@@ -1,4 +1,4 @@
-"""Records of a json file, field by field: what identifies a record must be read, anything else may be null for a reason.
+"""Records of a json file, field by field: what identifies a record must be read, anything else may be null.
 
 A whole struct that is decoded at once loses a person for a misspelt licence; here each field is decoded alone.
 """
@@ -9,8 +9,11 @@ from typing import Any
 
 import msgspec
 
-from har_bench.errors import HarBenchError
 from har_bench.raw import file_name, stays_inside
+
+
+class MalformedError(Exception):
+    """What is wrong with a record: the end of a sentence that names file and record, for whoever reports it."""
 
 
 class Record:
@@ -34,14 +37,14 @@ class Record:
         """A field without which the record is nothing, as ``kind``.
 
         Raises:
-            HarBenchError: it is not there, or something else; a fragment about the record, to be reported.
+            MalformedError: it is not there, or something else.
         """
         if name not in self.fields:
-            raise HarBenchError(f"it has no {name}")
+            raise MalformedError(f"it has no {name}")
         try:
             return msgspec.json.decode(self.fields[name], type=kind)
         except msgspec.ValidationError as error:
-            raise HarBenchError(f"its {name} cannot be read ({error})") from error
+            raise MalformedError(f"its {name} cannot be read ({error})") from error
 
     def optional(self, name: str, kind: Any) -> Any:
         """A field as ``kind``; None where it is absent, null, or something else, which is a flaw."""
@@ -51,6 +54,14 @@ class Record:
         except msgspec.ValidationError as error:
             self.flaws.append((name, f"it cannot be read ({error}); it is null"))
             return None
+
+    def expected(self, name: str, kind: Any) -> Any:
+        """An optional field that every honest record has: its absence is a flaw, too."""
+        before = len(self.flaws)
+        value = self.optional(name, kind)
+        if value is None and len(self.flaws) == before:
+            self.flaws.append((name, "it is not there; it is null"))
+        return value
 
     def path(self, name: str, text: str | None) -> str | None:
         """A path as it is, or its last part where it leads out of its folder, which is a flaw."""

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from har_bench.converter import Reject, nothing_kept
 from har_bench.errors import HarBenchError
 from har_bench.foreign import pickles
-from har_bench.json_records import Record
+from har_bench.json_records import MalformedError, Record
 from har_bench.raw import file_name
 from har_bench.texts import plain_json
 
@@ -121,7 +121,7 @@ def read_clips(path: Path, source: str, rejects: list[Reject]) -> list[Annotatio
             record = Record(raw if json else msgspec.json.encode(raw, enc_hook=_plain))
             found += _boxed(record, source, index) if json else [_posed(record, source, index)]
             rejects += (Reject(source, f"[{index}].{name}", reason, "repaired") for name, reason in record.flaws)
-        except (HarBenchError, msgspec.MsgspecError, UnicodeError, TypeError, RecursionError) as error:
+        except (MalformedError, msgspec.MsgspecError, UnicodeError, TypeError, RecursionError) as error:
             odd.append(Reject(source, f"[{index}]", str(error), "dropped"))
     if odd and not found:
         raise nothing_kept(path, "records of clips", odd)
@@ -162,7 +162,7 @@ def _posed(record: Record, source: str, index: int) -> Annotation:
     path = record.needed("img_paths", str)
     image = _IMAGE.fullmatch(file_name(path))
     if image is None:
-        raise HarBenchError(f"img_paths {path[:80]!r} does not name an image of a clip")
+        raise MalformedError(f"img_paths {path[:80]!r} does not name an image of a clip")
     points, flags = _keypoints(record.needed("keypoints", Joints))
     extras = {
         "origin": source,
@@ -192,10 +192,10 @@ def _boxed(record: Record, source: str, index: int) -> list[Annotation]:
     path, action = record.needed("image", Image).file_name, record.needed("action", str)
     image = _FRAME.fullmatch(file_name(path))
     if image is None:
-        raise HarBenchError(f"file_name {path[:80]!r} is not the number of a frame")
+        raise MalformedError(f"file_name {path[:80]!r} is not the number of a frame")
     clip = _clip(record.needed("id", str))
     if clip.action != _SPELLINGS.get(action, action):
-        raise HarBenchError(f"action {action[:40]!r} is not that of its id {clip.name}")
+        raise MalformedError(f"action {action[:40]!r} is not that of its id {clip.name}")
     described = Record(record.fields["image"])
     size = described.optional("width", Side), described.optional("height", Side)
     shown = described.path("url", described.optional("url", str)) or described.path("file_name", path)
@@ -209,10 +209,10 @@ def _boxed(record: Record, source: str, index: int) -> list[Annotation]:
 def _clip(name: str) -> Clip:
     match = _CLIP.fullmatch(name)
     if match is None:
-        raise HarBenchError(f"{name[:80]!r} is not the name of a clip, such as 17_2_crop_1077_1108_RetractFromShelf")
+        raise MalformedError(f"{name[:80]!r} is not the name of a clip, such as 17_2_crop_1077_1108_RetractFromShelf")
     first, last = int(match["first"]), int(match["last"])
     if not 1 <= first <= last:
-        raise HarBenchError(f"{name} has no frames from {first} to {last}")
+        raise MalformedError(f"{name} has no frames from {first} to {last}")
     action = match["action"] or match["interval"]
     return Clip(
         name=name,
@@ -228,7 +228,7 @@ def _clip(name: str) -> Clip:
 def _frame(number: str) -> int:
     """0-based frame of a 1-based image number."""
     if int(number) < 1:
-        raise HarBenchError(f"image {number} of a clip, whose images count from 1")
+        raise MalformedError(f"image {number} of a clip, whose images count from 1")
     return int(number) - 1
 
 
@@ -240,7 +240,7 @@ def _keypoints(
         return np.full((JOINTS, 2), np.nan), np.full(JOINTS, NO_KEYPOINTS, np.uint8)
     values = np.array(raw)
     if len(values) != JOINTS or not np.isin(values[:, 2], (OCCLUDED, VISIBLE, UNLABELLED)).all():
-        raise HarBenchError(f"keypoints are not {JOINTS} of x, y and 0 (occluded), 1 (visible) or 2 (not labelled)")
+        raise MalformedError(f"keypoints are not {JOINTS} of x, y and 0 (occluded), 1 (visible) or 2 (not labelled)")
     flags = values[:, 2].astype(np.uint8)
     return np.where((flags == UNLABELLED)[:, None], np.nan, values[:, :2]), flags
 
@@ -257,7 +257,7 @@ def _boxes(raw: list[Any], size: tuple[int | None, int | None]) -> list[tuple[fl
     if np.max(corners) <= 1:
         width, height = size
         if width is None or height is None:
-            raise HarBenchError("its person_bbox is in shares of an image without a size")
+            raise MalformedError("its person_bbox is in shares of an image without a size")
         corners = corners * np.array([width, height, width, height])
     return [(x1, y1, x2 - x1, y2 - y1) for x1, y1, x2, y2 in corners.tolist()]
 

@@ -224,7 +224,10 @@ def _walk(
     text: npt.NDArray[np.bool_],
     depth: int,
 ) -> tuple[int, int]:
-    """Walk a matrix element as SciPy will: a verdict, and the word at which it was reached."""
+    """Walk a matrix element as SciPy will: a verdict, and the word at which it was reached.
+
+    Long, since it is one walk with a stack of its own: by recursion a file would choose how much stack it takes.
+    """
     waiting = np.zeros(depth, np.int64)
     waiting[0] = 1
     level = position = 0

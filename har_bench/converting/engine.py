@@ -180,6 +180,7 @@ def _run(
             for number, shard in enumerate(found)
             if number not in records
         ]
+        todo.sort(key=lambda work: -sum(work.sizes))  # the longest first, so that no worker is left alone with it
         task = functools.partial(shards.write, converter, raw, partial.absolute(), strict)
         with (
             workers.executor(min(jobs or os.cpu_count() or 1, max(len(todo), 1)), scheduler) as (pool, width),

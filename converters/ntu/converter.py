@@ -52,7 +52,7 @@ class _NTU(Converter):
         "mirrored: true; Kinect images are mirrored, so a person's left looks like a right. Joint names are the "
         "person's own; ntu-pa17 and ntu-pa20 name the sides as they look",
         "keypoints_3d are the Kinect's camera space with y turned down, in mm: x runs to the right of the mirrored "
-        "image. har_bench.converters.ntu_views.metres gives back the very numbers of the files",
+        "image. har_bench.converters.ntu.views.metres gives back the very numbers of the files",
         "keypoints are the files' colorX and colorY unchanged: continuous, from 0, of the 1920x1080 color image; "
         "whether a pixel's centre lies at 0 or at 0.5 is not documented. An infinite one could not be mapped",
         "visibility is the joint's tracking state (0 not tracked, 1 inferred, 2 tracked), and 0 where it has no "

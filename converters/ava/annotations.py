@@ -23,9 +23,9 @@ from har_bench.arrays import Bools, Floats
 from har_bench.converter import Reject, nothing_kept
 from har_bench.errors import HarBenchError
 from har_bench.foreign.compressed import unfold
+from har_bench.foreign.texts import fields, is_header, is_text, lines, utf8
 from har_bench.raw import file_name
 from har_bench.schema import one_array
-from har_bench.texts import fields, is_header, is_text, lines, utf8
 
 MAX_BYTES = 1 << 30
 """More than five times the largest official csv."""

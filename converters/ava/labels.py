@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from har_bench.errors import HarBenchError
-from har_bench.texts import utf8
+from har_bench.foreign.texts import utf8
 
 _BLOCK = re.compile(r"(?:item|label)\s*\{([^{}]*)\}")
 _FIELD = re.compile(r'(name|id|label_id|label_type):\s*(?:"([^"]*)"|([A-Za-z_]+|\d{1,9})\b)')

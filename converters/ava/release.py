@@ -14,10 +14,10 @@ import pyarrow as pa
 from har_bench.converter import Reject, Tables, nothing_kept
 from har_bench.errors import HarBenchError
 from har_bench.files import relative
+from har_bench.foreign.texts import fields, lines
 from har_bench.raw import file_name, files, folders, home, split_word
 from har_bench.schema import SEGMENTS as HUB_SEGMENTS
 from har_bench.schema import column, sequences_schema, table
-from har_bench.texts import fields, lines
 
 from . import labels as ava_labels
 from .annotations import CLIP, FILM, Annotations, content, read_annotations

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from har_bench.cameras import Camera
 from har_bench.errors import HarBenchError
-from har_bench.texts import utf8
+from har_bench.foreign.texts import utf8
 
 FPS = 50.0
 SUBJECTS = 11

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from har_bench.cameras import Camera, distort
 from har_bench.errors import HarBenchError
-from har_bench.texts import utf8
+from har_bench.foreign.texts import utf8
 
 COLOUR = ("C1", "C2", "C3")
 CAMERAS = (*COLOUR, "BW1", "BW2", "BW3", "BW4")

@@ -84,7 +84,17 @@ class Footage:
     def media(self, camera: str) -> str | None:
         """The video's path under the raw root."""
         inside = self.take.media(camera)
-        return f"{self.home}/{inside}" if inside and self.home else inside
+        return under(self.home, inside) if inside else None
+
+
+def under(home: str, path: str) -> str:
+    """``S1/Image_Data/...`` as a path under the raw root.
+
+    Args:
+        home: what holds S1, as a path under the raw root: empty for the root itself, ``..`` where the root is S1.
+        path: relative to it.
+    """
+    return path.partition("/")[2] if home == ".." else f"{home}/{path}" if home else path
 
 
 def runs(valid: npt.NDArray[np.bool_]) -> Iterator[tuple[int, slice]]:

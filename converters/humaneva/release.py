@@ -14,7 +14,7 @@ from har_bench.raw import homes
 
 from .c3d import Trajectories, read_c3d
 from .calibration import CAMERAS, Calibration, Sync, read_cal, read_measures, read_sync
-from .clips import Clip, Footage, runs
+from .clips import Clip, Footage, runs, under
 from .joints import body, seen, shoulder_radius
 from .mat import read_mat
 from .takes import Take, published
@@ -38,7 +38,7 @@ class Recording:
         measures: the subject's ``.mp`` file.
         sync: the ``.ofs`` files, by camera.
         calibrations: the ``.cal`` files, by camera.
-        home: the path under the raw root of what holds the subject's folder.
+        home: the path under the raw root of what holds the subject's folder, see :func:`~.clips.under`.
     """
 
     take: Take
@@ -80,8 +80,15 @@ def recordings(raw: Path) -> Iterator[Recording]:
                 _measures(folder),
                 sync,
                 _by_camera(folder / "Calibration_Data", "{}.cal"),
-                home=folder.parent.relative_to(raw).as_posix() if folder.parent != raw else "",
+                home=_home(folder, raw),
             )
+
+
+def _home(folder: Path, raw: Path) -> str:
+    """The path under the raw root of what holds a subject's folder; ``..`` where that folder itself was given."""
+    if folder == raw:
+        return ".."
+    return "" if folder.parent == raw else folder.parent.relative_to(raw).as_posix()
 
 
 def subjects(raw: Path) -> dict[str, Path]:
@@ -100,7 +107,9 @@ def subjects(raw: Path) -> dict[str, Path]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """The subjects' folders in a folder."""
+    """The subjects' folders in a folder, or itself if it is one."""
+    if folder.name in SUBJECTS and any((folder / part).is_dir() for part in PARTS):
+        return [folder]
     return [folder / name for name in SUBJECTS if any((folder / name / part).is_dir() for part in PARTS)]
 
 
@@ -148,7 +157,7 @@ def _calibrations(recording: Recording, rejects: list[Reject]) -> dict[str, Cali
         try:
             found[camera] = read_cal(path)
         except HarBenchError as error:
-            source = "/".join(filter(None, (recording.home, *path.parts[-3:])))
+            source = under(recording.home, "/".join(path.parts[-3:]))
             reason = f"{str(error).replace(str(path), path.name)}; {recording.take.key} is left out from {camera}"
             odd.append(Reject(source, camera, reason, "dropped"))
     if not found:

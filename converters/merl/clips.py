@@ -19,9 +19,9 @@ import numpy.typing as npt
 from har_bench.converter import Reject, nothing_kept
 from har_bench.errors import HarBenchError
 from har_bench.foreign import pickles
-from har_bench.json_records import MalformedError, Record
+from har_bench.foreign.json_records import MalformedError, Record
+from har_bench.foreign.texts import plain_json
 from har_bench.raw import file_name
-from har_bench.texts import plain_json
 
 JOINTS = 17
 OCCLUDED, VISIBLE, UNLABELLED, NO_KEYPOINTS = 0, 1, 2, 255

@@ -13,7 +13,7 @@ from har_bench.arrays import Ints
 from har_bench.converter import Reject, nothing_kept
 from har_bench.errors import HarBenchError
 from har_bench.foreign.mat import load_mat
-from har_bench.texts import lines
+from har_bench.foreign.texts import lines
 
 CLASSES = ("ReachToShelf", "RetractFromShelf", "HandInShelf", "InspectProduct", "InspectShelf")
 """The classes of ``tlabs{1}`` to ``tlabs{5}``, as the names of extracted clips spell them."""

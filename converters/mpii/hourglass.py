@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 
 from har_bench.errors import HarBenchError
-from har_bench.json_records import MalformedError, Record
-from har_bench.texts import plain_json
+from har_bench.foreign.json_records import MalformedError, Record
+from har_bench.foreign.texts import plain_json
 
 from .tables import ABSENT, EMPTY, Annotations, RejectLog, image_name, person_columns
 
@@ -109,7 +108,7 @@ def read_hourglass(path: Path, source: str) -> Annotations:
     return Annotations("hourglass", named | columns, person_columns(people), log)
 
 
-def _person(record: Record, image: int, person: int, joints: Any, flags: Any) -> dict[str, Any]:
+def _person(record: Record, image: int, person: int, joints: list[Point], flags: list[int]) -> dict[str, Any]:
     """What :func:`person_columns` takes of one person."""
     scale = record.expected("scale_provided", float)
     return {
@@ -122,12 +121,13 @@ def _person(record: Record, image: int, person: int, joints: Any, flags: Any) ->
     }
 
 
-def _joints(record: Record) -> tuple[Any, Any]:
-    """(16, 2) pixels, and the flags of the store; (0, 0, 0) is an absent joint."""
-    values = np.array(record.needed("joint_self", _Joints), np.float64)
-    odd = ~np.isin(values[:, 2], (0, 1))
-    if odd.any():
-        reason = f"{int(odd.sum())} visibilities are neither 0 nor 1; these joints count as unlabelled"
+def _joints(record: Record) -> tuple[list[Point], list[int]]:
+    """16 pixels, and the flags of the store; (0, 0, 0) is an absent joint."""
+    values: list[tuple[float, float, float]] = record.needed("joint_self", _Joints)
+    odd = [flag for _, _, flag in values if flag not in (0, 1)]
+    if odd:
+        reason = f"{len(odd)} visibilities are neither 0 nor 1; these joints count as unlabelled"
         record.flaws.append(("joint_self", reason))
-    flags = np.where(odd, EMPTY, values[:, 2]).astype(np.uint8)
-    return values[:, :2], np.where((values == 0).all(axis=1), ABSENT, flags)
+    # plain numbers: an array of 48 takes NumPy longer to make than to read here
+    flags = [ABSENT if not (x or y or flag) else int(flag) if flag in (0, 1) else EMPTY for x, y, flag in values]
+    return [(x, y) for x, y, _ in values], flags

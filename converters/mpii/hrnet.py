@@ -22,8 +22,8 @@ import pyarrow as pa
 
 from har_bench.arrays import Bools, Floats
 from har_bench.errors import HarBenchError
+from har_bench.foreign.json_records import MalformedError, Record
 from har_bench.foreign.mat import load_mat, variable_names
-from har_bench.json_records import MalformedError, Record
 from har_bench.raw import split_word
 from har_bench.schema import vector
 

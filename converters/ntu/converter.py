@@ -74,6 +74,13 @@ class _NTU(Converter):
             shards = self._shards(listed, base) or ntu_archives.discover(listed, base, self.classes)
             if shards:
                 return shards
+        names = ((path, sample(path.name.removesuffix(SUFFIX))) for path in files(raw, avoid=is_sequence_folder))
+        others = [path for path, of in names if of and of.action > self.classes and path.name.endswith(SUFFIX)]
+        if others:
+            raise HarBenchError(
+                f"{raw} holds only classes beyond the {self.classes} of {self.dataset}, such as {others[0].name}; "
+                "convert it as ntu120"
+            )
         raise nothing_found(raw, self.dataset, self.raw)
 
     def _shards(self, present: list[Path], base: Path) -> list[Shard]:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from har_bench.arrays import Bytes, Floats, Ints, kernel
 from har_bench.errors import HarBenchError
-from har_bench.texts import utf8
+from har_bench.foreign.texts import utf8
 
 JOINTS = 25
 NUMBERS = 11

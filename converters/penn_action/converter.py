@@ -88,10 +88,10 @@ _NAMED = 20  # how many missing files a message lists
 
 @dataclass(frozen=True)
 class _Job:
-    """The files of a shard, and where they are: the raw root, and the folder that holds ``labels`` and ``frames``."""
+    """The files of a shard, the raw root, and ``frames`` as a path under it; None where only ``labels`` was given."""
 
     raw: Path
-    home: Path
+    frames: str | None
     paths: tuple[Path, ...]
 
 
@@ -125,11 +125,12 @@ class PennAction(Converter):
         found = home(raw, _labels, "Penn Action")
         if found is None:
             raise nothing_found(raw, "Penn Action", self.raw)
+        frames = (found / "frames").relative_to(raw).as_posix() if (found / "labels").is_dir() else None
         shards = []
         # label files have 3 kB each: a hundred make a shard of a few MB
         for hundred, group in groupby(_labels(found), lambda path: path.stem[:2]):
             paths = tuple(group)
-            shards.append(Shard(f"{hundred}00-{hundred}99", paths, _Job(raw, found, paths)))
+            shards.append(Shard(f"{hundred}00-{hundred}99", paths, _Job(raw, frames, paths)))
         return shards
 
     def read(self, shard: Shard) -> Tables:
@@ -138,8 +139,9 @@ class PennAction(Converter):
         rejects: list[Reject] = []
         read = (read_label(path, path.relative_to(job.raw).as_posix(), rejects) for path in job.paths)
         labels = [label for label in read if label is not None]
-        frames = (job.home / "frames").relative_to(job.raw).as_posix()
-        return Tables(sequences=_sequences(labels, frames), poses=_poses(labels) if labels else None, rejects=rejects)
+        return Tables(
+            sequences=_sequences(labels, job.frames), poses=_poses(labels) if labels else None, rejects=rejects
+        )
 
     def check(self, store: Store) -> list[Check]:
         """The published counts; the first one names the label files that are missing."""
@@ -163,17 +165,18 @@ class PennAction(Converter):
 
 
 def _labels(folder: Path) -> list[Path]:
-    """The label files under the folder that holds ``labels``, in the order of their names."""
-    return sorted(path for path in folder.glob("labels/*.mat") if _NAME.fullmatch(path.name))
+    """The label files under the folder that holds ``labels``, or is it, in the order of their names."""
+    pattern = "*.mat" if folder.name == "labels" else "labels/*.mat"
+    return sorted(path for path in folder.glob(pattern) if _NAME.fullmatch(path.name))
 
 
-def _sequences(labels: list[Label], frames: str) -> pa.Table:
+def _sequences(labels: list[Label], frames: str | None) -> pa.Table:
     sizes = [label.size or (None, None) for label in labels]
     return table(
         {
             "sequence": [label.sequence for label in labels],
             "action": [label.action for label in labels],
-            "media": [f"{frames}/{label.sequence}" for label in labels],
+            "media": [f"{frames}/{label.sequence}" if frames else None for label in labels],
             "n_frames": [len(label.joints) for label in labels],
             "width": [width for width, _ in sizes],
             "height": [height for _, height in sizes],

@@ -11,6 +11,7 @@ import functools
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def convert(
     return open_store(out)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class How:
     """How the work is to be done: the arguments of :func:`convert` that do not change a byte of the store."""
 

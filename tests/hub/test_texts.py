@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from har_bench.errors import HarBenchError
-from har_bench.texts import fields, is_header, is_text, lines, utf8
+from har_bench.foreign.texts import fields, is_header, is_text, lines, utf8
 
 PLAIN = "name,1\nother,2\n"
 WRITERS = {

@@ -264,6 +264,13 @@ def test_rows_in_any_order_and_in_any_number_of_processes_score_the_same(sample_
     assert whole.counts["sequences"] == 4
 
 
+def test_an_explanation_has_no_slice_of_joints_that_are_not_scored(sample_store: Store) -> None:
+    seen = to_numpy(sample_store.poses()["visibility"], sample_store.schema("poses").field("visibility"))
+    assert (seen == 1).any()
+    found = har_bench.explain(PennPCK(), sample_store, predictor(sample_store))
+    assert [each.name for each in found.slices["visibility"]] == ["visible"]
+
+
 @pytest.fixture(scope="module")
 def real_results(real: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
     folder = tmp_path_factory.mktemp("penn") / "store"

@@ -100,6 +100,14 @@ def test_a_folder_per_subject_is_one_download(raw: Path, tmp_path: Path) -> None
     assert found[KEY].poses == expected[KEY].poses
 
 
+def test_one_subject_alone_may_be_given(raw: Path) -> None:
+    expected, found = tables(raw, KEY)[KEY], tables(raw / "S1", KEY)[KEY]
+    assert set(tables(raw / "S1")) == {key for key in tables(raw) if "/S1/" in key}
+    assert found.poses == expected.poses
+    media = [path.removeprefix("S1/") for path in expected.sequences["media"].to_pylist()]
+    assert found.sequences["media"].to_pylist() == media
+
+
 def test_two_copies_of_a_subject_are_not_chosen_between(raw: Path, tmp_path: Path) -> None:
     for place in ("new", "old"):
         shutil.copytree(raw / "S1", tmp_path / place / "S1")

@@ -92,6 +92,14 @@ def test_an_archive_is_to_be_unpacked(tmp_path: Path, name: str) -> None:
                 converter().discover(raw)
 
 
+def test_the_further_classes_alone_belong_to_the_other_dataset(tmp_path: Path) -> None:
+    path = one_file(tmp_path, b"1\n0\n", "S018C001P008R001A061") / "S018C001P008R001A061.skeleton"
+    for raw in (tmp_path, path):
+        with pytest.raises(HarBenchError, match=r"such as S018C001P008R001A061\.skeleton; convert it as ntu120"):
+            NTU60().discover(raw)
+    assert NTU120().discover(path)[0].sources == (path,)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
 def test_a_file_does_not_depend_on_who_wrote_it(tmp_path: Path, encoding: str) -> None:
     write_file(tmp_path / f"{NAME}.skeleton", recording(np.random.default_rng(0), PEOPLE, 4))

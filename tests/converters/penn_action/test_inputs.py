@@ -89,6 +89,14 @@ def test_the_labels_may_lie_up_to_three_folders_deep(tmp_path: Path, place: str)
     assert store.manifest.sources[0].path == (Path(place) / "labels" / "0001.mat").as_posix()
 
 
+def test_the_folder_of_labels_alone_may_be_given(tmp_path: Path) -> None:
+    PennAction.sample(tmp_path / "raw")
+    store = convert(tmp_path / "raw" / "labels", tmp_path)
+    assert store.sequences.num_rows == len(SEQUENCES)
+    assert store.sequences["media"].null_count == len(SEQUENCES)
+    assert store.manifest.sources[0].path == "0001.mat"
+
+
 def test_two_copies_are_not_chosen_between(tmp_path: Path) -> None:
     for place in ("new", "old/Penn_Action"):
         PennAction.sample(tmp_path / place)

@@ -14,7 +14,7 @@ import struct
 from pickletools import OpcodeInfo
 from typing import Any, NamedTuple
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import Malformed
 from har_bench.foreign import pickles
 from har_bench.foreign.compressed import unfold
 
@@ -106,15 +106,15 @@ def _extent(content: bytes, position: int, state: dict[str, Any]) -> tuple[int, 
     """Where the bytes of the array whose wrapper's state ends at ``position`` begin and end."""
     shape, dtype = state.get("shape"), state.get("dtype")
     if not isinstance(shape, tuple) or not all(type(length) is int and length >= 0 for length in shape):
-        raise HarBenchError("holds an array whose shape is malformed")
+        raise Malformed("holds an array whose shape is malformed")
     if not isinstance(dtype, pickles.DType):
-        raise HarBenchError("holds an array without a plain element type")
+        raise Malformed("holds an array without a plain element type")
     element = dtype.numpy()
     if element.hasobject:
-        raise HarBenchError("holds an array of Python objects")
+        raise Malformed("holds an array of Python objects")
     if type(state.get("numpy_array_alignment_bytes")) is int:
         position += 1 + int.from_bytes(content[position : position + 1])  # the length of the padding, the padding
     stop = position + math.prod(shape) * element.itemsize
     if stop > len(content):
-        raise HarBenchError(f"holds an array of shape {str(shape)[:60]} that goes beyond its end")
+        raise Malformed(f"holds an array of shape {str(shape)[:60]} that goes beyond its end")
     return position, stop

@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, Malformed, naming
 
 Names = Mapping[tuple[str, str], Any]
 """What stands behind each name, by module and name."""
@@ -50,14 +50,14 @@ class DType:
 
     def __init__(self, code: Any, *_: Any) -> None:
         if not isinstance(code, str) or not _CODE.fullmatch(code):
-            raise HarBenchError(f"holds an array of type {str(code)[:40]!r}, which is not a plain number or text")
+            raise Malformed(f"holds an array of type {str(code)[:40]!r}, which is not a plain number or text")
         self.code = code
 
     def __setstate__(self, state: Any) -> None:
         """Take the byte order from NumPy's state; everything else in it belongs to types that are refused."""
         _, order, *structured = state[:5]
         if order not in ("<", ">", "=", "|") or any(part is not None for part in structured):
-            raise HarBenchError("holds a structured array type, which is not a plain number or text")
+            raise Malformed("holds a structured array type, which is not a plain number or text")
         self.code = order + self.code.lstrip("|<>=")
 
     def numpy(self) -> np.dtype[Any]:
@@ -85,13 +85,13 @@ class Array:
         if isinstance(items, str):  # Python 2 wrote the bytes as text
             items = items.encode("latin1")
         if not isinstance(dtype, DType) or not isinstance(shape, tuple) or order not in ("C", "F"):
-            raise HarBenchError("holds an array whose state is malformed")
+            raise Malformed("holds an array whose state is malformed")
         self.dtype = dtype.numpy()
         expected = list if self.dtype.hasobject else bytes | bytearray
         if not all(type(length) is int and length >= 0 for length in shape) or not isinstance(items, expected):
-            raise HarBenchError("holds an array whose shape or content is malformed")
+            raise Malformed("holds an array whose shape or content is malformed")
         if math.prod(shape) * (1 if self.dtype.hasobject else self.dtype.itemsize) != len(items):
-            raise HarBenchError(f"holds an array of shape {str(shape)[:60]} whose content has another size")
+            raise Malformed(f"holds an array of shape {str(shape)[:60]} whose content has another size")
         self.shape, self.items, self.order = shape, items, order
 
     def numpy(self) -> npt.NDArray[Any]:
@@ -130,7 +130,7 @@ def _scalar(dtype: Any, items: Any = b"") -> Any:
 
 def _encode(text: str, encoding: str = "utf-8") -> bytes:
     if encoding not in ("latin1", "latin-1", "utf-8", "ascii"):
-        raise HarBenchError(f"asks for the codec {str(encoding)[:40]!r}, which no pickle needs")
+        raise Malformed(f"asks for the codec {str(encoding)[:40]!r}, which no pickle needs")
     return text.encode(encoding)
 
 
@@ -156,7 +156,7 @@ class _RandomState(dict[str, Any]):
             case dict(found) | (dict(found), None):
                 self.update(found)
             case _:
-                raise HarBenchError("holds a random state that is malformed")
+                raise Malformed("holds a random state that is malformed")
 
 
 def _empty() -> bytes:
@@ -207,7 +207,7 @@ class _Budget:
             if hasattr(value, "__len__"):
                 self.left -= len(value) * (1 if isinstance(value, bytes | bytearray | str) else 8)
         if self.left < 0:
-            raise HarBenchError("unfolds into more than the limit allows")
+            raise Malformed("unfolds into more than the limit allows")
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -235,11 +235,11 @@ class _Unpickler(pickle.Unpickler):
         try:
             return Call(self.names[module, name], self.budget)
         except KeyError:
-            raise HarBenchError(f"asks for {f'{module}.{name}'[:80]}, which is not data") from None
+            raise Malformed(f"asks for {f'{module}.{name}'[:80]}, which is not data") from None
 
     def persistent_load(self, identity: Any) -> Any:
         if self.outside is None:
-            raise HarBenchError("refers to something outside itself")
+            raise Malformed("refers to something outside itself")
         return self.outside(identity)
 
 
@@ -273,23 +273,22 @@ def load(
         return _finished(_Unpickler(stream, budget, {**ALLOWED, **(names or {})}, outside).load(), budget, {})
 
 
+REMEDY = "convert it to plain arrays with what wrote it"
+"""What helps when a pickle holds more than data."""
+
+
 @contextmanager
 def refusing(name: str) -> Iterator[None]:
     """Whatever goes wrong with the pickle called ``name`` inside the block becomes one sentence."""
-    try:
-        yield
-    except HarBenchError as error:
-        raise HarBenchError(f"{name} {_printable(error)}; it is refused, convert it to plain arrays first") from error
-    except (RecursionError, MemoryError) as error:
-        raise HarBenchError(f"{name} is nested too deeply or too large to be read") from error
-    except Exception as error:  # whatever a forged instruction makes pickle or NumPy raise
-        reason = f"{type(error).__name__}: {_printable(error)}"
-        raise HarBenchError(f"{name} is not a readable pickle ({reason})") from error
-
-
-def _printable(error: Exception) -> str:
-    """The error's text on one line; a forged name in it may have half characters, which nothing can print."""
-    return " ".join(str(error).encode("utf-8", "backslashreplace").decode().split())
+    with naming(name, REMEDY):
+        try:
+            yield
+        except (Malformed, HarBenchError):
+            raise
+        except (RecursionError, MemoryError) as error:
+            raise Malformed("is nested too deeply or too large to be read") from error
+        except Exception as error:  # whatever a forged instruction makes pickle or NumPy raise
+            raise Malformed(f"is not a readable pickle ({type(error).__name__}: {error})", "write it again") from error
 
 
 def _inspect(stream: BinaryIO, limit: int, foreign: Set[str]) -> None:
@@ -302,7 +301,7 @@ def _inspect(stream: BinaryIO, limit: int, foreign: Set[str]) -> None:
     def depth(opcode: pickletools.OpcodeInfo, _: Any, taken: list[Any]) -> int:
         inner: int = max((depth for depth in taken if depth is not None), default=0)
         if inner + (opcode.name in _NESTING) > _DEEPEST:
-            raise HarBenchError("is nested too deeply")
+            raise Malformed("is nested too deeply")
         return inner + (opcode.name in _NESTING)
 
     follow(stream, limit, depth, foreign)
@@ -341,19 +340,19 @@ def follow(
         foreign: the instructions that refer to something outside the pickle.
 
     Raises:
-        HarBenchError: an instruction refers to something outside the pickle, or to what is not there.
+        Malformed: an instruction refers to something outside the pickle, or to what is not there.
     """
     stack: list[Any] = []
     memo: dict[int, Any] = {}
     for opcode, argument, position in pickletools.genops(_Piecewise(stream)):  # type: ignore[arg-type]
         if opcode.name in foreign:
-            raise HarBenchError(f"refers to something outside itself ({opcode.name})")
+            raise Malformed(f"refers to something outside itself ({opcode.name})")
         if position is not None and position > limit:
-            raise HarBenchError(f"has more than the {limit} bytes that are allowed")
+            raise Malformed(f"has more than the {limit} bytes that are allowed")
         if opcode.name in _PUT:
             index = len(memo) if argument is None else int(argument)
             if index > len(memo) + 1:  # Python 2 counts from 1
-                raise HarBenchError(f"has a forged memo index {index}")
+                raise Malformed(f"has a forged memo index {index}")
             memo[index] = stack[-1]
         elif opcode.name in _GET:
             stack.append(memo[int(argument or 0)])
@@ -373,7 +372,7 @@ def _taken(stack: list[Any], opcode: pickletools.OpcodeInfo) -> list[Any]:
     else:
         start -= len(opcode.stack_before)
     if start < 0:
-        raise HarBenchError("takes more from its stack than is there")
+        raise Malformed("takes more from its stack than is there")
     taken = stack[start:]
     del stack[start:]
     return taken
@@ -384,7 +383,7 @@ def _finished(value: Any, budget: _Budget, done: dict[int, tuple[Any, Any]]) -> 
     if isinstance(value, DType):
         return value.numpy()
     if isinstance(value, Call):
-        raise HarBenchError("holds a function, which is not data")
+        raise Malformed("holds a function, which is not data")
     if not isinstance(value, Array | dict | list | tuple):
         return value
     if id(value) in done:

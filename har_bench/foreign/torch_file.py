@@ -18,7 +18,7 @@ from typing import IO, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, Malformed
 from har_bench.foreign import pickles
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
@@ -101,7 +101,7 @@ class _Storage(pickles.Array):
 
     def __setstate__(self, state: Any) -> None:
         """No honest pickle gives a storage a state."""
-        raise HarBenchError("holds a storage whose state is malformed")
+        raise Malformed("holds a storage whose state is malformed")
 
     def numpy(self) -> npt.NDArray[Any]:
         return self.array
@@ -233,23 +233,23 @@ class _Checkpoint:
             case ("storage", pickles.Call(function=_Element() as element), str(key), _, int(elements), *rest):
                 part = rest[0] if rest else None
             case _:
-                raise HarBenchError("refers to something that is no storage")
+                raise Malformed("refers to something that is no storage")
         if key not in self.storages:
             self.storages[key] = self._allocated(element, elements)
         storage = self.storages[key]
         if storage.element != element or len(storage.array) != elements:
-            raise HarBenchError(f"uses storage {key[:40]!r} as two types")
+            raise Malformed(f"uses storage {key[:40]!r} as two types")
         match part:
             case None:
                 return storage
             case (_, int(start), int(length)) if 0 <= start <= start + length <= elements:
                 return _Storage(storage.array[start : start + length], element)
             case _:
-                raise HarBenchError(f"uses a malformed part of storage {key[:40]!r}")
+                raise Malformed(f"uses a malformed part of storage {key[:40]!r}")
 
     def _allocated(self, element: _Element, elements: int) -> _Storage:
         if elements < 0 or elements * element.dtype.itemsize > self.unclaimed:
-            raise HarBenchError("declares more storage than it has bytes")
+            raise Malformed("declares more storage than it has bytes")
         size = elements * element.dtype.itemsize
         self.unclaimed -= size
         if element.bfloat16:
@@ -259,22 +259,22 @@ class _Checkpoint:
     def _spend(self, size: int) -> None:
         self.spare -= size
         if self.spare < 0:
-            raise HarBenchError("unfolds into more than the limit allows")
+            raise Malformed("unfolds into more than the limit allows")
 
     def _tensor(self, storage: Any, offset: Any, size: Any, stride: Any) -> _Tensor:
         """A view of ``storage``, in elements; the arguments are those of torch's function of that name."""
         if not isinstance(storage, _Storage) or isinstance(storage, _Tensor):
-            raise HarBenchError("holds a tensor without a storage")
+            raise Malformed("holds a tensor without a storage")
         numbers: Iterable[Any] = (offset, *_size(size), *_size(stride))
         if len(size) != len(stride) or not all(type(number) is int and number >= 0 for number in numbers):
-            raise HarBenchError("holds a tensor whose shape is malformed")
+            raise Malformed("holds a tensor whose shape is malformed")
         if 0 in size:
             return _Tensor(np.empty(size, storage.array.dtype), storage.element)
         # the stride along a single element says nothing, and may be anything
         steps = [step if length > 1 else 0 for length, step in zip(size, stride, strict=True)]
         last = offset + sum((length - 1) * step for length, step in zip(size, steps, strict=True))
         if last >= len(storage.array):
-            raise HarBenchError(f"holds a tensor of shape {str(size)[:60]} that goes beyond its storage")
+            raise Malformed(f"holds a tensor of shape {str(size)[:60]} that goes beyond its storage")
         width = storage.array.itemsize
         self._spend(max(0, math.prod(size) * width - storage.array.nbytes))  # an element may count more than once
         strides = [step * width for step in steps]
@@ -284,7 +284,7 @@ class _Checkpoint:
     def _tensor_2(self, storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> _Tensor:
         """As ``_tensor``; of the rest (gradient, hooks, metadata) only the metadata says anything about values."""
         if any(rest[2:]):
-            raise HarBenchError("holds a tensor that is to be conjugated or negated")
+            raise Malformed("holds a tensor that is to be conjugated or negated")
         return self._tensor(storage, offset, size, stride)
 
     def _tensor_3(self, storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> _Tensor:
@@ -292,15 +292,15 @@ class _Checkpoint:
         match storage, rest:
             case _Storage(element=_Element() as held), (_, _, pickles.Call(function=_Element() as element), *metadata):
                 if held != _UNTYPED or storage.array.nbytes % element.dtype.itemsize:
-                    raise HarBenchError("holds a tensor whose storage has another type")
+                    raise Malformed("holds a tensor whose storage has another type")
                 typed = _Storage(storage.array.view(element.dtype.newbyteorder(self.order)), element)
                 return self._tensor_2(typed, offset, size, stride, None, None, *metadata)
-        raise HarBenchError("holds a tensor without a storage")
+        raise Malformed("holds a tensor without a storage")
 
 
 def _size(lengths: Any = ()) -> tuple[Any, ...]:
     if not isinstance(lengths, tuple):
-        raise HarBenchError("holds a tensor whose shape is malformed")
+        raise Malformed("holds a tensor whose shape is malformed")
     return lengths
 
 
@@ -310,5 +310,5 @@ def _device(kind: Any, index: Any = None) -> str:
 
 def _parameter(tensor: Any, *_: Any) -> _Tensor:
     if not isinstance(tensor, _Tensor):
-        raise HarBenchError("holds a parameter without a tensor")
+        raise Malformed("holds a parameter without a tensor")
     return tensor

@@ -26,7 +26,7 @@ def test_a_fragment_is_no_error_of_ours_and_other_errors_pass() -> None:
     assert not issubclass(Malformed, HarBenchError)
     with pytest.raises(KeyError), naming("a", "b"):
         raise KeyError
-    with pytest.raises(HarBenchError, match="^whole; mend it$"), naming("a", "b"):
+    with pytest.raises(HarBenchError, match=r"^whole; mend it$"), naming("a", "b"):
         raise HarBenchError("whole; mend it")
 
 

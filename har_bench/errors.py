@@ -15,7 +15,7 @@ class HarBenchError(Exception):
         super().__init__(" ".join("".join(printable).split()))
 
 
-class Malformed(Exception):  # noqa: N818 - it is what a file is, and :func:`naming` makes it an error
+class Malformed(Exception):  # noqa: N818 - it is what a file is, and :func:`completing` makes it an error
     """What is wrong with a file: the middle of a sentence that begins with its name and ends with the remedy.
 
     Attributes:
@@ -28,7 +28,7 @@ class Malformed(Exception):  # noqa: N818 - it is what a file is, and :func:`nam
 
 
 @contextmanager
-def naming(name: object, remedy: str) -> Iterator[None]:
+def completing(name: object, remedy: str) -> Iterator[None]:
     """Complete whatever is malformed inside the block: ``name`` is what messages call the file.
 
     Raises:

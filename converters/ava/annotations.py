@@ -21,11 +21,8 @@ import pyarrow.csv
 
 from har_bench.converter import Reject
 from har_bench.errors import HarBenchError
-from har_bench.foreign.compressed import unfold
+from har_bench.foreign import compressed
 from har_bench.schema import one_array
-
-MAX_BYTES = 1 << 30
-"""More than five times the largest official csv."""
 
 LATEST = 10_000_000.0
 """Seconds: timestamps beyond it are not of a video, and their frame numbers would not fit."""
@@ -74,7 +71,7 @@ def read_annotations(path: Path, source: str, actions: Collection[int]) -> Annot
     Raises:
         HarBenchError: no row of the file is one of AVA's.
     """
-    data = content(path)
+    data = compressed.read(path)
     known = np.array(sorted(actions), np.int32)
     try:
         found = _by_arrow(data, known)
@@ -83,18 +80,6 @@ def read_annotations(path: Path, source: str, actions: Collection[int]) -> Annot
     if found.rejects and not len(found.video) and not found.empty:
         raise HarBenchError(f"{path} holds no row such as 'VIDEO,0902,x1,y1,x2,y2,action[,person]'; download it again")
     return found
-
-
-def content(path: Path) -> bytes:
-    """The bytes of a text file, unfolded where its name ends in ``.gz``; bounded.
-
-    Raises:
-        HarBenchError: the file is damaged, or larger than any of AVA.
-    """
-    if path.stat().st_size > MAX_BYTES:
-        raise HarBenchError(f"{path} has more than {MAX_BYTES} bytes, as no file of AVA does; download it again")
-    data = path.read_bytes()
-    return unfold(data, limit=MAX_BYTES, name=str(path)) if path.suffix == ".gz" else data
 
 
 def _by_arrow(data: bytes, known: npt.NDArray[np.int32]) -> Annotations:

@@ -43,8 +43,7 @@ def read_proposals(
     Raises:
         HarBenchError: the file is no such pickle, or holds more than data.
     """
-    with path.open("rb") as stream:
-        entries = pickles.load(stream, name=str(path))
+    entries = pickles.load(path)
     if not isinstance(entries, dict):
         raise HarBenchError(f"{path} holds no proposals 'VIDEO,0902': boxes; download it again")
     names: list[str] = []

@@ -15,11 +15,12 @@ import pyarrow as pa
 from har_bench.converter import Reject, Tables
 from har_bench.converting.shards import relative
 from har_bench.errors import HarBenchError
+from har_bench.foreign import compressed
 from har_bench.schema import SEGMENTS as HUB_SEGMENTS
 from har_bench.schema import column, sequences_schema, table
 
 from . import labels as ava_labels
-from .annotations import Annotations, content, read_annotations
+from .annotations import Annotations, read_annotations
 from .proposals import read_proposals
 
 FPS = 30.0
@@ -246,7 +247,7 @@ def _lists(release: Release, videos: _Videos, rejects: list[Reject]) -> None:
 
 def _lines(path: Path) -> list[str]:
     try:
-        lines = [line.strip() for line in content(path).decode("ascii").splitlines()]
+        lines = [line.strip() for line in compressed.read(path).decode("ascii").splitlines()]
     except UnicodeDecodeError as error:
         raise HarBenchError(f"{path} is not a list of names ({error}); download it again") from error
     return [line for line in lines if line]

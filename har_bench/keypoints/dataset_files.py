@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
 from har_bench.foreign.npz import Npz, open_npz
+from har_bench.foreign.numbers import numbers
 from har_bench.keypoints.coco_json import Json, read_json
 from har_bench.keypoints.layouts import Sides
 from har_bench.keypoints.people import People
@@ -144,7 +145,9 @@ def _nested(path: Path, subjects: Mapping[str, Any], cameras: Sequence[str]) -> 
                 )
             for camera, points in zip(cameras, views, strict=True):
                 if points is not None:
-                    yield f"{subject}/{action}/{camera}", np.asarray(points)
+                    with completing(f"{path}: {subject} {action} {camera}", "write one array (T, J, 2)"):
+                        array = numbers(points)
+                    yield f"{subject}/{action}/{camera}", array
 
 
 def from_json(path: Path) -> Found:

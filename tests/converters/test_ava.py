@@ -223,7 +223,7 @@ def assert_whole(raw: dict[str, Any], found: pa.Table) -> None:
 @pytest.mark.parametrize("path", TRACKLETS, ids=lambda path: path.stem)
 def test_a_real_tracklet_is_kept_whole(path: Path) -> None:
     found = poses_of(path)
-    assert_whole(joblib.load(path.read_bytes()), found)
+    assert_whole(joblib.load(path), found)
     assert found.num_rows == int(path.stem.rsplit("_", 1)[1])
 
 
@@ -291,7 +291,7 @@ FRAMES = load("lart/phalp_to_tracklets.json")
 
 @pytest.fixture(scope="module")
 def phalp() -> dict[int, dict[str, Any]]:
-    return ava_tracklets.from_phalp(joblib.load((RELEASE / "phalp_synth_results.pkl").read_bytes()))
+    return ava_tracklets.from_phalp(joblib.load(RELEASE / "phalp_synth_results.pkl"))
 
 
 @pytest.mark.real
@@ -378,7 +378,7 @@ def test_the_samples_tracklets_go_through_a_store_unchanged(
         name = ava_tracklets.parse(path)
         assert name is not None
         poses = store.sequence(name.clip).poses
-        content = joblib.load(path.read_bytes())
+        content = joblib.load(path)
         if name.track is None:
             tracks = ava_tracklets.from_phalp(content)
             assert np.array_equal(values(poses, "frame"), np.concatenate([t["fid"].ravel() for t in tracks.values()]))
@@ -570,18 +570,18 @@ def test_broken_proposals_are_reported(tmp_path: Path, key: Any, boxes: Any, rea
 
 def tracklet(own: Path) -> tuple[Path, dict[str, Any]]:
     path = sorted((own / "tracklets").glob("ava-val*_0_*.pkl"))[0]
-    return path, joblib.load(path.read_bytes())
+    return path, joblib.load(path)
 
 
 CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no fid": (lambda raw: raw.pop("fid"), "KeyError: 'fid'"),
     "another shape": (lambda raw: raw.update(camera=raw["camera"][:-1]), "camera is float64"),
-    "another type": (lambda raw: raw.update(camera="x"), "camera is <U1"),
+    "another type": (lambda raw: raw.update(camera="x"), "camera has a str"),
     "fid falls": (lambda raw: raw.update(fid=-raw["fid"]), "fid must be 0 or more and increase"),
     "half a frame": (lambda raw: raw.update(fid=raw["fid"] + 0.5), "no int32"),
     "labels of doubt": (lambda raw: raw.update(action_label_gt=raw["action_label_gt"] - 7), "no uint8"),
     "a key of no frame": (lambda raw: raw["apperance_dict"].update({-7: np.ones((1, 4))}), "has a key -7"),
-    "a key of text": (lambda raw: raw["apperance_dict"].update({0: "x"}), "has a key 0"),
+    "a key of text": (lambda raw: raw["apperance_dict"].update({0: "x"}), "has a str where an array of numbers"),
     "no dictionary": (lambda raw: raw.update(apperance_dict=[1]), "AttributeError"),
     "79 labels": (lambda raw: raw["action_label_psudo"].update({0: np.ones((1, 79))}), "ArrowInvalid|not a whole"),
 }
@@ -641,7 +641,7 @@ def test_mutated_files_are_read_or_named(name: str, raw: Path, tmp_path: Path) -
     source = next((raw / "tracklets").glob(name), raw / name)
     honest = source.read_bytes()
     if source.parent.name == "tracklets":  # short enough for the mutations to hit more than numbers
-        content = joblib.load(honest)
+        content = joblib.load(source)
         features = {key: np.ones((1, 4)) for key in content.get("apperance_dict", ())}
         honest = joblib_bytes(content | {"apperance_dict": features} if features else dict(list(content.items())[:6]))
     path = tmp_path / source.name

@@ -408,7 +408,7 @@ class Command:
     [
         ("poses.pkl", pickle.dumps(Command()), "which is not data"),
         ("poses.pkl", pickle.dumps({"a": 1}), "poses.pkl holds a dict and not a list of pose records"),
-        ("poses.pkl", b"", "poses.pkl is not a readable pickle"),
+        ("poses.pkl", b"", "poses.pkl is empty; was it"),
         ("actions.json", b'{"a": 1}', "actions.json is not a json list of action records"),
         ("actions.json", b"\xff", "actions.json is not a json list"),
     ],
@@ -423,11 +423,11 @@ def test_another_file_costs_nothing_else(raw: Path, tmp_path: Path, name: str, c
     assert found.sequences.num_rows == len(VIDEOS) + 3
 
 
-def test_a_record_that_holds_itself_is_a_reject(tmp_path: Path) -> None:
+def test_a_pickle_with_a_record_that_holds_itself_is_a_reject(tmp_path: Path) -> None:
     record: dict[str, Any] = dict(README_RECORD)
     record["segmentations"] = [record]
     (tmp_path / "poses.pkl").write_bytes(pickle.dumps([record]))
-    assert [reject.locator for reject in read(tmp_path).rejects] == ["[0]"]
+    assert [(reject.locator, "holds itself" in reject.reason) for reject in read(tmp_path).rejects] == [("poses", True)]
 
 
 # ---- mutated files

@@ -17,6 +17,9 @@ FLOOR = 64 << 20
 FACTOR = 32
 """Bytes that each byte of a file may become besides; pickles of small tuples come to 20, published files to 12."""
 
+LARGE = 10_000_000
+"""Bytes of a file of which each further one counts twice: a file of that size is seldom made only to harm."""
+
 TRUST = "HAR_BENCH_UNFOLD_GB"
 """The environment variable by which somebody who trusts a file allows it so many gigabytes."""
 
@@ -32,7 +35,7 @@ def allowance(size: int, factor: int = FACTOR) -> int:
         trusted = int(float(text) * (1 << 30))
     except (ValueError, OverflowError):
         raise HarBenchError(f"{TRUST} is {text!r}; set it to a number of gigabytes, such as 8") from None
-    return max(FLOOR + factor * size, trusted)
+    return max(FLOOR + factor * (size + max(0, size - LARGE)), trusted)
 
 
 class Budget:

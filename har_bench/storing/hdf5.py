@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from har_bench.errors import HarBenchError
 from har_bench.files import whole
+from har_bench.foreign.hdf5 import open_file as open_file
 from har_bench.schema import one_array, to_numpy
 from har_bench.storing.manifest import Manifest
 
@@ -106,7 +107,7 @@ class Hdf5Tables:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.file = open_file(path)
+        self.file = open_file(path, whole=False)
 
     def manifest(self) -> bytes:
         """The manifest kept in the file, so that the file alone is a store."""
@@ -160,15 +161,3 @@ def _take(group: h5py.Group, name: str, field: pa.Field, start: int, stop: int) 
         flat = pa.array(values.reshape(-1), kind.value_type)
         return pa.FixedSizeListArray.from_arrays(flat, type=kind, mask=pa.array(null))
     return pa.array(values, kind, mask=null)
-
-
-def open_file(path: Path) -> h5py.File:
-    """Open an HDF5 file for reading.
-
-    Raises:
-        HarBenchError: the file is missing, truncated or not HDF5.
-    """
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise HarBenchError(f"{path} cannot be read as HDF5 ({error}); is the download complete?") from error

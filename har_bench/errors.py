@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 NAMED = 12
 """How many names a message lists; more are counted."""
@@ -52,3 +53,28 @@ def listed(names: Iterable[str], most: int = NAMED) -> str:
     every = list(names)
     shown = ", ".join(every[:most]) or "none"
     return shown if len(every) <= most else f"{shown} and {len(every) - most:,} more"
+
+
+class Malformed(Exception):  # noqa: N818 - it is what a file is, and :func:`completing` makes it an error
+    """What is wrong with a file: the middle of a sentence that begins with its name and ends with the remedy.
+
+    Attributes:
+        remedy: what to do, where it is another thing than what helps with most files of the kind.
+    """
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what)
+        self.remedy = remedy
+
+
+@contextmanager
+def completing(name: object, remedy: str) -> Iterator[None]:
+    """Complete whatever is malformed inside the block: ``name`` is what messages call the file.
+
+    Raises:
+        HarBenchError: what was malformed, as ``<name> <what is wrong>; <remedy>``.
+    """
+    try:
+        yield
+    except Malformed as wrong:
+        raise HarBenchError(f"{name} {wrong}; {wrong.remedy or remedy}") from wrong

@@ -21,14 +21,10 @@ import pyarrow.csv
 
 from har_bench.arrays import Bools, Floats
 from har_bench.converter import Reject, nothing_kept
-from har_bench.errors import HarBenchError
-from har_bench.foreign.compressed import unfold
+from har_bench.foreign import compressed
 from har_bench.foreign.texts import fields, is_header, is_text, lines, utf8
 from har_bench.raw import file_name
 from har_bench.schema import one_array
-
-MAX_BYTES = 1 << 30
-"""More than five times the largest official csv."""
 
 LATEST = 10_000_000.0
 """Seconds: timestamps beyond it are not of a video, and their frame numbers would not fit."""
@@ -91,24 +87,12 @@ def read_annotations(
     Raises:
         HarBenchError: it has rows and none can be used, or person ids and none is one.
     """
-    data = utf8(content(path), str(path))
+    data = utf8(compressed.read(path), str(path))
     known = np.array(sorted(actions), np.int32)
     try:
         return by_arrow(data, known, seconds)
     except (_OddRowError, pa.ArrowInvalid):
         return by_line(data, path, source, known, seconds)
-
-
-def content(path: Path) -> bytes:
-    """The bytes of a text file, unfolded where its name ends in ``.gz``; bounded.
-
-    Raises:
-        HarBenchError: the file is damaged, or larger than any of AVA.
-    """
-    if path.stat().st_size > MAX_BYTES:
-        raise HarBenchError(f"{path} has more than {MAX_BYTES} bytes, as no file of AVA does; download it again")
-    data = path.read_bytes()
-    return unfold(data, limit=MAX_BYTES, name=str(path)) if path.suffix == ".gz" else data
 
 
 def by_arrow(data: bytes, known: npt.NDArray[np.int32], seconds: tuple[float, float]) -> Annotations:

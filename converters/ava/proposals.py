@@ -43,8 +43,7 @@ def read_proposals(path: Path, source: str, fps: float, seen: set[tuple[str, flo
     Raises:
         HarBenchError: the file is no such pickle, holds more than data, or no box that can be used.
     """
-    with path.open("rb") as stream:
-        entries = pickles.load(stream, name=str(path))
+    entries = pickles.load(path)
     if not isinstance(entries, dict):
         raise HarBenchError(f"{path} holds no proposals 'VIDEO,0902': boxes; download it again")
     found: list[_Keyframe] = []

@@ -14,13 +14,14 @@ import pyarrow as pa
 from har_bench.converter import Reject, Tables, nothing_kept
 from har_bench.errors import HarBenchError
 from har_bench.files import relative
+from har_bench.foreign import compressed
 from har_bench.foreign.texts import fields, lines
 from har_bench.raw import file_name, files, folders, home, split_word
 from har_bench.schema import SEGMENTS as HUB_SEGMENTS
 from har_bench.schema import column, sequences_schema, table
 
 from . import labels as ava_labels
-from .annotations import CLIP, FILM, Annotations, content, read_annotations
+from .annotations import CLIP, FILM, Annotations, read_annotations
 from .proposals import read_proposals
 
 FPS = 30.0
@@ -280,7 +281,7 @@ def _lists(release: Release, videos: _Videos, rejects: list[Reject]) -> None:
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     """The entries of a list, one a line, with the numbers of their lines."""
-    found = [(number, fields(line, {1})[0]) for number, line in enumerate(lines(content(path), str(path)), 1)]
+    found = [(number, fields(line, {1})[0]) for number, line in enumerate(lines(compressed.read(path), str(path)), 1)]
     odd = next((number for number, text in found if not text.isascii()), None)
     if odd is not None:
         raise HarBenchError(f"{path} is not a list of names, at line {odd}; download it again")

@@ -18,8 +18,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from har_bench.arrays import Anything
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, Malformed
 from har_bench.foreign import joblib
+from har_bench.foreign.numbers import numbers
 from har_bench.schema import column, table, vector
 
 ACTIONS = 80
@@ -49,7 +50,6 @@ POSES = pa.schema(
 _TRACKLET = re.compile(r"(?P<clip>.+)_(?P<track>\d{1,9})_\d{1,9}")
 _CLIP = re.compile(r"(?P<dataset>[A-Za-z]+-[a-z]+)_(?P<video>.{11})_(?P<keyframe>\d{6})")
 _RESULTS = "demo_"
-_MAX_BYTES = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def read_poses(path: Path, name: Name, flaws: list[str] | None = None) -> pa.Tab
     Raises:
         HarBenchError: the file holds something else, more than data, or no frames with a body.
     """
-    found = joblib.load(path.read_bytes(), limit=_MAX_BYTES, name=str(path))
+    found = joblib.load(path)
     if not isinstance(found, dict):
         raise HarBenchError(f"{path} holds a {type(found).__name__} and not a tracklet; remove it")
     flaws = [] if flaws is None else flaws
@@ -99,7 +99,7 @@ def read_poses(path: Path, name: Name, flaws: list[str] | None = None) -> pa.Tab
         return pa.concat_tables(
             [_rows(name.clip, track, tracklet, flaws) for track, tracklet in tracks.items()] or [POSES.empty_table()]
         )
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, Malformed) as error:
         raise HarBenchError(f"{path} is not a whole tracklet ({type(error).__name__}: {error}); remove it") from error
 
 
@@ -109,10 +109,10 @@ def _rows(clip: str, track: int | None, tracklet: Mapping[str, Any], flaws: list
     if (np.diff(frame) <= 0).any() or (frame[:1] < 0).any():
         raise ValueError("fid must be 0 or more and increase")
 
-    def numbers(name: str, *shape: int) -> npt.NDArray[np.float64]:
+    def floats(name: str, *shape: int) -> npt.NDArray[np.float64]:
         return np.asarray(_per_frame(tracklet, name, len(frame), *shape), np.float64)
 
-    box = numbers("frame_bbox", 4)
+    box = floats("frame_bbox", 4)
     return table(
         {
             "sequence": pa.repeat(clip, len(frame)),
@@ -121,8 +121,8 @@ def _rows(clip: str, track: int | None, tracklet: Mapping[str, Any], flaws: list
             "bbox": vector(box, mask=(box == 0).all(axis=1)),
             "frame_name": [str(text) for text in tracklet["frame_name"]],
             "has_detection": _whole(_per_frame(tracklet, "has_detection", len(frame)), np.bool_),
-            "pose_shape": numbers("pose_shape", 229),
-            "joints_3d": numbers("3d_joints", 45, 3),
+            "pose_shape": floats("pose_shape", 229),
+            "joints_3d": floats("3d_joints", 45, 3),
             **_described(tracklet, len(frame), f" of track {track}", flaws),
         },
         POSES,
@@ -168,7 +168,10 @@ def _described(tracklet: Mapping[str, Any], frames: int, owner: str, flaws: list
 
 def _per_frame(tracklet: Mapping[str, Any], name: str, frames: int, *shape: int) -> Anything:
     """A value of every frame, whether the file has (T, 1, ...) or a list of T; (T, ...)."""
-    values = np.asarray(tracklet[name])
+    try:
+        values = numbers(tracklet[name])
+    except Malformed as wrong:
+        raise ValueError(f"{name} {wrong}") from wrong
     if values.dtype.kind not in "fiub" or values.shape not in ((frames, *shape), (frames, 1, *(shape or (1,)))):
         raise ValueError(f"{name} is {values.dtype} {values.shape} where {frames} frames of {shape or 1} are expected")
     return values.reshape(frames, *shape)
@@ -193,10 +196,10 @@ def _keyed(tracklet: Mapping[str, Any], name: str, first: dict[int, int], frames
     """The values of a dictionary, each in the first row that has its key."""
     rows: list[Anything | None] = [None] * frames
     for key, value in tracklet.get(name, {}).items():
-        numbers = np.asarray(value)
-        if key not in first or numbers.dtype.kind not in "fiu" or numbers.shape != (1, numbers.size):
+        found = numbers(value)
+        if key not in first or found.dtype.kind not in "fiu" or found.shape != (1, found.size):
             raise ValueError(f"{name} has a key {key!r} that no frame has, or that is not one row of numbers")
-        rows[first[key]] = numbers[0].astype(np.float64)
+        rows[first[key]] = found[0].astype(np.float64)
     return pa.array(rows, kind)
 
 
@@ -215,7 +218,7 @@ def from_phalp(results: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
         ``frame_bbox`` [x, y, w, h], ``frame_conf``.
 
     Raises:
-        LookupError, TypeError, ValueError: the results are not PHALP's.
+        LookupError, TypeError, ValueError, Malformed: the results are not PHALP's.
     """
     seen: dict[int, list[tuple[str, Mapping[str, Any], int]]] = {}
     for frame, entry in results.items():
@@ -241,7 +244,7 @@ def _tracklet(places: list[tuple[str, Mapping[str, Any], int]]) -> dict[str, Any
             for name, array in values.items():
                 array[row] = entry[name][position]
             smpl = entry["smpl"][position]
-            parts = [np.asarray(smpl[part]).reshape(-1) for part in ("global_orient", "body_pose", "betas")]
+            parts = [numbers(smpl[part]).reshape(-1) for part in ("global_orient", "body_pose", "betas")]
             body[row] = np.concatenate(parts)
     # the z of PHALP's float32 cameras is divided in float32
     values["camera"][:, 2] = values["camera"][:, 2].astype(np.float32) / np.float32(200)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.errors import HarBenchError
+from har_bench.foreign.hdf5 import open_hdf5
 from har_bench.foreign.npz import open_npz
 
 from .cdf import read_pose
@@ -81,14 +82,10 @@ def read_h5(path: Path) -> Poses:
     Raises:
         HarBenchError: the file is damaged, or holds something else.
     """
-    import h5py
-
-    try:
-        with h5py.File(path) as file:
-            values = np.asarray(file["3D_positions"])
-    except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
-        raise HarBenchError(f"{path} holds no dataset 3D_positions ({error}); download it again") from error
-    return _checked(values.T, path, (JOINTS, 3))
+    datasets = open_hdf5(path)
+    if "3D_positions" not in datasets:
+        raise HarBenchError(f"{path} holds no dataset 3D_positions (it has {', '.join(datasets)}); download it again")
+    return _checked(datasets["3D_positions"].T, path, (JOINTS, 3))
 
 
 def _checked(values: Any, path: Path, shape: tuple[int, int], *, leading: bool = False) -> Poses:

@@ -151,8 +151,7 @@ def _json(path: Path) -> Sequence[Any]:
 
 
 def _pickle(path: Path) -> Sequence[Any]:
-    with path.open("rb") as stream:
-        found = pickles.load(stream, name=str(path))
+    found = pickles.load(path)
     if not isinstance(found, list):
         raise HarBenchError(f"{path} holds a {type(found).__name__} and not a list of pose records")
     return found

@@ -8,15 +8,11 @@
 
 from __future__ import annotations
 
-import math
-import struct
-import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import IO, Any, TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +20,7 @@ import pyarrow as pa
 
 from har_bench.converter import Reject, Shard, Tables
 from har_bench.errors import HarBenchError
-from har_bench.foreign import pickles
+from har_bench.foreign import npy, pickles
 from har_bench.foreign.npz import open_npz
 from har_bench.schema import column
 
@@ -45,7 +41,6 @@ FLOATS_OF_BODY = 3 * JOINTS
 DEEPHAR = SIMPLE.append(
     column("joint_depth", pa.float32(), "mm", shape=(JOINTS,), about="the third coordinate of deephar's poses")
 )
-_LARGEST_NPZ = 64 << 30
 
 _Array = npt.NDArray[Any]
 
@@ -179,40 +174,9 @@ def _finite(columns: Columns) -> bool:
 # ---- one file per sequence
 
 
-def _npy(path: Path) -> Any:
-    """What an ``.npy`` file holds; one of objects goes through the reader that cannot run code.
-
-    Raises:
-        HarBenchError: it is damaged, or not such a file.
-    """
-    with path.open("rb") as stream:
-        shape, _, dtype = _header(stream, str(path))
-        if dtype.hasobject:
-            return pickles.load(stream, name=str(path))
-        if path.stat().st_size - stream.tell() != dtype.itemsize * math.prod(shape):
-            raise HarBenchError(f"{path} says shape {str(shape)[:60]} but has another size; make it again")
-        stream.seek(0)
-        return np.lib.format.read_array(stream, allow_pickle=False)
-
-
-def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, Fortran order and type of an ``.npy`` stream, which is left at its data."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about headers that Python 2 wrote
-            version = np.lib.format.read_magic(stream)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, fortran, dtype = read(stream)
-    except Exception as error:  # NumPy parses the header as Python, and raises whatever that raises
-        raise HarBenchError(f"{name} has no readable .npy header ({error}); make it again") from error
-    if min(shape, default=0) < 0:
-        raise HarBenchError(f"{name} says shape {str(shape)[:60]}; make it again")
-    return shape, fortran, dtype
-
-
 def _txt2npy(path: Path, source: str) -> Clip:
-    loaded = _npy(path)
-    content = loaded.item() if isinstance(loaded, np.ndarray) and loaded.shape == () else loaded
+    loaded = npy.load(path)
+    content: Any = loaded.item() if loaded.shape == () else loaded
     counts = content.get("nbodys") if isinstance(content, dict) else None
     if not isinstance(counts, list) or not all(isinstance(count, int) and 0 <= count < 256 for count in counts):
         raise HarBenchError(f"{path} holds no list nbodys; make it again with shahroudy's txt2npy.py")
@@ -239,7 +203,7 @@ def _txt2npy(path: Path, source: str) -> Clip:
 
 
 def _deephar(path: Path, source: str) -> Clip:
-    rows = _npy(path)
+    rows = npy.load(path)
     if not _is_numbers(rows, None, 1 + 2 * FLOATS_OF_BODY):
         raise HarBenchError(f"{path} holds no rows of {1 + 2 * FLOATS_OF_BODY} numbers; it is not deephar's")
     number = rows[:, 0].astype(np.float64)
@@ -263,8 +227,7 @@ def _annotations(path: Path) -> list[dict[str, Any]]:
 @lru_cache(maxsize=1)  # one pickle of all sequences: each worker reads it once
 def _loaded(path: Path, modified: int, size: int) -> list[dict[str, Any]]:
     del modified, size  # they only tell a changed file from the cached one
-    with path.open("rb") as stream:
-        content = pickles.load(stream, name=str(path))
+    content = pickles.load(path)
     annotations = content.get("annotations") if isinstance(content, dict) else content
     if not isinstance(annotations, list) or not all(isinstance(each, dict) for each in annotations):
         raise HarBenchError(f"{path} holds no list of annotations; it is not a pickle of pyskl or mmaction2")
@@ -323,7 +286,7 @@ def _pyskl(path: Path, source: str, name: str, place: int, again: bool) -> Clip:
 
 def _labels(path: Path) -> dict[str, _Array]:
     """The one-hot labels of both halves; nothing when the archive is another one."""
-    archive = open_npz(path, limit=_LARGEST_NPZ)
+    archive = open_npz(path)
     halves = ("train", "test")
     if not {f"{kind}_{half}" for kind in "xy" for half in halves} <= set(archive):
         return {}
@@ -388,27 +351,9 @@ def _poses(path: Path, half: str) -> _Array:
 @lru_cache(maxsize=2)
 def _opened(path: Path, half: str, modified: int, size: int) -> _Array:
     del modified, size
-    mapped = _mapped(path, f"x_{half}.npy")
-    return open_npz(path, limit=_LARGEST_NPZ)[f"x_{half}"] if mapped is None else mapped
-
-
-def _mapped(path: Path, member: str) -> _Array | None:
-    """A member on disk, where it is stored without compression as CTR-GCN does: 7 GB would fill a worker's memory."""
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(member) as stream, path.open("rb") as raw:
-            info = archive.getinfo(member)
-            shape, fortran, dtype = _header(stream, f"{path} ({member})")
-            header = stream.tell()
-            size = dtype.itemsize * math.prod(shape)
-            if info.compress_type != zipfile.ZIP_STORED or dtype.hasobject or not size:
-                return None
-            raw.seek(info.header_offset + 26)  # the member's own header ends with the lengths of its name and extras
-            start = raw.tell() + 4 + sum(struct.unpack("<2H", raw.read(4))) + header
-        if size != info.file_size - header:
-            raise HarBenchError(f"{path} says that {member} has another size than it has; download it again")
-        return np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
-    except (zipfile.BadZipFile, OSError, EOFError, KeyError, ValueError, RuntimeError, struct.error) as error:
-        raise HarBenchError(f"{path} is damaged at its member {member!r} ({error}); download it again") from error
+    archive, name = open_npz(path), f"x_{half}"
+    mapped = archive.mapped(name)  # where the array is not compressed, as CTR-GCN's: 7 GB would fill a worker's memory
+    return archive[name] if mapped is None else mapped
 
 
 READERS: dict[str, Callable[..., Clip]] = {

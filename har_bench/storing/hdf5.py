@@ -45,7 +45,7 @@ def manifest_in(path: Path) -> Manifest:
 def holds_store(path: Path) -> bool:
     """Whether a file is an ``arrays.h5`` of a store."""
     try:
-        with open_file(path) as file:
+        with open_file(path, whole=False) as file:
             return MANIFEST in file or MANIFEST in file.attrs
     except HarBenchError:
         return False

@@ -13,6 +13,11 @@ from har_bench.errors import HarBenchError
 
 UNFINISHED = ".unfinished"
 
+
+class FullError(HarBenchError):
+    """There is no room for a file; who writes many of them says how much is needed."""
+
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 """No room on the disk, no room for this user, no file so large, no writing at all."""
 
@@ -117,9 +122,8 @@ def whole(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         if error.errno in _FULL or Path(error.filename or "") == temporary:
-            raise HarBenchError(
-                f"{path} cannot be written ({error.strerror}); make room or name another file"
-            ) from error
+            kind = FullError if error.errno in _FULL else HarBenchError
+            raise kind(f"{path} cannot be written ({error.strerror}); make room or name another file") from error
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -46,7 +46,7 @@ class Tables(Protocol):
 def open_store(path: str | Path) -> Store:
     """Open a finished store: a folder, or an ``arrays.h5`` alone; a path, or a URL such as ``s3://bucket/stores/h36m``.
 
-    Of a store at a URL the files are copied to :mod:`the cache <har_bench.remote>` when they are first read.
+    Of a store at a URL the files are copied to the cache of :mod:`har_bench.remote` when they are first read.
 
     Raises:
         HarBenchError: there is no finished store at ``path``.

@@ -25,7 +25,7 @@ EVERY_ACTION = range(1, 81)
 
 
 def convert(raw: Path, out: Path, **options: Any) -> Store:
-    return har_bench.convert(CONVERTER, raw, out, jobs=1, quiet=True, options=options)
+    return har_bench.convert(CONVERTER, raw, out, jobs=1, quiet=True, **options)
 
 
 def values(table: pa.Table, name: str) -> np.ndarray:

@@ -47,7 +47,7 @@ AVERAGED = [joint for joint, grade in enumerate(TO_15.grades) if grade == "midpo
 
 
 def convert(raw: Path, out: Path, **options: Any) -> Store:
-    return har_bench.convert(CONVERTER, raw, out, jobs=1, quiet=True, options=options)
+    return har_bench.convert(CONVERTER, raw, out, jobs=1, quiet=True, **options)
 
 
 def tables(raw: Path, *keys: str) -> dict[str, Tables]:

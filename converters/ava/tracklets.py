@@ -152,7 +152,7 @@ def _described(tracklet: Mapping[str, Any], frames: int, owner: str, flaws: list
             try:
                 values = _per_frame(tracklet, name, frames, *shape)
                 columns[column_name] = values.astype(kind) if kind is np.float64 else _whole(values, kind)
-            except (LookupError, TypeError, ValueError) as error:
+            except (LookupError, TypeError, ValueError, Malformed) as error:
                 flaws.append(f"{name}{owner} is null ({type(error).__name__}: {error})")
     index = columns.get("appearance_index")
     first = {} if index is None else _first_rows(index)
@@ -161,7 +161,7 @@ def _described(tracklet: Mapping[str, Any], frames: int, owner: str, flaws: list
     for column_name, name in _KEYED.items():
         try:
             columns[column_name] = _keyed(tracklet, name, first, frames, POSES.field(column_name).type)
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, Malformed) as error:
             flaws.append(f"{name}{owner} is null ({type(error).__name__}: {error})")
     return columns
 
@@ -196,7 +196,10 @@ def _keyed(tracklet: Mapping[str, Any], name: str, first: dict[int, int], frames
     """The values of a dictionary, each in the first row that has its key."""
     rows: list[Anything | None] = [None] * frames
     for key, value in tracklet.get(name, {}).items():
-        found = numbers(value)
+        try:
+            found = numbers(value)
+        except Malformed as wrong:
+            raise ValueError(f"{name} has a key {key!r} that {wrong}") from wrong
         if key not in first or found.dtype.kind not in "fiu" or found.shape != (1, found.size):
             raise ValueError(f"{name} has a key {key!r} that no frame has, or that is not one row of numbers")
         rows[first[key]] = found[0].astype(np.float64)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from har_bench.errors import HarBenchError
+from har_bench.files import FullError
 
 LOCK = "lock"
 FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
@@ -68,8 +69,8 @@ def kept(partial: Path, worth: Callable[[], bool], needed: Callable[[], int]) ->
 def _explained(partial: Path, needed: Callable[[], int]) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        if error.errno not in FULL:
+    except (OSError, FullError) as error:
+        if isinstance(error, OSError) and error.errno not in FULL:
             reason = error.strerror or error
             raise HarBenchError(f"{partial} cannot be written ({reason}); then resume with the same command") from error
         free = shutil.disk_usage(partial).free

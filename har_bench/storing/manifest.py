@@ -53,8 +53,8 @@ class Manifest(msgspec.Struct, kw_only=True):
         licence: the dataset's terms.
         citation: what to cite.
         fingerprint: blake3 of the content, the same for Parquet and HDF5.
-        seals: the :mod:`seal <har_bench.storing.seals>` of every part, by table; a store that an older har_bench wrote
-            has none.
+        seals: the seal (see :mod:`har_bench.storing.seals`) of every part, by table; a store that an older har_bench
+            wrote has none.
         seal: blake3 of the rest of the manifest.
     """
 

@@ -15,7 +15,7 @@ from har_bench.storing import seals
 
 ROW_GROUP = 16_384
 
-LEAVES = "har_bench.leaves"
+LEAVES = "har_bench/leaves"
 """The key, in a file's footer, of the leaves of its columns: base64 of 64-bit numbers, column after column."""
 
 OPEN_FILES = 8

@@ -10,6 +10,7 @@ No recipe but ``official`` publishes an area under the curve; the others get the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple, cast
@@ -261,9 +262,18 @@ def _count(
 
 def _total(records: Records[npt.NDArray[np.uint16]]) -> Floats:
     """(1 + 52 J,) the counts of all images."""
-    rows = [row.astype(np.int64) for row in records.values()]
-    return np.sum(rows, axis=0, dtype=np.float64) if rows else np.zeros(1 + len(JOINTS) * (1 + len(THRESHOLDS)))
+    return sum((rows.sum(axis=0) for rows in _chunks(records)), np.zeros(1 + len(JOINTS) * (1 + len(THRESHOLDS))))
 
+
+def _chunks(records: Records[npt.NDArray[np.uint16]]) -> Iterator[Floats]:
+    """(N, 1 + 52 J) the rows of some images at a time, so that doubles of all of them are never held."""
+    rows = records.values()
+    for first in range(0, len(rows), CHUNK):
+        yield np.array(rows[first : first + CHUNK], np.float64)
+
+
+CHUNK = 1024
+"""Images whose counts are doubles at the same time."""
 
 COLUMNS = {f"PCKh@{at}": Along("PCKh", float(at)) for at in ("0.5", "0.2", "0.1")}
 COUNTED = tuple(Counted(name, name.replace("PCKh", "hits"), "count") for name in COLUMNS)
@@ -397,9 +407,12 @@ class PCKh(Protocol):
 
     def _needed(self, records: Records[npt.NDArray[np.uint16]]) -> Floats:
         """(S, 4 J) of every image: annotated joints and the metrics' hundredths."""
-        counts = unpack(np.array(records.values(), np.float64).reshape(-1, 1 + len(JOINTS) * (1 + len(THRESHOLDS))))
-        hundredths = self._hundredths(counts.hits)
-        return np.hstack([counts.counted, *(hundredths[metric.name] for metric in self.metrics)])
+        pieces = [np.zeros((0, 4 * len(JOINTS)))]
+        for rows in _chunks(records):
+            counts = unpack(rows)
+            hundredths = self._hundredths(counts.hits)
+            pieces.append(np.hstack([counts.counted, *(hundredths[metric.name] for metric in self.metrics)]))
+        return np.concatenate(pieces)
 
     def _mean(self, hundredths: Floats, counted: Floats) -> Floats:
         """(..., J) hundredths of hits and (J,) joints counted -> (...) percent over the recipe's joints."""

@@ -193,7 +193,7 @@ def test_joints_without_names_are_named_by_an_option(tmp_path: Path) -> None:
         convert(raw)
     assert points(convert(raw, joints="a, b,c,d"))[0].tolist() == PLACES
     assert layout_of(raw, joints="a, b,c,d").joints == ("a", "b", "c", "d")
-    store = har_bench.convert(NAME, raw, tmp_path / "store", jobs=1, quiet=True, joints=4)
+    store = har_bench.convert(NAME, raw, tmp_path / "store", jobs=1, quiet=True, options={"joints": 4})
     assert store.skeleton().joints == ("joint_0", "joint_1", "joint_2", "joint_3")
     assert store.skeleton().name == "face-4"
     with pytest.raises(HarBenchError, match=r"the option joints names 3 joints, and .*people\.json have 4"):
@@ -288,7 +288,7 @@ def test_of_categories_with_different_joints_the_user_chooses_one(tmp_path: Path
     raw = write(tmp_path / "raw", several(PERSON, OTHER, annotations=[person(1), *hands, person(2)]))
     with pytest.raises(HarBenchError, match=r"people\.json .*person \(2 annot.*hand \(3 annot.*option category"):
         convert(raw)
-    store = har_bench.convert(NAME, raw, tmp_path / "store", jobs=1, quiet=True, category=wanted)
+    store = har_bench.convert(NAME, raw, tmp_path / "store", jobs=1, quiet=True, options={"category": wanted})
     chosen = [1, 2] if wanted in ("person", 1) else [3, 4, 5]
     assert store.table("poses")["annotation_id"].to_pylist() == chosen
     (reject,) = store.table("rejects").to_pylist()

@@ -143,7 +143,7 @@ def test_files_that_are_whole_but_changed_places_are_noticed(table: str, stores:
 def test_files_of_another_store_of_the_same_shape_are_noticed(name: str, stores: Path, tmp_path: Path) -> None:
     shutil.copytree(stores / "parquet", tmp_path / "store")
     raw = write_raw(tmp_path / "raw", [700, 31, 311])
-    har_bench.convert("tests.toy:Toy", raw, tmp_path / "other", jobs=1, quiet=True, scale=301.0)
+    har_bench.convert("tests.toy:Toy", raw, tmp_path / "other", jobs=1, quiet=True, options={"scale": 301.0})
     shutil.copy(tmp_path / "other" / name, tmp_path / "store" / name)
     with pytest.raises(HarBenchError, match="is damaged"):
         values(har_bench.open_store(tmp_path / "store"))
@@ -203,8 +203,7 @@ def test_a_store_without_checksums_opens_and_says_so_once(
     assert values(old)[2:] == values(har_bench.open_store(stores / name))[2:]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("warnings.filters", [("default", None, HarBenchWarning, None, 0)])
-        with pytest.raises(SystemExit, match="0"):
-            main(["validate", str(tmp_path / "store")])
+        main(["validate", str(tmp_path / "store")])
     told = capsys.readouterr().err
     assert told.startswith(f"har-bench: {tmp_path / 'store'} was written without checksums")
     assert told.count("\n") == 1

@@ -71,9 +71,7 @@ def test_lifting_on_the_command_line(
 ) -> None:
     out = tmp_path / f"joints{suffix}"
     words: list[Any] = ["lift", "videopose3d", detections, out, "--weights", weights, "--width", 640, "--height", 480]
-    with pytest.raises(SystemExit) as ended:
-        main([str(word) for word in [*words, "--device", "cpu", "--fps", 25]])
-    assert ended.value.code == 0
+    main([str(word) for word in [*words, "--device", "cpu", "--fps", 25]])
     assert f"written to {out}" in capsys.readouterr().out
     if suffix == ".json":
         content = json.loads(out.read_text())

@@ -175,7 +175,7 @@ def test_damage_at_a_url_is_noticed(bucket: str, raw: Path, tmp_path: Path) -> N
 
 
 def test_a_store_that_others_made_there_is_not_overwritten(place: str, raw: Path, tmp_path: Path) -> None:
-    har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, quiet=True, scale=2.0)
+    har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, quiet=True, options={"scale": 2.0})
     put_store(tmp_path / "store", f"{place}/toy")
     with pytest.raises(HarBenchError, match=r"not made here; remove it|was made from other files"):
         har_bench.convert(TOY, raw, f"{place}/toy", jobs=1, quiet=True)

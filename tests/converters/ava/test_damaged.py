@@ -221,7 +221,7 @@ def test_mutated_files_are_read_or_named(name: str, raw: Path, tmp_path: Path) -
     source = next((raw / "tracklets").glob(name), raw / name)
     honest = source.read_bytes()
     if source.parent.name == "tracklets":  # short enough for the mutations to hit more than numbers
-        content = joblib.load(honest)
+        content = joblib.load(source)
         features = {key: np.ones((1, 4)) for key in content.get("apperance_dict", ())}
         honest = joblib_bytes(content | {"apperance_dict": features} if features else dict(list(content.items())[:6]))
     path = tmp_path / source.name

@@ -26,7 +26,7 @@ from tests.golden import REAL, load
 @pytest.mark.parametrize("path", TRACKLETS, ids=lambda path: path.stem)
 def test_a_real_tracklet_is_kept_whole(path: Path) -> None:
     found = poses_of(path)
-    assert_whole(joblib.load(path.read_bytes()), found)
+    assert_whole(joblib.load(path), found)
     assert found.num_rows == int(path.stem.rsplit("_", 1)[1])
 
 
@@ -97,7 +97,7 @@ FRAMES = load("lart/phalp_to_tracklets.json")
 
 @pytest.fixture(scope="module")
 def phalp() -> dict[int, dict[str, Any]]:
-    return ava_tracklets.from_phalp(joblib.load((RELEASE / "phalp_synth_results.pkl").read_bytes()))
+    return ava_tracklets.from_phalp(joblib.load(RELEASE / "phalp_synth_results.pkl"))
 
 
 @pytest.mark.real
@@ -141,7 +141,7 @@ def test_the_samples_tracklets_go_through_a_store_unchanged(
         name = ava_tracklets.parse(path)
         assert name is not None
         poses = store.sequence(name.clip).poses
-        content = joblib.load(path.read_bytes())
+        content = joblib.load(path)
         if name.track is None:
             tracks = ava_tracklets.from_phalp(content)
             assert np.array_equal(values(poses, "frame"), np.concatenate([t["fid"].ravel() for t in tracks.values()]))
@@ -166,7 +166,7 @@ def test_clips_are_grouped_in_the_order_of_their_names(tmp_path: Path, monkeypat
 
 def tracklet(own: Path) -> tuple[Path, dict[str, Any]]:
     path = sorted((own / "tracklets").glob("ava-val*_0_*.pkl"))[0]
-    return path, joblib.load(path.read_bytes())
+    return path, joblib.load(path)
 
 
 ESSENTIAL: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
@@ -174,11 +174,11 @@ ESSENTIAL: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "fid falls": (lambda raw: raw.update(fid=-raw["fid"]), "fid must be 0 or more and increase"),
     "half a frame": (lambda raw: raw.update(fid=raw["fid"] + 0.5), "no int32"),
     "no bodies": (lambda raw: raw.update(pose_shape=raw["pose_shape"][..., :100]), "pose_shape is float64"),
-    "joints of text": (lambda raw: raw.update({"3d_joints": "x"}), "3d_joints is <U1"),
+    "joints of text": (lambda raw: raw.update({"3d_joints": "x"}), "3d_joints has a str"),
 }
 DESCRIBED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "another shape": (lambda raw: raw.update(camera=raw["camera"][:-1]), "camera is float64"),
-    "another type": (lambda raw: raw.update(camera="x"), "camera is <U1"),
+    "another type": (lambda raw: raw.update(camera="x"), "camera has a str"),
     "no size": (lambda raw: raw.pop("frame_size"), "frame_size of track 0 is null"),
     "labels of doubt": (lambda raw: raw.update(action_label_gt=raw["action_label_gt"] - 7), "no uint8"),
     "a key of no frame": (lambda raw: raw["apperance_dict"].update({-7: np.ones((1, 4))}), "has a key -7"),

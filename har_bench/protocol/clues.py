@@ -7,7 +7,7 @@ bad: a clue that fires on right input is worse than none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -156,8 +156,19 @@ def of_points(predicted: Floats, truth: Floats, starts: Ints, swap: Ints) -> Clu
         starts: (S + 1,) offsets of the sequences.
         swap: (J,) the joints with left and right exchanged.
     """
-    rows = sampled(starts)
-    mine, true = predicted[rows].astype(np.float64), truth[rows].astype(np.float64)
+    return in_pieces(sampled(starts), lambda rows: _of_points(predicted[rows], truth[rows], swap))
+
+
+def in_pieces(rows: Ints, look: Callable[[Ints], Clues]) -> Clues:
+    """What a look at some rows gives, at a few thousand at a time, so that little is held."""
+    found: Clues = {}
+    for first in range(0, max(len(rows), 1), 4096):
+        found = merged(found, look(rows[first : first + 4096]))
+    return found
+
+
+def _of_points(predicted: Floats, truth: Floats, swap: Ints) -> Clues:
+    mine, true = predicted.astype(np.float64), truth.astype(np.float64)
     there = seen(mine) & seen(true)
     someone = cast(Bools, there.any(axis=1))
     inside = np.where(there[..., None], (mine >= -1) & (mine <= 2), True).all(axis=(1, 2))

@@ -268,12 +268,9 @@ def _total(records: Records[npt.NDArray[np.uint16]]) -> Floats:
 def _chunks(records: Records[npt.NDArray[np.uint16]]) -> Iterator[Floats]:
     """(N, 1 + 52 J) the rows of some images at a time, so that doubles of all of them are never held."""
     rows = records.values()
-    for first in range(0, len(rows), CHUNK):
-        yield np.array(rows[first : first + CHUNK], np.float64)
+    for first in range(0, len(rows), 1024):
+        yield np.array(rows[first : first + 1024], np.float64)
 
-
-CHUNK = 1024
-"""Images whose counts are doubles at the same time."""
 
 COLUMNS = {f"PCKh@{at}": Along("PCKh", float(at)) for at in ("0.5", "0.2", "0.1")}
 COUNTED = tuple(Counted(name, name.replace("PCKh", "hits"), "count") for name in COLUMNS)

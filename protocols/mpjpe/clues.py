@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from har_bench.arrays import Bools, Floats, Ints
-from har_bench.protocol.clues import Clues, Note, alike, closer, counted, sampled, seen
+from har_bench.protocol.clues import Clues, Note, alike, closer, counted, in_pieces, sampled, seen
 
 AXES: Mapping[str, tuple[tuple[int, int], ...]] = {
     "x,-y,z": ((0, 1), (1, -1), (2, 1)),
@@ -62,14 +62,17 @@ def of_poses(predicted: Floats, truth: Floats, starts: Ints, swap: Ints) -> Clue
         starts: (S + 1,) offsets of the sequences.
         swap: (J,) the joints with left and right exchanged.
     """
-    rows = sampled(starts)
-    given, true = predicted[rows].astype(np.float64), truth[rows].astype(np.float64)
+    return in_pieces(sampled(starts), lambda rows: _of_poses(predicted[rows], truth[rows], swap))
+
+
+def _of_poses(predicted: Floats, truth: Floats, swap: Ints) -> Clues:
+    given, true = predicted.astype(np.float64), truth.astype(np.float64)
     there = seen(given) & seen(true)
     whole = cast(Bools, there.all(axis=1))
     mine, true = given - given[:, :1], true - true[:, :1]
     same, ratio = alike(mine, true, there)
     radius = np.sqrt((np.where(there[..., None], mine, 0.0) ** 2).sum(axis=-1).max(axis=1, initial=0.0))
-    found, units = {}, np.zeros(len(rows), bool)
+    found, units = {}, np.zeros(len(given), bool)
     with np.errstate(invalid="ignore"):
         for unit, (_, low, high) in UNITS.items():
             inside = same & (ratio > low) & (ratio < high)

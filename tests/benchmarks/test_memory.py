@@ -38,8 +38,8 @@ FLAT = 0.25
 RANKING = {"ava/frame-map": 0.5, "coco/oks": 0.75, "mpii/map": 0.5, "merl/frame-map": 2.5}
 RANKING["penn_action/pck"] = 0.6
 """The most that peaks may grow, as a share of what the data grows. What is ranked is held until the end, and sorted:
-a score and a mark for each detection, 30 marks for COCO's; 14 joints of each person; 6 scores of each image. Penn Action's PCK
-ranks nothing; since it reads visibility too it grows more than it should, which is to be explained."""
+a score and a mark for each detection, 30 marks for COCO's; 14 joints of each person; 6 scores of each image. Penn
+Action's PCK ranks nothing; since it reads visibility too it grows more than it should, which is to be explained."""
 
 MEASURED = """
 import sys, threading

@@ -13,6 +13,8 @@ from tests.golden import ROOT
 from tests.house.sources import HUB, SPOKES
 
 NEEDED = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
+NOT_A_NEWCOMERS = ("PYTHON", "PIP_", "VIRTUAL_", "HAR_BENCH_")
+"""What the variables begin with that would make an environment another one than a newcomer has."""
 
 
 def copy_of_the_tree(to: Path) -> Path:
@@ -64,7 +66,7 @@ class Environment:
 
     def run(self, *command: str | Path) -> str:
         """Run one of its commands; what it prints. One that fails is an AssertionError with what it said."""
-        ours = {name: text for name, text in os.environ.items() if not name.startswith(("PYTHON", "PIP_", "VIRTUAL_"))}
+        ours = {name: text for name, text in os.environ.items() if not name.startswith(NOT_A_NEWCOMERS)}
         offline = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         path = {"PATH": os.pathsep.join([str(self.scripts), os.environ.get("PATH", "")])}
         done = subprocess.run(

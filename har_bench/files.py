@@ -22,15 +22,21 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 """No room on the disk, no room for this user, no file so large, no writing at all."""
 
 
-def destination(path: str | Path) -> Path:
+def destination(path: str | Path, suffix: str = "") -> Path:
     """Where a file will be written; its folder is made. To be asked before the hours of work that fill the file.
 
+    Args:
+        path: the file.
+        suffix: how its name must end, where a reader goes by that.
+
     Raises:
-        HarBenchError: a folder is there, or the folder it would be in cannot be made or written to.
+        HarBenchError: another suffix, a folder is there, or the folder it would be in cannot be made or written to.
     """
     path = Path(path)
     if path.is_dir():
         raise HarBenchError(f"{path} is a folder; name the file to write")
+    if suffix and path.suffix != suffix:
+        raise HarBenchError(f"{path} would not be read as {suffix[1:]}; name a file that ends in {suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

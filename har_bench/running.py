@@ -101,7 +101,8 @@ def run(
     if not machine.serves(opened, chosen):
         raise HarBenchError(f"{name} cannot predict what {chosen.name} scores; `har-bench list baselines` has others")
     machine.quiet = quiet
-    save, out = (None if path is None else destination(path) for path in (save, out))
+    save = None if save is None else destination(save)
+    out = None if out is None else destination(out, ".parquet")
     speed: dict[str, float] = {}
     if weights is not None:
         machine.load(Path(weights))

@@ -15,6 +15,7 @@ from har_bench.errors import HarBenchError
 app = App(
     name="har-bench",
     version=__version__,
+    default_parameter=Parameter(negative=""),  # no --no-quiet, no --empty-stores
     suppress_keyboard_interrupt=False,
     help="""Prepare the datasets of human pose estimation and action recognition, and benchmark models on them.
 
@@ -29,9 +30,8 @@ app = App(
     """,
 )
 
-Flag = Annotated[bool, Parameter(negative="")]
-Options = Annotated[list[str] | None, Parameter(name=["--option", "-o"], negative="")]
-Settings = Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative="")]
+Options = Annotated[list[str] | None, Parameter(name=["--option", "-o"])]
+Settings = Annotated[list[str] | None, Parameter(name=["--set", "-s"])]
 Missing = Literal["error", "count-as-error"]
 
 
@@ -56,9 +56,9 @@ class Recipe:
     missing: Missing = "error"
     skeleton: str | None = None
     unit: Literal["mm", "cm", "m"] = "mm"
-    one_based: Flag = False
+    one_based: bool = False
     axes: str = ""
-    approximate: Flag = False
+    approximate: bool = False
 
     def arguments(self) -> dict[str, Any]:
         """What the functions that score take of it."""
@@ -83,8 +83,8 @@ class Shown:
         by_subject: The same as --by subject.
     """
 
-    by: Annotated[list[str] | None, Parameter(negative="")] = None
-    by_subject: Flag = False
+    by: list[str] | None = None
+    by_subject: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -110,7 +110,7 @@ def pairs(options: Sequence[str] | None) -> Mapping[str, str]:
 
 
 def written(path: Path | None) -> Path | None:
-    """A file that a command will write, asked for before its work begins."""
+    """The result file that a command will write, asked for before its work begins."""
     from har_bench.files import destination
 
-    return None if path is None else destination(path)
+    return None if path is None else destination(path, ".json")

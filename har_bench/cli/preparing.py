@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from har_bench.cli.app import Flag, Options, app, pairs
+from cyclopts import Parameter
+
+from har_bench.cli.app import Options, app, pairs
 from har_bench.cli.terminal import say, show_store
 from har_bench.errors import HarBenchError
 
@@ -23,9 +25,9 @@ def convert(
     jobs: int = 0,
     scheduler: str | None = None,
     strict: bool = False,
-    resume: bool = True,
+    resume: Annotated[bool, Parameter(negative="--no-resume")] = True,
     format: Literal["parquet", "hdf5", "both"] = "parquet",  # noqa: A002 - the option's name
-    check_media: Flag = False,
+    check_media: bool = False,
     option: Options = None,
     quiet: bool = False,
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from har_bench.cli.app import Flag, Options, Recipe, Settings, Shown, app, pairs, written
+from har_bench.cli.app import Options, Recipe, Settings, Shown, app, pairs, written
 from har_bench.cli.terminal import say, show_report, show_result
 
 PLAIN, ALL = Recipe(), Shown()
@@ -77,7 +77,7 @@ def run(
     weights: Path | None = None,
     save: Path | None = None,
     device: str | None = None,
-    bf16: Flag = False,
+    bf16: bool = False,
     predictions: Path | None = None,
     out: Path | None = None,
     shown: Shown = ALL,

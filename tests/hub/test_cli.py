@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,10 @@ from har_bench import cli, registry, results
 from har_bench.cli.terminal import show_table
 from tests.toy import write_raw
 
-COMMANDS = ("convert", "score", "run", "list", "info", "validate", "demo", "sample", "leaderboard")
+COMMANDS = (
+    *("compare", "convert", "demo", "explain", "info", "leaderboard", "lift"),
+    *("list", "rescore", "run", "sample", "score", "validate"),
+)
 
 
 def call(*words: str | Path) -> int:
@@ -236,6 +240,39 @@ def test_where_nothing_can_be_written_is_said_before_the_work(
     for place in (tmp_path, tmp_path / "store" / "manifest.json" / "here.json"):
         assert call("run", "mean-pose", tmp_path / "store", "--protocol", "mpii/pckh", word, place) == 1
         assert f"har-bench: {place} " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "name", "suffix"),
+    [
+        ("--out", "mine.txt", ".json"),
+        ("--out", "mine.JSON", ".json"),
+        ("--out", "mine", ".json"),
+        ("--predictions", "preds.h5", ".parquet"),
+        ("--predictions", "preds.csv", ".parquet"),
+    ],
+)
+def test_a_name_that_nothing_would_read_back_is_said_before_the_work(
+    word: str,
+    name: str,
+    suffix: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    call("sample", "mpii", tmp_path / "raw")
+    call("convert", "mpii", tmp_path / "raw", tmp_path / "store", "--quiet")
+    monkeypatch.setattr("har_bench.baselines.mean_pose.MeanPose.fit", lambda *_: pytest.fail("it began"))
+    assert call("run", "mean-pose", tmp_path / "store", "--protocol", "mpii/pckh", word, tmp_path / name) == 1
+    assert f"name a file that ends in {suffix}" in capsys.readouterr().err
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_offers_no_option_that_undoes_another(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(command, "--help") == 0
+    offered = set(re.findall(r"--(?:no|empty)-[a-z-]+", capsys.readouterr().out))
+    assert offered == ({"--no-resume"} if command == "convert" else set())
 
 
 def test_weights_go_to_a_folder_that_is_made(tmp_path: Path) -> None:

@@ -106,12 +106,12 @@ def test_an_absent_scheduler_is_one_sentence(raw: Path, tmp_path: Path) -> None:
 SLOWLY = """
 import sys, time
 sys.path.insert(0, {root!r})
-import har_bench, har_bench.converting.shards as shards
-write = shards.write
-def slow(*args, **options):
+import har_bench, har_bench.converting.journal as journal
+add = journal.add
+def slow(*args):
     time.sleep({pause})
-    return write(*args, **options)
-shards.write = slow
+    add(*args)
+journal.add = slow
 if __name__ == "__main__":
     har_bench.convert({dataset!r}, {raw!r}, {out!r}, jobs={jobs}, quiet=True)
 """

@@ -98,7 +98,7 @@ def _gathered(name: str, records: Sequence[shards.Record], partial: Path) -> pa.
     found = [(shards.path_of(partial, each.index, name), each.tables[name]) for each in records if name in each.tables]
     if not found:
         return pa.table({})
-    table = pa.concat_tables([parquet.Part(path, written.seal).read() for path, written in found])
+    table = pa.concat_tables([shards.read(path, written) for path, written in found])
     if name != "cameras":
         return table
     rows: dict[tuple[str, str], dict[str, Any]] = {}

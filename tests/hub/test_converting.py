@@ -180,7 +180,7 @@ def test_a_journal_cut_off_anywhere_is_resumed(cut: int, raw: Path, reference: P
 
 
 @pytest.mark.parametrize("fate", ["cut", "exchanged", "exchanged with its time", "a bit", "gone"])
-@pytest.mark.parametrize("name", ["poses/part-00001.parquet", "shards/00001-sequences.parquet"])
+@pytest.mark.parametrize("name", ["poses/part-00001.parquet", "shards/00001-sequences.arrow"])
 def test_a_part_that_is_not_what_was_written_is_made_again(
     name: str, fate: str, raw: Path, reference: Path, tmp_path: Path
 ) -> None:

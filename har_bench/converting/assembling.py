@@ -63,11 +63,14 @@ def assemble(
     ]
     if layout != "parquet":
         write_hdf5(store, partial, quiet=quiet)
-    if layout == "hdf5":
-        for name in TABLES:
-            (partial / f"{name}.parquet").unlink(missing_ok=True)
-            shutil.rmtree(partial / name, ignore_errors=True)
     write_whole(partial / manifest.MANIFEST, described.to_json())
+
+
+def remove_parquet(folder: Path) -> None:
+    """Remove a store's Parquet files, for one that is to be HDF5 alone."""
+    for name in TABLES:
+        (folder / f"{name}.parquet").unlink(missing_ok=True)
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def write_hdf5(store: Store, folder: Path, *, quiet: bool) -> None:

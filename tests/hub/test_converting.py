@@ -369,6 +369,24 @@ def test_a_store_killed_before_its_renaming_is_finished_only_for_the_same_files(
     assert tree(tmp_path / "store") == tree(reference)
 
 
+@pytest.mark.parametrize("moment", ["remove_parquet", "folders.finish"])
+def test_an_hdf5_store_killed_before_its_renaming_is_not_made_again(
+    moment: str, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    har_bench.convert(TOY, raw, tmp_path / "reference", jobs=1, format="hdf5", quiet=True)
+
+    def kill(*paths: Path) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"har_bench.converting.engine.{moment}", kill)
+        with pytest.raises(RuntimeError):
+            har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, format="hdf5", quiet=True)
+    monkeypatch.setattr(Toy, "read", lambda self, shard: pytest.fail("the work was begun again"))
+    har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, format="hdf5", quiet=True)
+    assert tree(tmp_path / "store") == tree(tmp_path / "reference")
+
+
 def test_a_finished_store_in_another_format_says_how_to_repack(raw: Path, reference: Path) -> None:
     with pytest.raises(HarBenchError, match="repack it into another folder"):
         har_bench.convert(TOY, raw, reference, format="hdf5", quiet=True)

@@ -59,9 +59,13 @@ def cache() -> Path:
     if given:
         return Path(given)
     home = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    usual = Path(home) if home else Path.home() / ".cache"
-    above = next(folder for folder in (usual, *usual.parents) if folder.exists())
-    return (usual if os.access(above, os.W_OK) else Path(tempfile.gettempdir())) / "har-bench" / "remote"
+    try:
+        usual = Path(home) if home else Path.home() / ".cache"
+        above = next(folder for folder in (usual, *usual.parents) if folder.exists())
+        own = os.access(above, os.W_OK)
+    except (OSError, RuntimeError):  # no home, or one that may not be looked at
+        own = False
+    return (usual if own else Path(tempfile.gettempdir())) / "har-bench" / "remote"
 
 
 def is_there(place: str | Path) -> bool:

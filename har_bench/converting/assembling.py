@@ -62,11 +62,14 @@ def assemble(
     ]
     if layout != "parquet":
         write_hdf5(store, partial, quiet=quiet)
-    if layout == "hdf5":
-        for name in TABLES:
-            (partial / f"{name}.parquet").unlink(missing_ok=True)
-            shutil.rmtree(partial / name, ignore_errors=True)
     write_whole(partial / manifest.MANIFEST, described.to_json())
+
+
+def remove_parquet(folder: Path) -> None:
+    """Remove a store's Parquet files, for one that is to be HDF5 alone."""
+    for name in TABLES:
+        (folder / f"{name}.parquet").unlink(missing_ok=True)
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def write_hdf5(store: Store, folder: Path, *, quiet: bool) -> None:
@@ -114,7 +117,7 @@ def _gathered(name: str, records: Sequence[shards.Record], partial: Path) -> pa.
     found = [(shards.path_of(partial, each.index, name), each.tables[name]) for each in records if name in each.tables]
     if not found:
         return pa.table({})
-    table = pa.concat_tables([parquet.Part(path, written.seal).read() for path, written in found])
+    table = pa.concat_tables([shards.read(path, written) for path, written in found])
     if name != "cameras":
         return table
     rows: dict[tuple[str, str], dict[str, Any]] = {}

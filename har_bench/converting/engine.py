@@ -19,7 +19,7 @@ import har_bench
 from har_bench import registry, remote, workers
 from har_bench.converter import Converter, Shard
 from har_bench.converting import folders, journal, repacking, shards, sources
-from har_bench.converting.assembling import Format, assemble
+from har_bench.converting.assembling import Format, assemble, remove_parquet
 from har_bench.errors import HarBenchError
 from har_bench.files import destination_folder, readable
 from har_bench.options import given, read
@@ -61,7 +61,7 @@ def convert(
     """
     how = How(jobs, scheduler, strict, resume, format, quiet)
     folder, url = destination_folder(remote.local(out)), remote.as_url(out)
-    if url is not None and not folder.exists() and remote.is_there(f"{url}/{manifest.MANIFEST}"):
+    if url is not None and remote.is_there(f"{url}/{manifest.MANIFEST}") and not folder.exists():
         raise HarBenchError(f"{url} holds a store that was not made here; remove it or choose another place")
     _convert(dataset, remote.fetch(raw).absolute(), folder, options, how)
     remote.publish(folder, out)
@@ -118,6 +118,8 @@ def _convert(dataset: str, raw: Path, out: Path, options: Mapping[str, Any] | No
             raise HarBenchError(journal.BEGUN.format(partial))
         (partial / journal.JOURNAL).unlink(missing_ok=True)
         shutil.rmtree(partial / "shards", ignore_errors=True)
+        if how.format == "hdf5" and (partial / hdf5.ARRAYS).exists():  # whole now, and the Parquet files with it
+            remove_parquet(partial)
         folders.finish(partial, out)
 
 

@@ -61,7 +61,7 @@ def kept(partial: Path, worth: Callable[[], bool], needed: Callable[[], int]) ->
             yield
     except (HarBenchError, KeyboardInterrupt):
         if not worth():
-            shutil.rmtree(partial)
+            shutil.rmtree(partial, ignore_errors=True)
         raise
 
 

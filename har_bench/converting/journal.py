@@ -16,7 +16,6 @@ from har_bench.converting import shards, sources
 from har_bench.errors import HarBenchError, HarBenchWarning
 from har_bench.files import UNFINISHED, write_whole
 from har_bench.schema import PARTITIONED
-from har_bench.storing import parquet
 
 JOURNAL = "journal.jsonl"
 BEGUN = "{} was begun from other files, options or versions; --no-resume starts afresh"
@@ -91,7 +90,7 @@ def _intact(record: shards.Record, partial: Path, raw: Path, shard: Shard) -> bo
         path = shards.path_of(partial, record.index, name)
         if sources.stamp(path) != (written.bytes, written.changed):
             try:
-                parquet.Part(path, written.seal).read()
+                shards.read(path, written)
             except HarBenchError:
                 return False
     return True

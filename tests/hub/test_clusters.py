@@ -89,6 +89,7 @@ def test_workers_that_die_and_a_scheduler_that_is_started_again_do_not_change_a_
         finally:
             stop.set()
             killer.join()
+    print(f"{len(killed)} workers killed")
     assert killed
     assert tree(out) == tree(reference)
     assert not out.with_name("store.partial").exists()

@@ -180,7 +180,7 @@ def test_a_journal_cut_off_anywhere_is_resumed(cut: int, raw: Path, reference: P
 
 
 @pytest.mark.parametrize("fate", ["cut", "exchanged", "exchanged with its time", "a bit", "gone"])
-@pytest.mark.parametrize("name", ["poses/part-00001.parquet", "shards/00001-sequences.parquet"])
+@pytest.mark.parametrize("name", ["poses/part-00001.parquet", "shards/00001-sequences.arrow"])
 def test_a_part_that_is_not_what_was_written_is_made_again(
     name: str, fate: str, raw: Path, reference: Path, tmp_path: Path
 ) -> None:
@@ -367,6 +367,24 @@ def test_a_store_killed_before_its_renaming_is_finished_only_for_the_same_files(
         har_bench.convert(TOY, other, tmp_path / "store", quiet=True)
     har_bench.convert(TOY, raw, tmp_path / "store", quiet=True)
     assert tree(tmp_path / "store") == tree(reference)
+
+
+@pytest.mark.parametrize("moment", ["remove_parquet", "folders.finish"])
+def test_an_hdf5_store_killed_before_its_renaming_is_not_made_again(
+    moment: str, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    har_bench.convert(TOY, raw, tmp_path / "reference", jobs=1, format="hdf5", quiet=True)
+
+    def kill(*paths: Path) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"har_bench.converting.engine.{moment}", kill)
+        with pytest.raises(RuntimeError):
+            har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, format="hdf5", quiet=True)
+    monkeypatch.setattr(Toy, "read", lambda self, shard: pytest.fail("the work was begun again"))
+    har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, format="hdf5", quiet=True)
+    assert tree(tmp_path / "store") == tree(tmp_path / "reference")
 
 
 def test_a_finished_store_in_another_format_says_how_to_repack(raw: Path, reference: Path) -> None:

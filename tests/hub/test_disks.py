@@ -15,6 +15,7 @@ import pytest
 
 import har_bench
 from har_bench import HarBenchError
+from har_bench.files import write_whole
 from har_bench.storing.fingerprint import of_file
 from tests.golden import ROOT
 from tests.toy import write_raw
@@ -164,6 +165,12 @@ def test_a_destination_that_cannot_be_is_told_before_the_work(
         har_bench.convert(TOY, raw, tmp_path / name, quiet=True)
     with pytest.raises(HarBenchError, match="is a file; name a folder"):
         har_bench.convert(TOY, raw, tmp_path / "file", quiet=True)
+
+
+def test_a_file_of_the_longest_name_is_written_whole(tmp_path: Path) -> None:
+    path = tmp_path / ("é" * 127)
+    write_whole(path, b"whole")
+    assert [path.read_bytes()] == [each.read_bytes() for each in tmp_path.iterdir()]
 
 
 def test_a_folder_that_holds_something_else_is_not_touched_and_an_empty_one_is_used(raw: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from har_bench.errors import HarBenchError
 app = App(
     name="har-bench",
     version=__version__,
-    default_parameter=Parameter(negative=""),  # no --no-quiet, no --empty-stores
+    default_parameter=Parameter(negative_iterable=""),  # no --empty-stores
     suppress_keyboard_interrupt=False,
     help="""Prepare the datasets of human pose estimation and action recognition, and benchmark models on them.
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Literal
 
 from har_bench.cli.app import Options, app, pairs
 from har_bench.cli.terminal import say, show_store
@@ -25,7 +23,7 @@ def convert(
     jobs: int = 0,
     scheduler: str | None = None,
     strict: bool = False,
-    resume: Annotated[bool, Parameter(negative="--no-resume")] = True,
+    resume: bool = True,
     format: Literal["parquet", "hdf5", "both"] = "parquet",  # noqa: A002 - the option's name
     check_media: bool = False,
     option: Options = None,

@@ -97,7 +97,7 @@ class BlazePose(PixelModel):
         found = self._eyes.in_boxes(owners, [box for each in boxes for box in each])
         made, start = [], 0
         for each in boxes:
-            made.append(_poses(found[start : start + len(each)]))
+            made.append(self.poses_of(found[start : start + len(each)]))
             start += len(each)
         return made
 
@@ -106,7 +106,18 @@ class BlazePose(PixelModel):
         smooth: Any = options.pop("smooth", self.smooth)
         if options:
             return super().watcher(people, **options)
-        return Followed(self._eyes, _poses, people=people, threshold=self.threshold, smooth=smooth)
+        return Followed(self._eyes, self.poses_of, people=people, threshold=self.threshold, smooth=smooth)
+
+    @staticmethod
+    def poses_of(seen: list[Landmarks], sure: Floats | None = None) -> Poses:
+        """Landmarks as poses; a person is as sure as the flag, the joints' mean visibility and the detector say together."""
+        if not seen:
+            return poses.nobody(JOINTS, in_space=True)
+        points = np.array([each.points[:JOINTS, :2] for each in seen])
+        scores = np.array([each.visibility for each in seen])
+        score = np.array([each.flag for each in seen]) * scores[:, SCORED].mean(axis=1)
+        world = np.array([each.world for each in seen]) * MM
+        return Poses(points, scores, score if sure is None else score * sure, poses.around(points), world)
 
     def describe(self) -> dict[str, Any]:
         """What was given, and which networks ran where."""
@@ -131,7 +142,7 @@ class BlazePose(PixelModel):
         made = []
         for image in range(len(images)):
             there = [row for row, owner in enumerate(owners) if owner == image and seen[row].present]
-            made.append(_poses([seen[row] for row in there], np.array([sure[row] for row in there])))
+            made.append(self.poses_of([seen[row] for row in there], np.array([sure[row] for row in there])))
         return made
 
     @cached_property
@@ -152,14 +163,3 @@ class BlazePose(PixelModel):
         if self._sampler is None:
             self._sampler = Sampler(device, workers=self.workers, on_device=self.crop_on_device)
         return Eyes(ran, self._sampler, self.passes, self.mask)
-
-
-def _poses(seen: list[Landmarks], sure: Floats | None = None) -> Poses:
-    """Landmarks as poses; a person is as sure as the flag, the joints' mean visibility and the detector say together."""
-    if not seen:
-        return poses.nobody(JOINTS, in_space=True)
-    points = np.array([each.points[:JOINTS, :2] for each in seen])
-    scores = np.array([each.visibility for each in seen])
-    score = np.array([each.flag for each in seen]) * scores[:, SCORED].mean(axis=1)
-    world = np.array([each.world for each in seen]) * MM
-    return Poses(points, scores, score if sure is None else score * sure, poses.around(points), world)

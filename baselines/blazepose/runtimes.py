@@ -114,7 +114,7 @@ class Torch(Networks):
         return Found(*self._run(self._landmarks, crops, 1 / 255, 0.0))
 
     def _run(self, module: graph.GraphModule, crops: torch.Tensor | Bytes, scale: float, offset: float) -> list[Any]:
-        given = torch.as_tensor(crops)
+        given = crops if isinstance(crops, torch.Tensor) else torch.tensor(crops)
         parts: list[list[torch.Tensor]] = []
         with torch.inference_mode(), devices.precision(self._device, "float32"):
             for start in range(0, len(given), self._batch):

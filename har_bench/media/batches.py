@@ -71,7 +71,7 @@ class Sampler:
         made = []
         for image, crop in zip(images, crops, strict=True):
             if id(image) not in sent:
-                sent[id(image)] = torch.as_tensor(np.ascontiguousarray(image)).to(self.device, non_blocking=True)
+                sent[id(image)] = torch.tensor(np.ascontiguousarray(image), device=self.device)
             back = torch.as_tensor(crop.inverse, device=self.device)[None]
             made.append(opencv_warp_torch(sent[id(image)], back, crop.size, border))
         return torch.cat(made)

@@ -18,6 +18,7 @@ from har_bench.arrays import Bytes, Floats
 from har_bench.errors import HarBenchError
 from har_bench.media import poses
 from har_bench.media.batches import Sampler
+from har_bench.media.boxes import Boxes
 from har_bench.media.pixel_model import PixelModel
 from har_bench.media.poses import Poses
 from har_bench.media.tracking import Watcher
@@ -48,7 +49,7 @@ class BlazePose(PixelModel):
         threshold: the detector's least score where it looks for people by itself.
         passes: how often a given box is looked at where the detector finds nobody in it; each refines the region.
         mask: blacken what lies beyond a given box, so that a neighbour is not taken for the person.
-        smooth: steady a film's points: ``true`` with the film's own times, ``mediapipe`` as if it had 30 frames a second.
+        smooth: steady a film's points: ``true`` with the film's own times, ``mediapipe`` as if it had 30 frames/s.
     """
 
     summary: ClassVar[str] = "Google's BlazePose (MediaPipe Pose): 33 points from pixels, in 2D and 3D, pretrained"
@@ -89,16 +90,18 @@ class BlazePose(PixelModel):
         self._source = weights
         _ = self._files
 
-    def look(self, images: Sequence[Bytes], boxes: Sequence[Floats] | None) -> list[Poses]:
+    def look(self, images: Sequence[Bytes], boxes: Sequence[Boxes] | None) -> list[Poses]:
         """Persons in boxes, or found."""
         if boxes is None:
             return self._search(images)
-        owners = [image for image, each in zip(images, boxes, strict=True) for _ in each]
-        found = self._eyes.in_boxes(owners, [box for each in boxes for box in each])
+        owners = [image for image, each in zip(images, boxes, strict=True) for _ in each.box]
+        found = self._eyes.in_boxes(
+            owners, [each.take(np.array([row])) for each in boxes for row in range(len(each.box))]
+        )
         made, start = [], 0
         for each in boxes:
-            made.append(self.poses_of(found[start : start + len(each)]))
-            start += len(each)
+            made.append(self.poses_of(found[start : start + len(each.box)]))
+            start += len(each.box)
         return made
 
     def watcher(self, people: int = 0, **options: Any) -> Watcher:
@@ -110,7 +113,7 @@ class BlazePose(PixelModel):
 
     @staticmethod
     def poses_of(seen: list[Landmarks], sure: Floats | None = None) -> Poses:
-        """Landmarks as poses; a person is as sure as the flag, the joints' mean visibility and the detector say together."""
+        """Landmarks as poses; a person is as sure as flag, mean visibility and detector say together."""
         if not seen:
             return poses.nobody(JOINTS, in_space=True)
         points = np.array([each.points[:JOINTS, :2] for each in seen])

@@ -13,6 +13,7 @@ import numpy as np
 
 from har_bench.arrays import Bytes, Floats
 from har_bench.media.batches import Sampler
+from har_bench.media.boxes import Boxes
 from har_bench.media.crops import Crop, around
 
 from . import detector, landmarks
@@ -67,16 +68,21 @@ class Eyes:
         crops = [region.crop(landmarks.SIDE) for region in regions]
         return landmarks.landmarks(*self.networks.look(self.sampler(images, crops, "edge")), regions)
 
-    def in_boxes(self, images: Sequence[Bytes], boxes: Sequence[Floats]) -> list[Landmarks]:
-        """The person in one box (x, y, w, h) of each image, whoever else is there."""
-        shown = [masked(image, box) if self.mask else image for image, box in zip(images, boxes, strict=True)]
-        found = self.search(shown, [_square(box, AROUND_BOX, detector.SIDE) for box in boxes], IN_BOX)
-        regions = [_own(each, box) for each, box in zip(found, boxes, strict=True)]
-        made = self.look(shown, [region or _of_box(box) for region, box in zip(regions, boxes, strict=True)])
+    def in_boxes(self, images: Sequence[Bytes], boxes: Sequence[Boxes]) -> list[Landmarks]:
+        """The person in one box of each image, whoever else is there; a rough box is looked at once, as it is."""
+        exact = [row for row, each in enumerate(boxes) if not each.rough[0]]
+        shown, regions = list(images), [_of_box(each.box[0]) for each in boxes]
+        for row in exact if self.mask else []:
+            shown[row] = masked(images[row], boxes[row].box[0])
+        squares = [_square(boxes[row].box[0], AROUND_BOX, detector.SIDE) for row in exact]
+        again = []
+        for row, found in zip(exact, self.search([shown[row] for row in exact], squares, IN_BOX), strict=True):
+            own = _own(found, boxes[row].box[0])
+            regions[row] = own or regions[row]
+            again += [] if own else [row]
+        made = self.look(shown, regions)
         for _ in range(1, self.passes):
-            again = [
-                row for row, region in enumerate(regions) if region is None and made[row].size >= landmarks.SMALLEST
-            ]
+            again = [row for row in again if made[row].size >= landmarks.SMALLEST]
             second = self.look([shown[row] for row in again], [made[row].region for row in again])
             for row, each in zip(again, second, strict=True):
                 made[row] = each

@@ -30,7 +30,7 @@ TICK = 0.033333
 ELSEWHERE = 0.5
 """Intersection over union of two regions over which they are of one person."""
 APART = 0.22
-"""Mean distance of two poses' points, over the longer side of a box around one, under which they are one person: two who
+"""Mean distance of two poses' points, over the longer side of a box, under which they are of one person. Two who
 stand shoulder to shoulder are a quarter of their height apart."""
 
 

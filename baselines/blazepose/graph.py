@@ -1,7 +1,7 @@
 """A network of a ``.tflite`` file as one torch module: any batch, any device, the same numbers to rounding.
 
-TensorFlow Lite's tensors are (B, H, W, C); inside the module they are (B, C, H, W), and the inputs and outputs are as the
-file has them. Steps that no wanted output needs are left out.
+TensorFlow Lite's tensors are (B, H, W, C); inside the module they are (B, C, H, W), inputs and outputs are as the file
+has them. Steps that no wanted output needs are left out.
 """
 
 from __future__ import annotations
@@ -128,7 +128,9 @@ class _Convolution(nn.Module):
         super().__init__()
         self.weight: torch.Tensor
         self.bias: torch.Tensor
-        self.register_buffer("weight", torch.tensor(np.ascontiguousarray(weight)))
+        made = torch.tensor(np.ascontiguousarray(weight))
+        # images come with their channels last, and convolutions are faster if the weights do too
+        self.register_buffer("weight", made.contiguous(memory_format=torch.channels_last))
         self.register_buffer("bias", torch.tensor(bias))
         options = step.options
         self._stride = options["stride_h"], options["stride_w"]
@@ -185,7 +187,7 @@ class _Concatenation(nn.Module):
 
 
 class _DepthToSpace(nn.Module):
-    """Channels become a block of pixels; TensorFlow has the channel as the last index, ``pixel_shuffle`` as the first."""
+    """Channels become a block of pixels; TensorFlow has the channel last, ``pixel_shuffle`` first."""
 
     def __init__(self, block: int) -> None:
         super().__init__()

@@ -98,9 +98,9 @@ class Torch(Networks):
 
     def __init__(self, files: Files, device: torch.device, batch: int) -> None:
         self._device, self._batch = device, batch if device.type != "cpu" else 1
-        self._detector = graph.load(files.detector, files.names[0]).to(device, memory_format=torch.channels_last)
+        self._detector = graph.load(files.detector, files.names[0]).to(device)
         self._landmarks = graph.load(files.landmarks, files.names[1], LANDMARK_OUTPUTS)
-        self._landmarks.to(device, memory_format=torch.channels_last)
+        self._landmarks.to(device)
         self.where = devices.label(device)
         self.parameters = _parameters(files)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import Annotated
 
 from cyclopts import App, Parameter
-from typing import Annotated
 
 from har_bench.cli.terminal import say, show_table
 from har_bench.errors import HarBenchError

@@ -35,8 +35,18 @@ class Canvas(ABC):
     """Takes pictures one by one."""
 
     @abstractmethod
+    def __init__(self, path: Path, fps: float) -> None: ...
+
+    @abstractmethod
     def add(self, image: Bytes) -> None:
         """The next picture, (H, W, 3) RGB uint8."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Everything was added."""
+
+    def close(self) -> None:  # noqa: B027 - not everything is open until it is finished
+        """Let go of what is open, finished or not."""
 
 
 def check(path: Path) -> None:
@@ -56,14 +66,14 @@ def canvas(path: Path, fps: float | None) -> Iterator[Canvas]:
     """What takes pictures and writes them to ``path``, whole, when the block ends well.
 
     Args:
-        path: ``.mp4``; ``.gif``, at most 480 px large; ``.png``: the picture itself, or a contact sheet of some of them.
+        path: ``.mp4``; ``.gif``, at most 480 px large; ``.png``: the only picture, or a contact sheet of some.
         fps: pictures a second; one where they are no film.
 
     Raises:
         HarBenchError: a film too long for a GIF, or one that cannot be encoded.
     """
     check(path)
-    kinds = {".mp4": _Film, ".gif": _Gif, ".png": _Sheet}
+    kinds: dict[str, type[Canvas]] = {".mp4": _Film, ".gif": _Gif, ".png": _Sheet}
     with whole(path) as temporary, ExitStack() as stack:
         made = kinds[path.suffix.lower()](temporary, fps or STILL_FPS)
         stack.callback(made.close)
@@ -133,9 +143,6 @@ class _Gif(Canvas):
             milliseconds = max(20, round(1000 / self._fps))  # viewers slow down what is faster
             first.save(self._path, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
 
-    def close(self) -> None:
-        """Nothing is open."""
-
 
 class _Sheet(Canvas):
     """The only picture as it is, or some of many, evenly spread, side by side."""
@@ -172,9 +179,6 @@ class _Sheet(Canvas):
             sheet.paste(tile, (place % across * width, place // across * height))
         sheet.save(self._path, "PNG")
 
-    def close(self) -> None:
-        """Nothing is open."""
-
 
 def _spread(count: int) -> list[int]:
     """At most :data:`TILES` of so many places, the first and last among them."""
@@ -184,7 +188,7 @@ def _spread(count: int) -> list[int]:
 
 
 def _fitted(image: Bytes, size: tuple[int, int]) -> Bytes:
-    """The image in a frame of (width, height): as it is where only a row or column is too much, else smaller or larger."""
+    """The image in a frame of (width, height): as it is where only a row or column is too much, else resized."""
     width, height = size
     if (image.shape[1] - width, image.shape[0] - height) in ((0, 0), (0, 1), (1, 0), (1, 1)):
         return image[:height, :width]

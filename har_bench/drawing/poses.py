@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from har_bench.arrays import Bytes, Floats
+from har_bench.arrays import Bools, Bytes, Floats
 from har_bench.skeletons import Skeleton
 
 LEFT, RIGHT, MIDDLE = (38, 139, 255), (255, 127, 14), (235, 235, 235)
@@ -67,7 +67,7 @@ def colour_of(bones: Skeleton, joint: int) -> tuple[int, int, int]:
 
 
 def _skeleton(pen: ImageDraw.ImageDraw, points: Floats, sure: Floats, bones: Skeleton, width: int) -> None:
-    seen = np.isfinite(points).all(axis=1)
+    seen: Bools = np.asarray(np.isfinite(points).all(axis=1))
     lines = [(parent, joint) for parent, joint in bones.bones if seen[parent] and seen[joint]]
     for outline in (True, False):
         for parent, joint in lines:
@@ -79,7 +79,7 @@ def _skeleton(pen: ImageDraw.ImageDraw, points: Floats, sure: Floats, bones: Ske
                 pen.line(ends, fill=OUTLINE, width=thick + 2)
             else:
                 pen.line(ends, fill=colour_of(bones, joint), width=thick)
-    for joint in np.flatnonzero(seen):
+    for joint in np.flatnonzero(seen).tolist():
         (x, y), radius = points[joint], width if sure[joint] >= SURE else max(1, width // 2)
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour_of(bones, joint), outline=OUTLINE)
 

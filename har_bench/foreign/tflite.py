@@ -92,7 +92,7 @@ class Graph:
     constants: Mapping[int, npt.NDArray[Any]]
 
 
-class _Malformed(Exception):
+class _MalformedError(Exception):
     """The bytes are no such file; the message completes "is no network that can be read (…)"."""
 
 
@@ -104,7 +104,7 @@ def parse(content: bytes, name: str) -> Graph:
     """
     try:
         return _graph(content)
-    except (_Malformed, struct.error, ValueError, OverflowError) as error:
+    except (_MalformedError, struct.error, ValueError, OverflowError) as error:
         raise HarBenchError(f"{name} is no .tflite network that can be read ({error}); fetch it again") from error
 
 
@@ -126,7 +126,7 @@ class _Table:
         first, length = self._vector(field)
         size = np.dtype(kind).itemsize
         if length * size > len(self._content) - first:
-            raise _Malformed(f"a vector of {length} numbers goes beyond the end")
+            raise _MalformedError(f"a vector of {length} numbers goes beyond the end")
         return np.frombuffer(self._content, np.dtype(kind).newbyteorder("<"), length, first)
 
     def table(self, field: int) -> _Table | None:
@@ -138,7 +138,7 @@ class _Table:
         """A vector of tables."""
         first, length = self._vector(field)
         if 4 * length > len(self._content) - first:
-            raise _Malformed(f"a vector of {length} tables goes beyond the end")
+            raise _MalformedError(f"a vector of {length} tables goes beyond the end")
         places = range(first, first + 4 * length, 4)
         return [_Table(self._content, place + self._number("<I", place)) for place in places]
 
@@ -156,17 +156,17 @@ class _Table:
 
     def _number(self, kind: str, place: int) -> int:
         if place < 0:  # struct would count from the end
-            raise _Malformed("an offset points before the beginning")
+            raise _MalformedError("an offset points before the beginning")
         return int(struct.unpack_from(kind, self._content, place)[0])
 
 
 def _graph(content: bytes) -> Graph:
     if content[4:8] != _IDENTIFIER:
-        raise _Malformed("it does not begin as one")
+        raise _MalformedError("it does not begin as one")
     model = _Table(content, struct.unpack_from("<I", content)[0])
     parts = model.tables(2)
     if len(parts) != 1:
-        raise _Malformed(f"it has {len(parts)} networks and not one")
+        raise _MalformedError(f"it has {len(parts)} networks and not one")
     names = [_operator_name(code) for code in model.tables(1)]
     tensors, buffers = parts[0].tables(0), model.tables(4)
     shapes = tuple(tuple(tensor.array(0, np.int32).tolist()) for tensor in tensors)
@@ -183,28 +183,28 @@ def _graph(content: bytes) -> Graph:
     read = dict.fromkeys(number for step in steps for number in step.inputs)
     for number in read:
         constants.decode(number)
-    ends = [tuple(parts[0].array(field, np.int32).tolist()) for field in (1, 2)]
-    _check(ends[0] + ends[1], len(tensors))
+    inputs, outputs = (tuple(parts[0].array(field, np.int32).tolist()) for field in (1, 2))
+    _check(inputs + outputs, len(tensors))
     kept = {number: constants.found[number] for number in read if number in constants.found}
-    return Graph(*ends, shapes, tuple(steps), kept)
+    return Graph(inputs, outputs, shapes, tuple(steps), kept)
 
 
 def _operator_name(code: _Table) -> str:
     number = max(code.number(0, "b"), code.number(3, "i"))
     if number not in _OPERATORS:
-        raise _Malformed(f"it computes operator {number}, which no pose network has")
+        raise _MalformedError(f"it computes operator {number}, which no pose network has")
     return _OPERATORS[number]
 
 
 def _operator(table: _Table, names: list[str], tensors: int) -> Operator:
     number = table.number(0, "I")
     if number >= len(names):
-        raise _Malformed(f"a step is of kind {number} of {len(names)}")
+        raise _MalformedError(f"a step is of kind {number} of {len(names)}")
     name, found = names[number], table.table(4)
     inputs, outputs = (tuple(table.array(field, np.int32).tolist()) for field in (1, 2))
     _check(inputs + outputs, tensors)
     if name in ("DENSIFY", "DEQUANTIZE") and (len(inputs), len(outputs)) != (1, 1):
-        raise _Malformed(f"{name} has {len(inputs)} inputs and {len(outputs)} outputs")
+        raise _MalformedError(f"{name} has {len(inputs)} inputs and {len(outputs)} outputs")
     options = {
         option: found.number(slot, "b" if option in _BYTES else "i", int(option in _ONE_UNLESS_SAID)) if found else 0
         for option, slot in _OPTIONS.get(name, {}).items()
@@ -215,7 +215,7 @@ def _operator(table: _Table, names: list[str], tensors: int) -> Operator:
 def _check(numbers: tuple[int, ...], tensors: int) -> None:
     wrong = [number for number in numbers if not -1 <= number < tensors]
     if wrong:
-        raise _Malformed(f"it speaks of tensor {wrong[0]} of {tensors}")
+        raise _MalformedError(f"it speaks of tensor {wrong[0]} of {tensors}")
 
 
 class _Constants:
@@ -237,23 +237,23 @@ class _Constants:
         """A constant in half precision as one in single precision."""
         self.decode(source)
         if source not in self.found or self.found[source].dtype.kind != "f":
-            raise _Malformed(f"tensor {source} is no weights in half precision")
+            raise _MalformedError(f"tensor {source} is no weights in half precision")
         self.found[target] = self.found[source].astype(np.float32)
 
     def densify(self, source: int, target: int) -> None:
         """A sparse constant as a dense one."""
         sparsity = self._tensors[source].table(6)
         if sparsity is None:
-            raise _Malformed(f"tensor {source} is not sparse")
+            raise _MalformedError(f"tensor {source} is not sparse")
         shape = self._shapes[source]
         if sparsity.array(0, np.int32).tolist() != list(range(len(shape))) or len(sparsity.array(1, np.int32)):
-            raise _Malformed(f"tensor {source} is stored in blocks")
+            raise _MalformedError(f"tensor {source} is stored in blocks")
         self._spend(shape)
         values = self._values(source)
         dense = np.zeros(math.prod(shape), values.dtype)
         places = _places(sparsity, shape)
         if len(places) != len(values) or (len(places) and int(places.max()) >= len(dense)):
-            raise _Malformed(f"tensor {source} has {len(values)} values for {len(places)} places")
+            raise _MalformedError(f"tensor {source} has {len(values)} values for {len(places)} places")
         dense[places] = values
         self.found[target] = dense.reshape(shape)
 
@@ -261,34 +261,34 @@ class _Constants:
         tensor = self._tensors[number]
         kind, buffer = tensor.number(1, "b"), tensor.number(2, "I")
         if buffer >= len(self._buffers):
-            raise _Malformed(f"tensor {number} is in buffer {buffer} of {len(self._buffers)}")
+            raise _MalformedError(f"tensor {number} is in buffer {buffer} of {len(self._buffers)}")
         raw = self._buffers[buffer].array(0, np.uint8)
         if not len(raw):
             return raw
         if kind not in _TYPES:
-            raise _Malformed(f"tensor {number} is of type {kind}")
+            raise _MalformedError(f"tensor {number} is of type {kind}")
         return np.frombuffer(raw.tobytes(), np.dtype(_TYPES[kind]).newbyteorder("<")).astype(_TYPES[kind])
 
     def _shaped(self, values: npt.NDArray[Any], number: int) -> npt.NDArray[Any]:
         shape = self._shapes[number]
         self._spend(shape)
         if len(values) != math.prod(shape):
-            raise _Malformed(f"tensor {number} has {len(values)} values for the shape {shape}")
+            raise _MalformedError(f"tensor {number} has {len(values)} values for the shape {shape}")
         return values.reshape(shape)
 
     def _spend(self, shape: tuple[int, ...]) -> None:
         if min(shape, default=1) < 0:
-            raise _Malformed(f"a constant has the shape {shape}")
+            raise _MalformedError(f"a constant has the shape {shape}")
         self._left -= math.prod(shape)
         if self._left < 0:
-            raise _Malformed(f"its weights unfold into more than {LIMIT} numbers")
+            raise _MalformedError(f"its weights unfold into more than {LIMIT} numbers")
 
 
 def _places(sparsity: _Table, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
     """Where in the dense array the values go, in order: dimension by dimension, each dense or compressed (CSR)."""
     dimensions = sparsity.tables(2)
     if len(dimensions) != len(shape):
-        raise _Malformed(f"a sparse tensor of shape {shape} describes {len(dimensions)} dimensions")
+        raise _MalformedError(f"a sparse tensor of shape {shape} describes {len(dimensions)} dimensions")
     places = np.zeros(1, np.int64)
     for dimension, size in zip(dimensions, shape, strict=True):
         if dimension.number(0, "b") == _DENSE:
@@ -298,7 +298,7 @@ def _places(sparsity: _Table, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
         lengths = np.diff(segments)
         fits = len(lengths) == len(places) and not (lengths < 0).any()
         if not fits or segments[0] != 0 or segments[-1] != len(indices) or (indices >= size).any():
-            raise _Malformed(f"a sparse tensor of shape {shape} has segments that do not fit")
+            raise _MalformedError(f"a sparse tensor of shape {shape} has segments that do not fit")
         places = np.repeat(places, lengths) * size + indices
     return places
 
@@ -306,8 +306,8 @@ def _places(sparsity: _Table, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
 def _indices(dimension: _Table, field: int) -> npt.NDArray[np.int64]:
     kind, found = dimension.number(field, "B"), dimension.table(field + 1)
     if kind not in _INDEX_TYPES or found is None:
-        raise _Malformed("a sparse tensor lacks its indices")
+        raise _MalformedError("a sparse tensor lacks its indices")
     values = found.array(0, _INDEX_TYPES[kind]).astype(np.int64)
-    if not len(values) and field == 2 or (values < 0).any():
-        raise _Malformed("a sparse tensor has no or negative segments")
+    if (not len(values) and field == 2) or (values < 0).any():
+        raise _MalformedError("a sparse tensor has no or negative segments")
     return values

@@ -1,4 +1,4 @@
-"""Crops of several images as one tensor, cut by threads or on the device: the same pixels either way, in any company."""
+"""Crops of several images as one tensor, cut by threads or on the device: the same pixels either way."""
 
 from __future__ import annotations
 

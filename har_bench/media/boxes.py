@@ -7,13 +7,13 @@ one column.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from har_bench.arrays import Bools, Floats
+from har_bench.arrays import Anything, Bools, Bytes, Floats
 from har_bench.errors import HarBenchError
 from har_bench.media.crops import MPII_SCALE
 from har_bench.media.poses import around
@@ -27,16 +27,46 @@ COLUMNS = ("bbox", "objpos", "scale", "keypoints", "num_keypoints", "iscrowd")
 FILE = "file="
 
 
-def of_truth(rows: pa.Table) -> Floats:
-    """(n, 4) x, y, w, h [px] of annotated persons: ``bbox``; else MPII's square of 200 ``scale`` about ``objpos``; else
-    the box around the annotated joints. NaN where a row has none of them.
+class Boxes(NamedTuple):
+    """Where persons are said to be.
+
+    Attributes:
+        box: (n, 4) x, y, w, h [px].
+        rough: (n,) whether it only says where and how large somebody is, as MPII's ``objpos`` and ``scale`` do; parts
+            of the person may lie outside.
+    """
+
+    box: Floats
+    rough: Bools
+
+    def take(self, rows: Anything) -> Boxes:
+        """Some of them."""
+        return Boxes(self.box[rows], self.rough[rows])
+
+
+def exact(box: Floats) -> Boxes:
+    """Boxes (n, 4) with the persons in them."""
+    return Boxes(box, np.zeros(len(box), bool))
+
+
+def whole(image: Bytes) -> Boxes:
+    """The whole image as a box."""
+    return exact(np.array([[0.0, 0.0, image.shape[1], image.shape[0]]]))
+
+
+def of_truth(rows: pa.Table) -> Boxes:
+    """Boxes of annotated persons.
+
+    They are ``bbox``; else MPII's square of 200 ``scale`` about ``objpos``; else the box around the annotated joints.
+    NaN where a row has none of them.
     """
     made: Floats = np.full((rows.num_rows, 4), np.nan)
-    for boxes in (_boxes(rows), _squares(rows), _extents(rows)):
+    rough = np.zeros(rows.num_rows, bool)
+    for boxes, is_rough in ((_boxes(rows), False), (_squares(rows), True), (_extents(rows), False)):
         empty = ~(np.isfinite(made).all(axis=1) & (made[:, 2:] > 0).all(axis=1))
         if boxes is not None:
-            made[empty] = boxes[empty]
-    return made
+            made[empty], rough[empty] = boxes[empty], is_rough
+    return Boxes(made, rough)
 
 
 def annotated(rows: pa.Table) -> Bools:
@@ -73,11 +103,11 @@ class BoxFile:
         if not self._boxes:
             raise HarBenchError(f"{path} holds no box of a person in {store.dataset}'s images; detect them again")
 
-    def of(self, sequence: str, frame: int) -> tuple[Floats, Floats]:
-        """(n, 4) x, y, w, h [px] and (n,) scores of one frame, the surest first; none where the file has none."""
+    def of(self, sequence: str, frame: int) -> tuple[Boxes, Floats]:
+        """The boxes and (n,) scores of one frame, the surest first; none where the file has none."""
         found = sorted(self._boxes.get((sequence, frame), []), key=lambda each: -each[0])
         boxes = np.array([box for _, box in found], np.float64).reshape(-1, 4)
-        return boxes, np.array([score for score, _ in found], np.float64)
+        return exact(boxes), np.array([score for score, _ in found], np.float64)
 
     def _add(self, sequence: str, frame: int, score: float, box: Any) -> None:
         if not (np.isfinite(box).all() and box[2] > 0 and box[3] > 0):

@@ -13,6 +13,7 @@ import numpy as np
 from har_bench import devices
 from har_bench.arrays import Bytes, Floats
 from har_bench.media.batches import Sampler
+from har_bench.media.boxes import Boxes, whole
 from har_bench.media.crops import Crop, of_box
 from har_bench.media.pixel_model import PixelModel
 from har_bench.media.poses import Poses
@@ -52,20 +53,20 @@ class CropModel(PixelModel):
 
     def crop(self, box: Floats) -> Crop:
         """The crop of a person's box (4,); with the crop's shape and some margin."""
-        return of_box(box, self.size, margin=self.margin)
+        return of_box(box.tolist(), self.size, margin=self.margin)
 
-    def look(self, images: Sequence[Bytes], boxes: Sequence[Floats] | None) -> list[Poses]:
+    def look(self, images: Sequence[Bytes], boxes: Sequence[Boxes] | None) -> list[Poses]:
         """One crop for each box, in batches; points are mapped back, and sides exchanged where a crop was mirrored."""
         if boxes is None:
-            return self.look(images, [np.array([[0.0, 0.0, image.shape[1], image.shape[0]]]) for image in images])
-        owners = [image for image, each in zip(images, boxes, strict=True) for _ in each]
-        crops = [self.crop(box) for each in boxes for box in each]
+            return self.look(images, [whole(image) for image in images])
+        owners = [image for image, each in zip(images, boxes, strict=True) for _ in each.box]
+        crops = [self.crop(box) for each in boxes for box in each.box]
         points, scores = self._estimated(owners, crops)
         made, start = [], 0
         for each in boxes:
-            part = slice(start, start + len(each))
+            part = slice(start, start + len(each.box))
             start = part.stop
-            made.append(Poses(points[part], scores[part], scores[part].mean(axis=1), np.asarray(each, np.float64)))
+            made.append(Poses(points[part], scores[part], scores[part].mean(axis=1), each.box))
         return made
 
     def _estimated(self, images: Sequence[Bytes], crops: Sequence[Crop]) -> tuple[Floats, Floats]:

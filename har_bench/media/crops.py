@@ -29,7 +29,7 @@ class Crop:
     Attributes:
         matrix: two rows of three numbers; the crop's pixel of (x, y) is ``matrix @ (x, y, 1)``.
         size: (width, height) of the crop [px].
-        flipped: whether left and right are exchanged: a model that sees the crop then finds the left wrist on the right.
+        flipped: whether left and right are exchanged: a model then takes the person's left wrist for the right one.
     """
 
     matrix: tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -99,7 +99,7 @@ def around(
     rotation: float = 0.0,
     flip: bool = False,
 ) -> Crop:
-    """A rectangle about a centre, as MediaPipe samples it: pixel (u, v) of the crop is at ``(u / n - 1/2) side`` from it.
+    """A rectangle about a centre, as MediaPipe samples it: pixel (u, v) of the crop is ``(u / n - 1/2) side`` from it.
 
     Args:
         centre: (x, y) in the image [px].

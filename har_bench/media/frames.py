@@ -78,7 +78,7 @@ class Source(ABC):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - images have nothing to close
         """Let go of what is open."""
 
 

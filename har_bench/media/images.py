@@ -27,8 +27,8 @@ def read_image(path: Path, *, upright: bool = False) -> Bytes:
 
     Args:
         path: the file.
-        upright: turn the image as its orientation tag says (phones write one). A dataset's annotations are of the pixels
-            as they are stored.
+        upright: turn the image as its orientation tag says (phones write one). A dataset's annotations are of the
+            pixels as they are stored.
 
     Raises:
         HarBenchError: no such file, no image, a damaged one, or one of more than ``MOST_PIXELS``.

@@ -20,6 +20,7 @@ from har_bench.baseline import Baseline, targets
 from har_bench.errors import HarBenchError
 from har_bench.media import boxes as given
 from har_bench.media.batches import in_groups
+from har_bench.media.boxes import Boxes
 from har_bench.media.of_store import Pictures, Shot
 from har_bench.media.poses import Poses
 from har_bench.media.tracking import ByOverlap, Watcher
@@ -38,13 +39,13 @@ class _Look(NamedTuple):
     Attributes:
         shot: which.
         rows: where the persons of its boxes stand in the table of a part; empty for a detector.
-        boxes: (n, 4) px; None where the model has to find people itself.
+        boxes: of its persons; None where the model has to find people itself.
         sure: (n,) scores of the boxes.
     """
 
     shot: Shot
     rows: Anything
-    boxes: Floats | None
+    boxes: Boxes | None
     sure: Floats
 
 
@@ -62,6 +63,7 @@ class PixelModel(Baseline):
         crop_on_device: send whole images there and crop there, for a GPU beside few processors.
     """
 
+    needs: ClassVar[str] = "the pictures of the raw download"
     layout: ClassVar[str]
     in_space: ClassVar[bool] = False
     """Whether the model gives points in three dimensions too."""
@@ -78,18 +80,19 @@ class PixelModel(Baseline):
     _file: given.BoxFile | None = field(default=None, init=False, repr=False)
 
     @abstractmethod
-    def look(self, images: Sequence[Bytes], boxes: Sequence[Floats] | None) -> list[Poses]:
+    def look(self, images: Sequence[Bytes], boxes: Sequence[Boxes] | None) -> list[Poses]:
         """Persons of some images.
 
         Args:
             images: (H, W, 3) RGB each.
-            boxes: (n, 4) x, y, w, h [px] of each image's persons; one pose is given for each, in their order. None: the
-                model finds people itself, the surest first.
+            boxes: of each image's persons; one pose is given for each, in their order. None: the model finds people
+                itself, the surest first.
         """
 
     def watcher(self, people: int = 0, **options: Any) -> Watcher:
-        """What follows people through a film; by default every frame is looked at by itself, and boxes that overlap are
-        of one person.
+        """What follows people through a film.
+
+        By default every frame is looked at by itself, and boxes that overlap are of one person.
 
         Args:
             people: how many at most; 0 is everybody.
@@ -207,7 +210,7 @@ class PixelModel(Baseline):
         """The best person found, for every row that wants one; where nobody is, the whole image is looked at."""
         if not len(look.rows):
             return found
-        best = found if len(found) else self.look([image], [_whole(image)])[0]
+        best = found if len(found) else self.look([image], [given.whole(image)])[0]
         return best.take([0] * len(look.rows))
 
     def _of_rows(self, rows: pa.Table) -> list[_Look]:
@@ -220,18 +223,21 @@ class PixelModel(Baseline):
         looks = []
         for shot in sorted(by_shot):
             places = np.array(by_shot[shot])
-            boxes, sure = self._boxes_of(shot, len(places)) if truth is None else (truth[places], np.ones(len(places)))
-            looks.append(_Look(shot, places, boxes, sure))
+            if truth is None:
+                looks.append(_Look(shot, places, *self._boxes_of(shot, len(places))))
+            else:
+                looks.append(_Look(shot, places, truth.take(places), np.ones(len(places))))
         return looks
 
-    def _boxes_of(self, shot: Shot, persons: int) -> tuple[Floats | None, Floats]:
+    def _boxes_of(self, shot: Shot, persons: int) -> tuple[Boxes | None, Floats]:
         """Boxes of a frame for so many persons; NaN stands for the whole image."""
         if self._file is None:
-            return (None if self.boxes == "own" else np.full((persons, 4), np.nan)), np.ones(persons)
+            return (None if self.boxes == "own" else _unknown(persons)), np.ones(persons)
         boxes, sure = self._file.of(*shot)
-        if not len(boxes):
+        if not len(sure):
             raise HarBenchError(f"{self._file.path} has no box in {shot.sequence}, frame {shot.frame}; detect it again")
-        return boxes[:1].repeat(persons, axis=0), sure[:1].repeat(persons)
+        best = np.zeros(persons, np.intp)
+        return boxes.take(best), sure[best]
 
     def _of_annotated(self, store: Store, protocol: Protocol) -> list[_Look]:
         """The annotated persons' boxes, image by image."""
@@ -245,19 +251,20 @@ class PixelModel(Baseline):
     def _of_images(self, names: Sequence[str]) -> list[_Look]:
         nothing = np.zeros(0, np.intp)
         if self._file is None:
-            boxes = None if self.boxes == "own" else np.full((1, 4), np.nan)
+            boxes = None if self.boxes == "own" else _unknown(1)
             return [_Look(Shot(name, 0), nothing, boxes, np.ones(1)) for name in names]
         return [_Look(Shot(name, 0), nothing, *self._file.of(name, 0)) for name in names]
 
 
-def _or_whole(look: _Look, image: Bytes) -> Floats:
+def _unknown(persons: int) -> Boxes:
+    return given.exact(np.full((persons, 4), np.nan))
+
+
+def _or_whole(look: _Look, image: Bytes) -> Boxes:
     """A look's boxes; those that are not known are the whole image."""
-    boxes = np.zeros((0, 4)) if look.boxes is None else look.boxes
-    return np.where(np.isfinite(boxes).all(axis=1, keepdims=True), boxes, _whole(image))
-
-
-def _whole(image: Bytes) -> Floats:
-    return np.array([[0.0, 0.0, image.shape[1], image.shape[0]]])
+    boxes = _unknown(0) if look.boxes is None else look.boxes
+    known = np.isfinite(boxes.box).all(axis=1, keepdims=True)
+    return boxes._replace(box=np.where(known, boxes.box, given.whole(image).box))
 
 
 def _pose_schema(layout: str, joints: int, *, in_space: bool) -> pa.Schema:

@@ -168,7 +168,8 @@ def _write_json(path: Path, parts: Iterable[Part], bones: Skeleton, facts: Mappi
 
     A film's ``image_id`` is the number of the frame, another picture's its place in the list.
     """
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     ids: dict[tuple[str, int], int] = {}
     film = facts.get("film") == "true"
     for part in parts:

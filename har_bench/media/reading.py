@@ -1,4 +1,4 @@
-"""Work done ahead by threads: what is read next is ready when it is asked for, in order, and never more of it than said.
+"""Work done ahead by threads: what comes next is ready when it is asked for, in order, and no more than said.
 
 Decoding images and videos and cutting crops leave Python's lock alone, so threads are enough.
 """
@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -31,10 +32,9 @@ def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
 
     def hand_over(item: object, error: BaseException | None = None) -> None:
         while not stopped.is_set():
-            try:
-                return ready.put((item, error), timeout=0.1)
-            except queue.Full:
-                continue
+            with suppress(queue.Full):
+                ready.put((item, error), timeout=0.1)
+                return
 
     def work() -> None:
         try:

@@ -51,8 +51,8 @@ def _warp(image: Bytes, back: Floats, edge: bool, made: Bytes) -> None:
     height, width = image.shape[:2]
     for v in range(made.shape[0]):
         for u in range(made.shape[1]):
-            x = np.int64(np.rint((back[0, 0] * u + back[0, 1] * v + back[0, 2]) * 32.0))
-            y = np.int64(np.rint((back[1, 0] * u + back[1, 1] * v + back[1, 2]) * 32.0))
+            x = int(np.rint((back[0, 0] * u + back[0, 1] * v + back[0, 2]) * 32.0))
+            y = int(np.rint((back[1, 0] * u + back[1, 1] * v + back[1, 2]) * 32.0))
             column, row, right, down = x >> 5, y >> 5, x & 31, y & 31
             for channel in range(3):
                 total = 512
@@ -62,7 +62,7 @@ def _warp(image: Bytes, back: Floats, edge: bool, made: Bytes) -> None:
                     if edge:
                         i, j = min(max(i, 0), height - 1), min(max(j, 0), width - 1)
                     if 0 <= i < height and 0 <= j < width:
-                        total += weight * np.int64(image[i, j, channel])
+                        total += weight * int(image[i, j, channel])
                 made[v, u, channel] = total >> 10
 
 
@@ -151,7 +151,8 @@ def pillow_rotate_crop(
 def _turned_about(centre: tuple[float, float], degrees: float) -> Floats:
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     turn = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
-    return _moved(*centre) @ turn @ _moved(-centre[0], -centre[1])
+    made: Floats = _moved(*centre) @ turn @ _moved(-centre[0], -centre[1])
+    return made
 
 
 def _moved(x: float, y: float) -> Floats:

@@ -1,6 +1,6 @@
 """Published weights: which files there are, where they come from, and the folder in which fetched ones are kept."""
 
 from har_bench.published.cache import folder as folder
-from har_bench.published.catalogue import Published as Published
-from har_bench.published.catalogue import catalogue as catalogue
+from har_bench.published.listing import Published as Published
+from har_bench.published.listing import catalogue as catalogue
 from har_bench.published.sources import content as content

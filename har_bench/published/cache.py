@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from har_bench.published.catalogue import Published, catalogue
+from har_bench.published.listing import Published, catalogue
 
 VARIABLE = "HAR_BENCH_WEIGHTS"
 """Of the environment: another folder for them."""

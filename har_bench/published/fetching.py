@@ -17,7 +17,7 @@ from pathlib import Path
 from har_bench.errors import HarBenchError
 from har_bench.files import write_whole
 from har_bench.published.cache import VARIABLE, folder, state_of
-from har_bench.published.catalogue import Published, chosen
+from har_bench.published.listing import Published, chosen
 from har_bench.published.sources import Content, member, problem, search
 
 WHEEL = ("--python-version", "3.11", "--platform", "manylinux_2_28_x86_64")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from har_bench.errors import HarBenchError
 from har_bench.published.cache import digest, folder
-from har_bench.published.catalogue import Published
+from har_bench.published.listing import Published
 
 _LARGEST_TEXT = 1 << 20
 

@@ -96,7 +96,7 @@ def test_a_weighted_sum_may_go_beyond_its_sources() -> None:
     assert mapped.dtype == np.float32
     assert seen[0, to_mpii.target.index("head_top")] == 0.25
     points += [300, -40]
-    np.testing.assert_allclose(to_mpii.points(points), mapped + [300, -40], rtol=1e-6)
+    np.testing.assert_allclose(to_mpii.points(points), mapped + np.array([300, -40]), rtol=1e-6)
 
 
 def test_blazepose_s_seventeen_of_coco() -> None:

@@ -1,4 +1,4 @@
-"""BlazePose beside MediaPipe 0.10.21 itself: networks, detections, regions, landmarks of images, filters, whole clips."""
+"""BlazePose beside MediaPipe 0.10.21 itself: networks, detections, landmarks of images, filters, whole clips."""
 
 from __future__ import annotations
 
@@ -47,6 +47,12 @@ def image_of(path: str) -> Any:
     return np.asarray(Image.open(REAL / "coco" / path).convert("RGB"))
 
 
+@cache
+def outputs() -> dict[str, Any]:
+    with np.load(REAL / HOME / "net_outputs.npz") as file:
+        return dict(file)
+
+
 def rect(found: dict[str, float]) -> list[float]:
     return [found["cx"], found["cy"], found["w"], found["rotation"]]
 
@@ -59,7 +65,7 @@ def test_the_goldens_are_all_there() -> None:
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_both_networks_give_what_the_files_own_runtime_gives(runtime: str) -> None:
-    golden = np.load(REAL / HOME / "net_outputs.npz")
+    golden = outputs()
     shown = [np.asarray(Image.open(REAL / HOME / file))[None] for file in ("detector_input.png", "landmark_input.png")]
     boxes, logits = eyes(runtime).networks.detect(shown[0])
     found = eyes(runtime).networks.look(shown[1])
@@ -86,7 +92,7 @@ def test_the_crops_are_those_of_opencv_to_the_last_grey_level() -> None:
 
 
 def test_the_anchors() -> None:
-    np.testing.assert_allclose(detector.anchors(), np.load(REAL / HOME / "net_outputs.npz")["anchors"], atol=1e-6)
+    np.testing.assert_allclose(detector.anchors(), outputs()["anchors"], atol=1e-6)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -232,7 +238,9 @@ def test_neither_batch_nor_workers_nor_where_it_is_cropped_changes_a_digit() -> 
     made = []
     for batch, workers, there in ((1, 1, False), (5, 3, False), (16, 2, True)):
         model = BlazePose(runtime="torch", device="cpu", batch=batch, workers=workers, crop_on_device=there)
-        made.append([poses for start in range(0, 12, batch) for poses in model.look(images[start : start + batch], None)])
+        made.append(
+            [poses for start in range(0, 12, batch) for poses in model.look(images[start : start + batch], None)]
+        )
     for other in made[1:]:
         for one, two in zip(made[0], other, strict=True):
             np.testing.assert_array_equal(one.points, two.points)

@@ -42,13 +42,15 @@ def save(path: Path, people: Iterable[Rectangle], size: tuple[int, int] = (160, 
     return path
 
 
-def film(path: Path, frames: Sequence[Iterable[Rectangle]], *, rate: int = 25, codec: str = "mpeg4") -> Path:
+def film(
+    path: Path, frames: Sequence[Iterable[Rectangle]], *, rate: int = 25, size: tuple[int, int] = (160, 120)
+) -> Path:
     """A video of such pictures."""
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream(codec, rate=rate)
-        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 160, 120, "yuv420p", 4_000_000
+        stream: Any = container.add_stream("mpeg4", rate=rate)
+        (stream.width, stream.height), stream.pix_fmt, stream.bit_rate = size, "yuv420p", 4_000_000
         for number, people in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(picture(people), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(picture(people, size), format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from har_bench import __version__
-from har_bench.cli import pixels
 from har_bench.cli.terminal import say, show_report, show_result, show_store, show_table
 from har_bench.errors import HarBenchError
 from har_bench.files import destination
@@ -39,8 +38,6 @@ app = App(
 )
 boards = App(name="leaderboard", help="Tables and pages from a folder of results.")
 app.command(boards)
-app.command(pixels.weights)
-app.command(pixels.pose)
 
 Options = Annotated[list[str] | None, Parameter(name=["--option", "-o"], negative="")]
 Settings = Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative="")]

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from har_bench.cli.commands import Settings, _pairs, app
 from har_bench.cli.terminal import say, show_table
 from har_bench.errors import HarBenchError
 
-Settings = Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative="")]
-
 weights = App(name="weights", help="Published weights: which there are, fetching them, and whether they are whole.")
+app.command(weights)
 
 
 @weights.command(name="list")
@@ -59,6 +59,7 @@ def verify() -> None:
     say(f"{len(found)} files in {folder()}" if found else f"nothing was fetched into {folder()} yet")
 
 
+@app.command
 def pose(
     source: str,
     out: Path,
@@ -100,7 +101,6 @@ def pose(
         setting: An option of the model, as name=value; may be repeated.
         quiet: Show no progress.
     """
-    from har_bench.cli.commands import _pairs
     from har_bench.media.posing import pose as run
 
     settings = ({"device": device} if device else {}) | _pairs(setting)

@@ -122,6 +122,10 @@ def pose(
         films.check(overlay)
     if every < 1 or (max_frames is not None and max_frames < 1) or people < 0:
         raise HarBenchError("every and max-frames count from 1, people from 0; give whole numbers")
+    if of_stores := [name for name in ("boxes", "images") if name in settings]:
+        raise HarBenchError(
+            f"{of_stores[0]} is for `har-bench run`, on a store; leave it out: people are looked for here"
+        )
     model = make_baseline(baseline, settings)
     if not isinstance(model, PixelModel):
         raise HarBenchError(f"{baseline} is no model of images; `har-bench list baselines` has some")

@@ -27,41 +27,50 @@ def threads_of(workers: int) -> int:
 
 def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
     """The same items, made by a thread that is at most ``depth`` of them ahead; its exceptions are raised here."""
-    ready: queue.Queue[tuple[object, BaseException | None]] = queue.Queue(max(1, depth))
-    stopped = threading.Event()
+    shelf = _Shelf(depth)
+    thread = threading.Thread(target=shelf.fill, args=(items,), name="read-ahead", daemon=True)
+    thread.start()
+    try:
+        while (item := shelf.take()) is not _END:
+            yield item  # type: ignore[misc]
+    finally:
+        shelf.stopped.set()
+        thread.join()
 
-    def hand_over(item: object, error: BaseException | None = None) -> None:
-        while not stopped.is_set():
-            with suppress(queue.Full):
-                ready.put((item, error), timeout=0.1)
-                return
 
-    def work() -> None:
+class _Shelf:
+    """Where a thread puts what is not asked for yet."""
+
+    def __init__(self, depth: int) -> None:
+        self._ready: queue.Queue[tuple[object, BaseException | None]] = queue.Queue(max(1, depth))
+        self.stopped = threading.Event()
+
+    def take(self) -> object:
+        """The next item, or :data:`_END`."""
+        item, error = self._ready.get()
+        if error is not None:
+            raise error
+        return item
+
+    def fill(self, items: Iterable[object]) -> None:
+        """Put every item there, or as many as are wanted."""
         try:
             for item in items:
-                hand_over(item)
-                if stopped.is_set():
+                self._put(item)
+                if self.stopped.is_set():
                     break
-            hand_over(_END)
+            self._put(_END)
         except BaseException as error:
-            hand_over(_END, error)
+            self._put(_END, error)
         finally:
             if isinstance(items, Generator):
                 items.close()
 
-    thread = threading.Thread(target=work, name="read-ahead", daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, error = ready.get()
-            if error is not None:
-                raise error
-            if item is _END:
+    def _put(self, item: object, error: BaseException | None = None) -> None:
+        while not self.stopped.is_set():
+            with suppress(queue.Full):
+                self._ready.put((item, error), timeout=0.1)
                 return
-            yield item  # type: ignore[misc]
-    finally:
-        stopped.set()
-        thread.join()
 
 
 def mapped(task: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int) -> Iterator[R]:

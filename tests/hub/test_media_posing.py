@@ -241,6 +241,7 @@ def test_odd_sizes_are_pictures_too(size: tuple[int, int], tmp_path: Path) -> No
         (["{clip}", "out.json", "--layout", "ntu25"], "there is no mapping from coco17 to ntu25"),
         (["{clip}", "out.json", "--smooth"], "Finder has no smooth for films; leave it out"),
         (["{clip}", "out.json", "--set", "colour=red"], "has no option colour"),
+        (["{clip}", "out.json", "--set", "boxes=truth"], "boxes is for `har-bench run`, on a store; leave it out"),
         (["none.mp4", "out.json"], "none.mp4 is not there"),
         (["text.mp4", "out.json"], "text.mp4 is not a whole video"),
         (["{clip}", "out.json", "--model", "mean-pose"], "mean-pose is no model of images"),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,7 +21,7 @@ from har_bench.media.boxes import Boxes
 from har_bench.media.pixel_model import PixelModel
 from har_bench.media.poses import Poses
 from har_bench.media.tracking import Watcher
-from har_bench.published import catalogue, content
+from har_bench.published import Published, catalogue, content, is_archive, recognised
 from har_bench.skeletons import mapping, skeleton
 
 from . import detector
@@ -55,7 +54,6 @@ class BlazePose(PixelModel):
     summary: ClassVar[str] = "Google's BlazePose (MediaPipe Pose): 33 points from pixels, in 2D and 3D, pretrained"
     cite: ClassVar[str] = "Bazarevsky et al., BlazePose: On-device Real-time Body Pose Tracking, 2020; Apache-2.0"
     trains: ClassVar[bool] = False
-    quick: ClassVar[Mapping[str, Any]] = MappingProxyType({"network": "full"})
     layout: ClassVar[str] = "blazepose33"
     in_space: ClassVar[bool] = True
     detects: ClassVar[bool] = True
@@ -80,7 +78,7 @@ class BlazePose(PixelModel):
             raise HarBenchError(f"a box is looked at once or more often, and not {self.passes} times; give passes=2")
 
     def load(self, weights: Path) -> None:
-        """Take the two ``.tflite`` files out of a folder, a wheel or an npm package, instead of those fetched.
+        """Take both ``.tflite`` files, or one, out of a folder, wheel or npm package instead of those fetched.
 
         Raises:
             HarBenchError: they are not there, or not what was published.
@@ -152,8 +150,22 @@ class BlazePose(PixelModel):
     def _files(self) -> Files:
         wanted = [catalogue()[name] for name in ("pose_detection", f"pose_landmark_{self.network}")]
         fetch = "blazepose" if self.network == "full" else f"blazepose-{self.network}"
-        first, second = (content(each, self._source, fetch=fetch) for each in wanted)
+        first, second = (content(each, self._place_of(each, wanted), fetch=fetch) for each in wanted)
         return Files(first, second, (wanted[0].file, wanted[1].file))
+
+    def _place_of(self, wanted: Published, both: Sequence[Published]) -> Path | None:
+        """Where to take a file from; None is the folder of fetched ones, also for what a single file is not."""
+        source = self._source
+        if source is None or not source.is_file() or is_archive(source):
+            return source
+        given = recognised(source)
+        if given is None or given.model != "blazepose":
+            raise HarBenchError(
+                f"{source} is no file of BlazePose as it was published; give one, their folder, or their package"
+            )
+        if given not in both:
+            raise HarBenchError(f"{source} is {given.file}, which network={self.network} does not use; set the network")
+        return source if given == wanted else None
 
     @cached_property
     def _networks(self) -> Networks:

@@ -67,6 +67,11 @@ class Parts:
         for number in range(self.done):
             yield Part(*(self._table(name, number) for name in ("frames", "poses")))
 
+    def remove_if_empty(self) -> None:
+        """Leave nothing behind where no part was finished."""
+        if not self.done:
+            self.remove()
+
     def remove(self) -> None:
         """Throw them away: the file is written."""
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -171,6 +171,7 @@ class Work:
         said = ["an unfinished run with other options was thrown away"] if parts.threw_away else []
         done, began = parts.done * FRAMES_A_PART, time.perf_counter()
         with ExitStack() as stack:
+            stack.callback(parts.remove_if_empty)
             sheet = None if overlay is None else stack.enter_context(films.canvas(overlay, self._pace))
             for part in parts:
                 self.tally.count(part)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from har_bench.errors import HarBenchError
 from har_bench.published.cache import digest, folder
-from har_bench.published.listing import Published
+from har_bench.published.listing import Published, catalogue
 
 _LARGEST_TEXT = 1 << 20
 
@@ -42,7 +42,7 @@ def search(published: Published, source: Path) -> Content:
     for path in places:
         if published.sha256 and path.stat().st_size == published.bytes and digest(path) == published.sha256:
             return Content(path.read_bytes())
-    archives = [path for path in places if path.suffix in (".whl", ".zip", ".tgz") or path.name.endswith(".tar.gz")]
+    archives = [path for path in places if is_archive(path)]
     for path in archives:
         if published.member and published.member in _names(path):
             return member(path, published)
@@ -71,6 +71,18 @@ def content(published: Published, source: Path | None = None, *, fetch: str = ""
     if wrong := problem(published, found):
         raise HarBenchError(f"{place} is not {published.file} as it was published: it {wrong}; {remedy}")
     return found
+
+
+def recognised(path: Path) -> Published | None:
+    """Which published file this is, by its content."""
+    alike = [each for each in catalogue().values() if each.sha256 and each.bytes == path.stat().st_size]
+    found = digest(path) if alike else ""
+    return next((each for each in alike if each.sha256 == found), None)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file's name is that of a package."""
+    return path.suffix in (".whl", ".zip", ".tgz") or path.name.endswith(".tar.gz")
 
 
 def member(package: Path, published: Published) -> Content:

@@ -265,6 +265,7 @@ def test_what_cannot_be_done_is_one_sentence(
     assert line.startswith("har-bench: ")
     assert words in line
     assert not Path("out.json").exists()
+    assert not Path("out.json.partial").exists()
 
 
 def test_the_command_says_what_it_did(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -189,7 +189,9 @@ def test_weights_are_recognised_by_what_they_hold(tmp_path: Path) -> None:
     with pytest.raises(HarBenchError, match=r"pose_landmark_full.tflite as it was published: it has the sha256"):
         model.load(damaged)
     (tmp_path / "foreign.tflite").write_bytes(b"\x1c\0\0\0TFL3 something else")
-    with pytest.raises(HarBenchError, match=r"foreign.tflite is not pose_detection.tflite as it was published"):
+    model.load(home / "b")
+    assert BlazePose(**CPU).look([picture([])], None)
+    with pytest.raises(HarBenchError, match=r"foreign.tflite is no file of BlazePose as it was published; give one"):
         model.load(tmp_path / "foreign.tflite")
     with pytest.raises(HarBenchError, match=r"nowhere does not exist; give pose_detection.tflite, the package"):
         model.load(tmp_path / "nowhere")

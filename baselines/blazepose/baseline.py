@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -21,17 +21,16 @@ from har_bench.media.boxes import Boxes
 from har_bench.media.pixel_model import PixelModel
 from har_bench.media.poses import Poses
 from har_bench.media.tracking import Watcher
+from har_bench.options import option
 from har_bench.published import Published, catalogue, content, is_archive, recognised
 from har_bench.skeletons import mapping, skeleton
 
 from . import detector
 from .eyes import Eyes
-from .films import Followed
+from .films import Followed, Smooth
 from .landmarks import JOINTS, Landmarks
 from .runtimes import Files, Networks, networks
 
-NETWORKS = ("lite", "full", "heavy")
-SMOOTH = ("", "true", "mediapipe")
 MM = 1000.0
 
 SCORED = tuple(places[0] for places in mapping(skeleton("blazepose33"), skeleton("coco17")).sources)
@@ -40,16 +39,7 @@ SCORED = tuple(places[0] for places in mapping(skeleton("blazepose33"), skeleton
 
 @dataclass
 class BlazePose(PixelModel):
-    """33 points of the body, in the image and in space, with Google's own weights.
-
-    Attributes:
-        network: the landmark network: ``lite``, ``full`` or ``heavy``.
-        runtime: ``torch``, ``litert``, or ``auto``: LiteRT on a CPU where it is installed.
-        threshold: the detector's least score where it looks for people by itself.
-        passes: how often a given box is looked at where the detector finds nobody in it; each refines the region.
-        mask: blacken what lies beyond a given box, so that a neighbour is not taken for the person.
-        smooth: steady a film's points: ``true`` with the film's own times, ``mediapipe`` as if it had 30 frames/s.
-    """
+    """33 points of the body, in the image and in space, with Google's own weights."""
 
     summary: ClassVar[str] = "Google's BlazePose (MediaPipe Pose): 33 points from pixels, in 2D and 3D, pretrained"
     cite: ClassVar[str] = "Bazarevsky et al., BlazePose: On-device Real-time Body Pose Tracking, 2020; Apache-2.0"
@@ -58,24 +48,15 @@ class BlazePose(PixelModel):
     in_space: ClassVar[bool] = True
     detects: ClassVar[bool] = True
 
-    network: str = "full"
-    runtime: str = "auto"
-    threshold: float = 0.5
-    passes: int = 2
-    mask: bool = True
-    smooth: str = ""
+    network: Literal["lite", "full", "heavy"] = option("full", "the landmark network: lite, full or heavy")
+    runtime: Literal["auto", "torch", "litert"] = option("auto", "torch, litert, or auto: LiteRT on a CPU that has it")
+    threshold: float = option(0.5, "the detector's least score where it looks for people by itself", least=0)
+    passes: int = option(2, "looks at a given box in which the detector finds nobody; each refines the region", least=1)
+    mask: bool = option(True, "blacken what lies beyond a given box, so that a neighbour is not taken for the person")
+    smooth: Smooth = option("false", "steady a film's points: true, or mediapipe: as if it had 30 frames a second")
 
     _source: Path | None = field(default=None, init=False, repr=False)
     _sampler: Sampler | None = field(default=None, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        if self.network not in NETWORKS:
-            raise HarBenchError(f"network is {', '.join(NETWORKS)}, and not {self.network!r}")
-        self.smooth = {"True": "true", "False": ""}.get(self.smooth, self.smooth)
-        if self.smooth not in SMOOTH:
-            raise HarBenchError(f"smooth is true or mediapipe, and not {self.smooth!r}; leave it out for raw points")
-        if self.passes < 1:
-            raise HarBenchError(f"a box is looked at once or more often, and not {self.passes} times; give passes=2")
 
     def load(self, weights: Path) -> None:
         """Take both ``.tflite`` files, or one, out of a folder, wheel or npm package instead of those fetched.
@@ -104,7 +85,7 @@ class BlazePose(PixelModel):
 
     def watcher(self, people: int = 0, **options: Any) -> Watcher:
         """Follow people with MediaPipe's regions and filters."""
-        smooth: Any = options.pop("smooth", self.smooth)
+        smooth: Smooth = options.pop("smooth", self.smooth)
         if options:
             return super().watcher(people, **options)
         return Followed(self._eyes, self.poses_of, people=people, threshold=self.threshold, smooth=smooth)

@@ -23,7 +23,7 @@ from .eyes import Eyes
 from .filters import LowPass, OneEuro, plain, restored
 from .landmarks import HIPS, JOINTS, Landmarks
 
-Smooth = Literal["", "true", "mediapipe"]
+Smooth = Literal["false", "true", "mediapipe"]
 
 TICK = 0.033333
 """Seconds between two frames as MediaPipe's Python interface tells its filters, whatever the video's rate is."""
@@ -85,7 +85,7 @@ class Followed(Watcher):
         make: poses of landmarks.
         people: how many at most; 0 is everybody whom the detector finds.
         threshold: the detector's least score.
-        smooth: nothing, ``true`` (filters with the film's own times), or ``mediapipe`` (30 frames a second, always).
+        smooth: ``false``, ``true`` (filters with the film's own times), or ``mediapipe`` (30 frames a second, always).
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Followed(Watcher):
         made = []
         for number, (_, each) in zip(order, kept, strict=True):
             steady = self._filters.setdefault(number, Steady())
-            made.append(steady(each, clock, smooth=bool(self._smooth)))
+            made.append(steady(each, clock, smooth=self._smooth != "false"))
             self._regions[number] = made[-1].region
         for number in set(self._filters) - set(self._identities.boxes):
             if self._people != 1:

@@ -72,10 +72,8 @@ def networks(files: Files, runtime: str, device: str, batch: int) -> Networks:
         batch: how many crops a GPU computes at a time.
 
     Raises:
-        HarBenchError: an unknown runtime, LiteRT is not installed or is asked to use a GPU, or damaged files.
+        HarBenchError: LiteRT is not installed or is asked to use a GPU, or damaged files.
     """
-    if runtime not in ("auto", "torch", "litert"):
-        raise HarBenchError(f"runtime is auto, torch or litert, and not {runtime!r}")
     where = devices.chosen(device)
     installed = importlib.util.find_spec("ai_edge_litert") is not None
     if runtime == "litert" and not installed:

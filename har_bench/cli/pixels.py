@@ -7,8 +7,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from har_bench.cli.commands import Settings, _pairs, app
-from har_bench.cli.terminal import say, show_table
+from har_bench.cli.app import Settings, app, pairs
+from har_bench.cli.terminal import say
 from har_bench.errors import HarBenchError
 
 weights = App(name="weights", help="Published weights: which there are, fetching them, and whether they are whole.")
@@ -17,13 +17,12 @@ app.command(weights)
 
 @weights.command(name="list")
 def list_weights() -> None:
-    """List published files of weights: size, licence, checksum, what each is for, where fetched ones are kept."""
+    """List published files of weights: what each is for, size, checksum, licence; and where fetched ones are kept."""
     from har_bench.published import catalogue, folder
     from har_bench.published.fetching import lines
 
-    show_table(
-        "published weights", ("name", "bytes", "licence", "checksum", "what"), list(lines(list(catalogue().values())))
-    )
+    for line in lines(catalogue().values()):
+        say(line)
     say(f"`har-bench weights fetch NAME` puts one, or a set such as blazepose, into {folder()}")
 
 
@@ -103,7 +102,7 @@ def pose(
     """
     from har_bench.media.posing import pose as run
 
-    settings = ({"device": device} if device else {}) | _pairs(setting)
+    settings = ({"device": device} if device else {}) | dict(pairs(setting))
     said = run(
         model,
         source,
@@ -116,7 +115,7 @@ def pose(
         fps=fps,
         smooth="true" if smooth else "",
         overlay=overlay,
+        settings=settings,
         quiet=quiet,
-        **settings,
     )
     say(said)

@@ -35,7 +35,7 @@ class Canvas(ABC):
     """Takes pictures one by one."""
 
     @abstractmethod
-    def __init__(self, path: Path, fps: float) -> None: ...
+    def __init__(self, temporary: Path, fps: float) -> None: ...
 
     @abstractmethod
     def add(self, image: Bytes) -> None:
@@ -84,10 +84,10 @@ def canvas(path: Path, fps: float | None) -> Iterator[Canvas]:
 class _Film(Canvas):
     """H.264, or MPEG-4 where this FFmpeg lacks it; pictures of another size than the first are put into its frame."""
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(self, temporary: Path, fps: float) -> None:
         import av
 
-        self._container: Any = av.open(str(path), "w", format="mp4")
+        self._container: Any = av.open(str(temporary), "w", format="mp4")
         self._rate = Fraction(fps).limit_denominator(1001)
         self._stream: Any = None
         self._count = 0
@@ -123,8 +123,8 @@ class _Film(Canvas):
 
 
 class _Gif(Canvas):
-    def __init__(self, path: Path, fps: float) -> None:
-        self._path, self._fps = path, fps
+    def __init__(self, temporary: Path, fps: float) -> None:
+        self._path, self._fps = temporary, fps
         self._frames: list[Image.Image] = []
 
     def add(self, image: Bytes) -> None:
@@ -147,9 +147,9 @@ class _Gif(Canvas):
 class _Sheet(Canvas):
     """The only picture as it is, or some of many, evenly spread, side by side."""
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(self, temporary: Path, fps: float) -> None:
         del fps
-        self._path, self._every, self._seen = path, 1, 0
+        self._path, self._every, self._seen = temporary, 1, 0
         self._tiles: list[Image.Image] = []
         self._first: Bytes | None = None
 

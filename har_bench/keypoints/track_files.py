@@ -6,15 +6,16 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
+from har_bench.foreign import npy
 from har_bench.foreign.npz import Npz, open_npz
+from har_bench.foreign.numbers import numbers
 from har_bench.keypoints.coco_json import read_json
 from har_bench.keypoints.dataset_files import dictionary, sides_of
 from har_bench.keypoints.layouts import Sides
@@ -55,11 +56,8 @@ def from_npy(path: Path, person: int | None, video: str | None) -> Seen:
         HarBenchError: it is damaged or holds objects, or a person or video is asked for.
     """
     _alone(path, person, video)
-    try:
-        # mapping the file compares its size with what its header says before anything is allocated
-        return Seen("an array of keypoints", None, np.load(path, mmap_mode="r", allow_pickle=False))
-    except (ValueError, EOFError, OSError, SyntaxError, TokenError) as error:
-        raise HarBenchError(f"{path} is no array of numbers ({error}); write it with numpy.save") from error
+    with completing(path, "write it with numpy.save"):
+        return Seen("an array of keypoints", None, numbers(npy.load(path)))
 
 
 def from_columns(path: Path, person: int | None, video: str | None) -> Seen:
@@ -103,10 +101,12 @@ def _custom(path: Path, archive: Npz, video: str | None) -> Seen:
             raise HarBenchError(f"{path}: {name} is not {{'custom': [one array]}}; is it a dataset and no video?")
     metadata = dictionary(archive, "metadata")
     facts = metadata.get("video_metadata", {}).get(name, {})
+    with completing(f"{path}: {name}", "write each video as one array (T, J, 2)"):
+        array = numbers(points)
     return Seen(
         "VideoPose3D's custom 2D .npz",
         None,
-        np.asarray(points),
+        array,
         metadata.get("layout_name"),
         sides_of(metadata),
         *_facts(facts),
@@ -118,7 +118,8 @@ def _inferred(path: Path, archive: Npz) -> Seen:
 
     Detectron keeps a list per class, of which the person's is the last.
     """
-    boxes, keypoints = ([_of_persons(frame) for frame in archive[name]] for name in ("boxes", "keypoints"))
+    with completing(path, "infer again"):
+        boxes, keypoints = ([_of_persons(frame) for frame in archive[name]] for name in ("boxes", "keypoints"))
     if len(boxes) != len(keypoints):
         raise HarBenchError(f"{path} has {len(boxes)} frames of boxes and {len(keypoints)} of keypoints; infer again")
     frames, points = [], []
@@ -140,8 +141,9 @@ def _inferred(path: Path, archive: Npz) -> Seen:
 
 
 def _of_persons(frame: Any) -> npt.NDArray[np.float32]:
-    by_class = frame if isinstance(frame, list | tuple) or frame.dtype == object else [frame]
-    return np.asarray(by_class[-1] if len(by_class) else [], np.float32)
+    objects = isinstance(frame, np.ndarray) and frame.dtype == object
+    by_class = frame if isinstance(frame, list | tuple) or objects else [frame]
+    return numbers(by_class[-1] if len(by_class) else []).astype(np.float32)
 
 
 def _facts(metadata: Mapping[str, Any]) -> tuple[tuple[int, int] | None, float | None]:

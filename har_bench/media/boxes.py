@@ -18,7 +18,7 @@ from har_bench.errors import HarBenchError
 from har_bench.media.crops import MPII_SCALE
 from har_bench.media.poses import around
 from har_bench.schema import to_numpy
-from har_bench.scoring.predictions import read_columns
+from har_bench.scoring.column_files import read_columns
 from har_bench.store import Store
 
 COLUMNS = ("bbox", "objpos", "scale", "keypoints", "num_keypoints", "iscrowd")

@@ -73,8 +73,8 @@ class CropModel(PixelModel):
         """(N, J, 2) points of the images [px] and (N, J) scores."""
         bones = skeleton(self.layout)
         points, scores = np.empty((len(crops), len(bones), 2)), np.empty((len(crops), len(bones)))
-        for start in range(0, len(crops), max(1, self.batch)):
-            part = slice(start, start + max(1, self.batch))
+        for start in range(0, len(crops), self.batch):
+            part = slice(start, start + self.batch)
             seen = self.estimate(self._sampler(images[part], crops[part], self.border))
             for row, crop in enumerate(crops[part]):
                 order = bones.flip if crop.flipped else np.arange(len(bones))

@@ -24,6 +24,8 @@ from har_bench.media.boxes import Boxes
 from har_bench.media.of_store import Pictures, Shot
 from har_bench.media.poses import Poses
 from har_bench.media.tracking import ByOverlap, Watcher
+from har_bench.options import given as options_of
+from har_bench.options import option, read
 from har_bench.progress import progress
 from har_bench.protocol import Protocol
 from har_bench.schema import column, table
@@ -51,17 +53,7 @@ class _Look(NamedTuple):
 
 @dataclass
 class PixelModel(Baseline):
-    """A model that looks at pictures.
-
-    Attributes:
-        images: the folder of the raw download, under which the store's images or videos lie.
-        boxes: where the persons are: ``truth``, ``own`` (the model's detector), ``full`` (the whole image), or
-            ``file=PATH`` of somebody's detections.
-        batch: pictures that are looked at together.
-        workers: threads that decode and crop; 0 is one per processor.
-        device: where torch computes, such as ``cuda:1``; a GPU if there is one.
-        crop_on_device: send whole images there and crop there, for a GPU beside few processors.
-    """
+    """A model that looks at pictures."""
 
     needs: ClassVar[str] = "the pictures of the raw download"
     layout: ClassVar[str]
@@ -70,14 +62,22 @@ class PixelModel(Baseline):
     detects: ClassVar[bool] = False
     """Whether it finds people by itself."""
 
-    images: str = ""
-    boxes: str = "truth"
-    batch: int = 16
-    workers: int = 0
-    device: str = ""
-    crop_on_device: bool = False
+    images: str = option("", "the folder of the raw download, under which the store's images or videos lie")
+    boxes: str = option("truth", "where persons are: truth, own (the model finds them), full (the image), or file=PATH")
+    batch: int = option(16, "pictures that are looked at together", least=1)
+    workers: int = option(0, "threads that decode and crop; 0 is one per processor", least=0)
+    device: str = option("", "such as cpu or cuda:1; a GPU if there is one")
+    crop_on_device: bool = option(False, "send whole images there and crop there, for a GPU beside few processors")
 
     _file: given.BoxFile | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse values that the options cannot have, whoever sets them.
+
+        Raises:
+            HarBenchError: which option, and what it may be.
+        """
+        read(type(self), options_of(self), type(self).__name__)
 
     @abstractmethod
     def look(self, images: Sequence[Bytes], boxes: Sequence[Boxes] | None) -> list[Poses]:
@@ -194,7 +194,7 @@ class PixelModel(Baseline):
         """Look at pictures in groups, and map what is seen into the protocol's joints."""
         with progress(type(self).__name__.lower(), len(looks), quiet=self.quiet) as bar:
             images = pictures.read(look.shot for look in looks)
-            for group in in_groups(zip(looks, images, strict=True), max(1, self.batch)):
+            for group in in_groups(zip(looks, images, strict=True), self.batch):
                 for look, poses in zip([look for look, _ in group], self._seen(group), strict=True):
                     bar.advance(rows=len(poses))
                     yield look, poses.mapped(joints)

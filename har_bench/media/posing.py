@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,8 +88,8 @@ def pose(
     fps: float | None = None,
     smooth: str = "",
     overlay: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
     quiet: bool = True,
-    **settings: Any,
 ) -> str:
     """Find people in pictures, and write where their joints are.
 
@@ -107,8 +107,8 @@ def pose(
         fps: frames per second, which make a folder a film.
         smooth: steady a film's points, in a way that the model knows, such as ``true``.
         overlay: an ``.mp4``, ``.gif`` or ``.png`` with the poses drawn on the pictures.
+        settings: the model's options, by name.
         quiet: no progress.
-        settings: the model's options.
 
     Returns:
         What was seen and written, in a sentence.
@@ -122,7 +122,7 @@ def pose(
         films.check(overlay)
     if every < 1 or (max_frames is not None and max_frames < 1) or people < 0:
         raise HarBenchError("every and max-frames count from 1, people from 0; give whole numbers")
-    if of_stores := [name for name in ("boxes", "images") if name in settings]:
+    if of_stores := [name for name in ("boxes", "images") if name in (settings or {})]:
         raise HarBenchError(
             f"{of_stores[0]} is for `har-bench run`, on a store; leave it out: people are looked for here"
         )
@@ -219,7 +219,7 @@ class Work:
             for frame in self.source.frames(which):
                 yield frame, self.watcher(frame.pixels, frame.seconds)
             return
-        for group in in_groups(self.source.frames(which), max(1, self.model.batch)):
+        for group in in_groups(self.source.frames(which), self.model.batch):
             for frame, poses in zip(group, self.model.look([frame.pixels for frame in group], None), strict=True):
                 yield frame, poses.take(list(range(min(self.people or len(poses), len(poses)))))
 

@@ -11,10 +11,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, listed
 from har_bench.files import write_whole
 from har_bench.published.cache import VARIABLE, folder, state_of
 from har_bench.published.listing import Published, chosen
@@ -124,9 +124,22 @@ def _keep(published: Published, content: Content, say: Callable[[str], None]) ->
     say(f"{place / published.file}: {len(weights):,} bytes, {checked}; licence: {published.licence}")
 
 
-def lines(found: Sequence[Published]) -> Iterator[tuple[str, str, str, str, str]]:
-    """Rows for a table: name, size, licence, checksum, and what it is for."""
+def lines(found: Iterable[Published]) -> Iterator[str]:
+    """Files in words, a line each under the name of the model that loads them: use, size, checksum, licence."""
+    by_model: dict[str, list[Published]] = {}
     for each in found:
-        size = f"{each.bytes:,}" if each.bytes else "not stated"
-        checksum = f"sha256 {each.sha256[:8]}" if each.sha256 else f"md5 {each.md5[:8]}" if each.md5 else "none"
-        yield each.name, size, each.licence, checksum, f"{each.model}: {each.about}"
+        by_model.setdefault(each.model, []).append(each)
+    for model, files in sorted(by_model.items()):
+        sets = sorted({name for each in files for name in each.sets})
+        yield f"{model}: sets {listed(sets)}" if sets else model
+        width = max(len(each.name) for each in files)
+        for each in files:
+            size = f"{each.bytes:,} bytes, " if each.bytes else ""
+            yield f"  {each.name:{width}}  {each.about} ({size}{_checksum(each)}; {each.licence})"
+
+
+def _checksum(published: Published) -> str:
+    for kind, digest in (("sha256", published.sha256), ("md5", published.md5)):
+        if digest:
+            return f"{kind} {digest[:8]}"
+    return "no checksum"

@@ -6,7 +6,6 @@ A baseline that is a folder keeps its files in a ``weights.toml`` beside its cod
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import tomllib
 from functools import cache
@@ -16,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from har_bench import registry
-from har_bench.errors import HarBenchError
+from har_bench.errors import unknown
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,9 +78,7 @@ def chosen(name: str) -> list[Published]:
     members = [each for each in known.values() if name in each.sets]
     if not members:
         names = sorted({*known, *(one for each in known.values() for one in each.sets)})
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "`har-bench weights list` has them"
-        raise HarBenchError(f"no published weights are called {name!r}; {hint}")
+        raise unknown("file or set of published weights", name, names, hint="`har-bench weights list` has details")
     return members
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pyarrow as pa
 
+from har_bench.errors import HarBenchError
 from har_bench.schema import CAMERAS, REJECTS, table
 from har_bench.skeletons import Skeleton, skeleton
 
@@ -51,6 +52,21 @@ class Reject:
     locator: str
     reason: str
     action: Literal["dropped", "repaired"]
+
+
+def nothing_kept(path: str | Path, records: str, rejects: Sequence[Reject]) -> HarBenchError:
+    """The error of a file that has records of a kind, none of which could be used: how many, and why not the first.
+
+    Args:
+        path: the file.
+        records: the kind, in the plural.
+        rejects: what became of them, the first one first; at least one.
+    """
+    first = rejects[0]
+    return HarBenchError(
+        f"{path}: none of its {len(rejects)} {records} can be used (the first, {first.locator}: {first.reason}); "
+        "mend the file, or download it again"
+    )
 
 
 @dataclass

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from har_bench import registry
+from har_bench import registry, remote
 from har_bench.cameras import Camera
 from har_bench.errors import HarBenchError, HarBenchWarning
 from har_bench.files import is_utf8, readable
@@ -44,7 +44,9 @@ class Tables(Protocol):
 
 
 def open_store(path: str | Path) -> Store:
-    """Open a finished store: a folder, or an ``arrays.h5`` alone.
+    """Open a finished store: a folder, or an ``arrays.h5`` alone; a path, or a URL such as ``s3://bucket/stores/h36m``.
+
+    Of a store at a URL the files are copied to :mod:`the cache <har_bench.remote>` when they are first read.
 
     Raises:
         HarBenchError: there is no finished store at ``path``.
@@ -54,7 +56,7 @@ def open_store(path: str | Path) -> Store:
         >>> store.sequence("S9/Directions 1/54138969").keypoints_3d.shape      # doctest: +SKIP
         (2356, 32, 3)
     """
-    store = _opened(Path(path))
+    store = _opened(path)
     if not store.manifest.seals:
         warnings.warn(
             f"{path} was written without checksums, so damage to it would go unnoticed; convert the dataset again",
@@ -64,7 +66,10 @@ def open_store(path: str | Path) -> Store:
     return store
 
 
-def _opened(path: Path) -> Store:
+def _opened(place: str | Path) -> Store:
+    url, path = remote.as_url(place), remote.local(place)
+    if url is not None and not url.startswith("file:"):
+        return _far(url)
     if not is_utf8(path):
         raise HarBenchError(f"{path} cannot be read, for its name is not UTF-8; rename it")
     with readable(path):
@@ -74,6 +79,25 @@ def _opened(path: Path) -> Store:
         if (path / "sequences.parquet").exists():
             return Store(path, found, ParquetTables(path, found.parts, found.seals))
         return Store(path, found, Hdf5Tables(path / ARRAYS, found.parts, found.seals))
+
+
+def _far(url: str) -> Store:
+    """A store at a URL: what is needed of it is copied when it is read."""
+    if url.endswith(".h5"):
+        store = _alone(remote.fetch(url))
+    else:
+        folder = remote.fetch(f"{url}/{manifest.MANIFEST}").parent
+        found = manifest.read(folder)
+        if remote.is_there(f"{url}/sequences.parquet"):
+
+            def fetch(path: Path) -> Path:
+                return remote.fetch(f"{url}/{path.relative_to(folder).as_posix()}")
+
+            store = Store(folder, found, ParquetTables(folder, found.parts, found.seals, fetch))
+        else:
+            store = Store(folder, found, Hdf5Tables(remote.fetch(f"{url}/{ARRAYS}"), found.parts, found.seals))
+    store.place = url
+    return store
 
 
 def _alone(path: Path) -> Store:
@@ -117,17 +141,19 @@ class Store:
 
     Attributes:
         path: the folder, or the HDF5 file.
+        place: where another process finds it: the path in full, or a URL.
         manifest: what it holds and what it was made from.
     """
 
     def __init__(self, path: Path, found: manifest.Manifest, tables: Tables) -> None:
         self.path = path
+        self.place: str | Path = path.absolute()
         self.manifest = found
         self._tables = tables
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process opens the store for itself."""
-        return _opened, (self.path.absolute(),)
+        return _opened, (self.place,)
 
     def __repr__(self) -> str:
         rows = self.manifest.rows
@@ -320,7 +346,7 @@ class Store:
         import dask.dataframe as dd
 
         return dd.from_map(
-            functools.partial(_pandas_part, self.path.absolute(), table, columns),
+            functools.partial(_pandas_part, self.place, table, columns),
             list(self.parts(table)),
             meta=_pandas(self.read(table, self.parts(table)[0], columns, slice(0, 0))),
         )
@@ -345,9 +371,9 @@ class Store:
         return fingerprint.combined(f"{table} {fingerprint.of_table(self.read(table, part))}" for table, part in parts)
 
 
-def _pandas_part(path: Path, table: str, columns: Sequence[str] | None, part: int) -> pd.DataFrame:
+def _pandas_part(place: str | Path, table: str, columns: Sequence[str] | None, part: int) -> pd.DataFrame:
     """One part of a table in a Dask worker, which opens the store for itself."""
-    return _pandas(_opened(path).read(table, part, columns))
+    return _pandas(_opened(place).read(table, part, columns))
 
 
 def _pandas(table: pa.Table) -> pd.DataFrame:

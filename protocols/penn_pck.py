@@ -37,6 +37,9 @@ _SIDED = {"Sho": "shoulder", "Elb": "elbow", "Wri": "wrist", "Hip": "hip", "Knee
 GROUPS = {"Head": ("head",), **{short: (f"right_{joint}", f"left_{joint}") for short, joint in _SIDED.items()}}
 """The columns of the published tables: left and right joints pooled."""
 
+VISIBLE = 2
+"""What the store's ``visibility`` is for a joint that counts."""
+
 TORSO = (JOINTS.index("left_shoulder"), JOINTS.index("right_hip"))
 SHORTEST_TORSO = 1.0
 """A true torso shorter than so many pixels is replaced by the predicted one."""
@@ -153,8 +156,7 @@ def box_size(box: Floats) -> Floats:
 def torso_size(predicted: Floats, truth: Floats) -> Floats:
     """(N,) px from left shoulder to right hip of Penn's 13 joints (N, 13, 2).
 
-    The prediction's torso stands in where the truth's is below 1 px, or not visible as a whole: the label files hold
-    a placeholder there, and the store nothing.
+    The prediction's torso stands in where the truth's is below 1 px, or not visible as a whole.
     """
     true, guessed = (
         np.linalg.norm(points[:, TORSO[0]] - points[:, TORSO[1]], axis=-1).astype(np.float64)
@@ -214,7 +216,7 @@ class PennPCK(Protocol):
     )
     recipes: ClassVar[Mapping[str, PCKRecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
     notes = clues.POINTS
-    truth_columns = ("keypoints", "box")
+    truth_columns = ("keypoints", "visibility", "box")
     prediction_columns = ("keypoints",)
     train_split = "standard/train"
 
@@ -236,7 +238,9 @@ class PennPCK(Protocol):
 
     def update(self, truth: Batch, predictions: Batch) -> None:
         """Count the hits of whole sequences; a frame whose sequence has no box yet cannot be measured, nor counts."""
-        predicted, points, starts = predictions["keypoints"], truth["keypoints"], truth.starts
+        predicted, starts = predictions["keypoints"], truth.starts
+        # the store has the places of occluded joints too; only visible ones are scored
+        points = np.where((truth["visibility"] == VISIBLE)[..., None], truth["keypoints"], np.nan)
         counted, box = visible(points), carried_forward(truth["box"], starts)
         if self.recipe.size == "torso":
             size = torso_size(predicted, points)

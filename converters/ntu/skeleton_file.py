@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from har_bench.arrays import Bytes, Floats, Ints, kernel
 from har_bench.errors import HarBenchError
+from har_bench.texts import utf8
 
 JOINTS = 25
 NUMBERS = 11
@@ -127,7 +128,7 @@ class _Odd(NamedTuple):
 
 def read(path: Path) -> Frames:
     """Read a file; see :func:`parse`."""
-    return parse(path.read_bytes(), str(path))
+    return parse(utf8(path.read_bytes(), str(path)), str(path))
 
 
 def parse(text: bytes, name: str) -> Frames:

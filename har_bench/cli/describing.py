@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from har_bench import registry, results, skeletons
+from har_bench import registry, remote, results, skeletons
 from har_bench.errors import HarBenchError
 from har_bench.options import declared, shown
 from har_bench.protocol import Protocol
@@ -46,9 +46,8 @@ def describe(what: str) -> str:
     Raises:
         HarBenchError: nothing is called that.
     """
-    path = Path(what)
-    if path.exists():
-        return _of_result(results.read(path)) if path.suffix == ".json" else _of_store(open_store(path))
+    if Path(what).exists() or remote.as_url(what):
+        return _of_result(results.read(remote.fetch(what))) if what.endswith(".json") else _of_store(open_store(what))
     describers: dict[Kind, Callable[[str, Any], str]] = {
         "converters": _of_converter,
         "protocols": _of_protocol,

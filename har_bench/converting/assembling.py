@@ -49,8 +49,7 @@ def assemble(
     _refuse_absence(records, partial)
     small = {name: _gathered(name, records, partial) for name in shards.SMALL}
     if not small["sequences"].num_rows:
-        rejects = small["rejects"].to_pylist()
-        raise HarBenchError(rejects[0]["reason"] if rejects else f"the raw files hold no sequence: {converter.raw}")
+        raise _nothing_left(small["rejects"].to_pylist(), records, converter)
     _refuse_disorder(records)
     _remove_strays(records, partial)
     _describe(described, records, small)
@@ -91,6 +90,23 @@ def _refuse_absence(records: Sequence[shards.Record], partial: Path) -> None:
             if sources.stamp(path)[0] != written.bytes:
                 remedy = f"share {partial.absolute().parent} with every machine, under one name, and convert again"
                 raise HarBenchError(f"{path} is not here as a worker wrote it; {remedy}")
+
+
+def _nothing_left(
+    rejects: list[dict[str, str]], records: Sequence[shards.Record], converter: Converter
+) -> HarBenchError:
+    """The error of a conversion that dropped everything: how much, and why the first."""
+    if not rejects:
+        return HarBenchError(f"the raw files hold no sequence; expected {converter.raw}")
+    source, locator, reason = (rejects[0][name] for name in ("source", "locator", "reason"))
+    about_a_file = any(Path(each.path).name in reason for record in records for each in record.sources)
+    if about_a_file and len(rejects) == 1:
+        return HarBenchError(reason)
+    first = reason if about_a_file else f"{source}, {locator}: {reason}"
+    return HarBenchError(
+        f"nothing is left of {converter.dataset}: all {len(rejects)} records of its files were dropped "
+        f"(the first, {first}); mend the files, or download them again"
+    )
 
 
 def _gathered(name: str, records: Sequence[shards.Record], partial: Path) -> pa.Table:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import har_bench
-from har_bench import registry, workers
+from har_bench import registry, remote, workers
 from har_bench.converter import Converter, Shard
 from har_bench.converting import folders, journal, repacking, shards, sources
 from har_bench.converting.assembling import Format, assemble
@@ -45,8 +45,8 @@ def convert(
 
     Args:
         dataset: a registered converter, or ``package.module:Name``.
-        raw: the official download as it is, or a finished store to repack in another format.
-        out: the store's folder; it must not exist, or be this very conversion.
+        raw: the official download as it is, or a finished store to repack in another format; a path or a URL.
+        out: the store's folder, a path or a URL; it must not exist, or be this very conversion.
         jobs: processes; 0 means one per processor.
         scheduler: address of a Dask scheduler to use instead of local processes.
         strict: stop at the first record that cannot be used as it is.
@@ -58,13 +58,36 @@ def convert(
     Raises:
         HarBenchError: ``raw`` is not the dataset, ``out`` holds something else, or a record under ``strict``.
     """
-    raw, out = Path(raw).absolute(), destination_folder(out)
+    how = How(jobs, scheduler, strict, resume, format, quiet)
+    folder, url = destination_folder(remote.local(out)), remote.as_url(out)
+    if url is not None and not folder.exists() and remote.is_there(f"{url}/{manifest.MANIFEST}"):
+        raise HarBenchError(f"{url} holds a store that was not made here; remove it or choose another place")
+    _convert(dataset, remote.fetch(raw).absolute(), folder, options, how)
+    remote.publish(folder, out)
+    return open_store(out)
+
+
+@dataclasses.dataclass(frozen=True)
+class How:
+    """How the work is to be done: the arguments of :func:`convert` that do not change a byte of the store."""
+
+    jobs: int
+    scheduler: str | None
+    strict: bool
+    resume: bool
+    format: Format
+    quiet: bool
+
+
+def _convert(dataset: str, raw: Path, out: Path, options: Mapping[str, Any] | None, how: How) -> None:
+    """The conversion on this machine's files."""
     with readable(raw):
         if not raw.exists():
             raise HarBenchError(f"{raw} does not exist; give the folder of the raw download")
         is_store = repacking.is_store(raw)
     if is_store:
-        return repacking.repack(dataset, raw, out, format, quiet=quiet)
+        repacking.repack(dataset, raw, out, how.format, quiet=how.quiet)
+        return
     converter = make_converter(dataset, options)
     with readable(raw):
         found = converter.discover(raw)
@@ -78,23 +101,23 @@ def convert(
         shards=fingerprint.combined(sources.identity(raw, shard) for shard in found),
     )
     if _is_taken(out):
-        return _existing(out, header, raw, found, format)
-    with folders.partial_of(out, resume=resume) as partial:
+        _refuse_another(out, header, raw, found, how.format)
+        return
+    with folders.partial_of(out, resume=how.resume) as partial:
         if _is_taken(out):  # another process was faster
             shutil.rmtree(partial)
-            return _existing(out, header, raw, found, format)
-        if (partial / manifest.MANIFEST).exists():  # killed between the last file and the renaming
-            if _difference(partial, manifest.read(partial), header, raw, found):
-                raise HarBenchError(journal.BEGUN.format(partial))
-        else:
-            records = _run(converter, raw, found, header, partial, jobs, scheduler, strict=strict, quiet=quiet)
+            _refuse_another(out, header, raw, found, how.format)
+            return
+        if not (partial / manifest.MANIFEST).exists():
+            records = _run(converter, raw, found, header, partial, how)
             with folders.kept(partial, lambda: _is_worth(records), lambda: _written(records)):
                 journal.refuse_changes(raw, found, records)
-                assemble(converter, _described(converter, header), records, partial, format, quiet=quiet)
+                assemble(converter, _described(converter, header), records, partial, how.format, quiet=how.quiet)
+        elif _difference(partial, manifest.read(partial), header, raw, found):  # killed just before the renaming
+            raise HarBenchError(journal.BEGUN.format(partial))
         (partial / journal.JOURNAL).unlink(missing_ok=True)
         shutil.rmtree(partial / "shards", ignore_errors=True)
         folders.finish(partial, out)
-    return open_store(out)
 
 
 def make_converter(dataset: str, options: Mapping[str, Any] | None = None) -> Converter:
@@ -114,12 +137,11 @@ def _is_taken(out: Path) -> bool:
     return out.exists() and any(out.iterdir())
 
 
-def _existing(out: Path, header: journal.Header, raw: Path, found: Sequence[Shard], layout: Format) -> Store:
-    """The store that is already there, if it is of the same files; only those that changed since are read."""
+def _refuse_another(out: Path, header: journal.Header, raw: Path, found: Sequence[Shard], layout: Format) -> None:
+    """Nothing is to be done if the store that is there is of the same files; only those that changed since are read."""
     if not (out / manifest.MANIFEST).is_file():
         raise HarBenchError(f"{out} is not empty and is no store; choose another folder")
-    store = open_store(out)
-    difference = _difference(out, store.manifest, header, raw, found)
+    difference = _difference(out, open_store(out).manifest, header, raw, found)
     if difference:
         made = f"{out} was made from other files, options or versions ({difference})"
         raise HarBenchError(f"{made}; remove it or choose another folder")
@@ -128,7 +150,6 @@ def _existing(out: Path, header: journal.Header, raw: Path, found: Sequence[Shar
     if absent:
         remedy = f"har-bench convert {header.converter} {out} OTHER --format {layout}"
         raise HarBenchError(f"{out} is finished and has no {absent[0]}; repack it into another folder: {remedy}")
-    return store
 
 
 def _difference(folder: Path, old: Manifest, header: journal.Header, raw: Path, found: Sequence[Shard]) -> str:
@@ -155,11 +176,7 @@ def _run(
     found: Sequence[Shard],
     header: journal.Header,
     partial: Path,
-    jobs: int,
-    scheduler: str | None,
-    *,
-    strict: bool,
-    quiet: bool,
+    how: How,
 ) -> list[shards.Record]:
     """Work on every shard that the journal does not have yet."""
     records: dict[int, shards.Record] = {}
@@ -170,10 +187,11 @@ def _run(
             for number, shard in enumerate(found)
             if number not in records
         ]
-        task = functools.partial(shards.write, converter, raw, partial.absolute(), strict)
+        todo.sort(key=lambda work: -sum(work.sizes))  # the longest first, so that no worker is left alone with it
+        task = functools.partial(shards.write, converter, raw, partial.absolute(), how.strict)
         with (
-            workers.executor(min(jobs or os.cpu_count() or 1, max(len(todo), 1)), scheduler) as (pool, width),
-            progress(header.converter, len(found), done=len(records), quiet=quiet) as shown,
+            workers.executor(min(how.jobs or os.cpu_count() or 1, max(len(todo), 1)), how.scheduler) as (pool, width),
+            progress(header.converter, len(found), done=len(records), quiet=how.quiet) as shown,
             (partial / journal.JOURNAL).open("ab") as lines,
         ):
             for work, record in workers.unordered(pool, width, task, todo):

@@ -25,7 +25,7 @@ def is_store(path: Path) -> bool:
     return path.is_file() and h5py.is_hdf5(path) and hdf5.holds_store(path)
 
 
-def repack(dataset: str, path: Path, out: Path, layout: Format, *, quiet: bool) -> Store:
+def repack(dataset: str, path: Path, out: Path, layout: Format, *, quiet: bool) -> None:
     """Write a finished store again.
 
     Args:
@@ -53,7 +53,6 @@ def repack(dataset: str, path: Path, out: Path, layout: Format, *, quiet: bool) 
         write_whole(partial / manifest.MANIFEST, store.manifest.to_json())
         _keep_time(path, partial / manifest.MANIFEST)
         folders.finish(partial, out)
-    return open_store(out)
 
 
 def _parts(store: Store, name: str, partial: Path, layout: Format) -> Iterator[str]:

@@ -60,10 +60,11 @@ class Similarity(NamedTuple):
 def align(source: Anything, target: Anything, found: Similarity) -> None:
     """Fill ``found`` with the similarities that bring each source pose (N, J, 3) closest to its target."""
     joints = source.shape[1]
+    turned = found.R.reshape(-1, 9)
     points, lanes = np.empty(6 * joints * LANES), np.zeros(_SIZE)
     for first in range(0, len(source), LANES):
         count = min(LANES, len(source) - first)
-        _gather(source, target, first, count, points)
+        _gather(source, target, first, count, points, lanes)
         _add(points, joints, lanes)
         _prepare(joints, lanes)
         _descend(lanes)
@@ -76,52 +77,59 @@ def align(source: Anything, target: Anything, found: Similarity) -> None:
         _finish(points, joints, lanes)
         for lane in range(count):
             pose, at = first + lane, _RESULT + lane
-            for row in range(3):
-                for column in range(3):
-                    found.R[pose, row, column] = lanes[at + (3 * row + column) * LANES]
-                found.t[pose, row] = lanes[_SHIFT + row * LANES + lane]
+            for place in range(9):
+                turned[pose, place] = lanes[at + place * LANES]
+            for place in range(3):
+                found.t[pose, place] = lanes[_SHIFT + place * LANES + lane]
             found.s[pose] = lanes[_SCALE + lane]
 
 
 @kernel
-def _gather(source: Anything, target: Anything, first: int, count: int, points: Floats) -> None:
-    """(J, 6, lanes) points of source and target: the first joint, and the others relative to it.
+def _gather(source: Anything, target: Anything, first: int, count: int, points: Floats, lanes: Floats) -> None:
+    """(J, 6, lanes) points of source and target: the first joint, and the others relative to it; and these summed.
 
     That makes the sums exact when all points coincide, however far away they are; taking the means out afterwards then
     costs at most a factor J of rounding. Lanes without a pose hold the last one.
     """
     for lane in range(LANES):
         pose = first + min(lane, count - 1)
-        x, y, z = np.float64(source[pose, 0, 0]), np.float64(source[pose, 0, 1]), np.float64(source[pose, 0, 2])
-        u, v, w = np.float64(target[pose, 0, 0]), np.float64(target[pose, 0, 1]), np.float64(target[pose, 0, 2])
-        points[lane], points[lane + LANES], points[lane + 2 * LANES] = x, y, z
-        points[lane + 3 * LANES], points[lane + 4 * LANES], points[lane + 5 * LANES] = u, v, w
+        x0, y0, z0 = np.float64(source[pose, 0, 0]), np.float64(source[pose, 0, 1]), np.float64(source[pose, 0, 2])
+        u0, v0, w0 = np.float64(target[pose, 0, 0]), np.float64(target[pose, 0, 1]), np.float64(target[pose, 0, 2])
+        points[lane], points[lane + LANES], points[lane + 2 * LANES] = x0, y0, z0
+        points[lane + 3 * LANES], points[lane + 4 * LANES], points[lane + 5 * LANES] = u0, v0, w0
+        px = py = pz = gx = gy = gz = 0.0
         for j in range(1, source.shape[1]):
+            x, y, z = source[pose, j, 0] - x0, source[pose, j, 1] - y0, source[pose, j, 2] - z0
+            u, v, w = target[pose, j, 0] - u0, target[pose, j, 1] - v0, target[pose, j, 2] - w0
             at = 6 * j * LANES + lane
-            points[at] = source[pose, j, 0] - x
-            points[at + LANES] = source[pose, j, 1] - y
-            points[at + 2 * LANES] = source[pose, j, 2] - z
-            points[at + 3 * LANES] = target[pose, j, 0] - u
-            points[at + 4 * LANES] = target[pose, j, 1] - v
-            points[at + 5 * LANES] = target[pose, j, 2] - w
+            points[at] = x
+            points[at + LANES] = y
+            points[at + 2 * LANES] = z
+            points[at + 3 * LANES] = u
+            points[at + 4 * LANES] = v
+            points[at + 5 * LANES] = w
+            px += x
+            py += y
+            pz += z
+            gx += u
+            gy += v
+            gz += w
+        lanes[_PX + lane], lanes[_PY + lane], lanes[_PZ + lane] = px, py, pz
+        lanes[_GX + lane], lanes[_GY + lane], lanes[_GZ + lane] = gx, gy, gz
 
 
 @kernel
 def _add(points: Floats, joints: int, lanes: Floats) -> None:
-    """The sums, from ``_PX`` to ``_TARGET``."""
-    for k in range(_TARGET + LANES):
+    """The sums of products, from ``_XX`` to ``_TARGET``."""
+    for k in range(_XX, _TARGET + LANES):
         lanes[k] = 0.0
     for j in range(1, joints):
         at = 6 * j * LANES
         for k in range(LANES):
             x, y, z = points[at + k], points[at + k + LANES], points[at + k + 2 * LANES]
             u, v, w = points[at + k + 3 * LANES], points[at + k + 4 * LANES], points[at + k + 5 * LANES]
-            lanes[_PX + k] += x
-            lanes[_PY + k] += y
-            lanes[_PZ + k] += z
-            lanes[_GX + k] += u
-            lanes[_GY + k] += v
-            lanes[_GZ + k] += w
+            lanes[_SOURCE + k] += x * x + y * y + z * z
+            lanes[_TARGET + k] += u * u + v * v + w * w
             lanes[_XX + k] += x * u
             lanes[_XY + k] += x * v
             lanes[_XZ + k] += x * w
@@ -131,8 +139,6 @@ def _add(points: Floats, joints: int, lanes: Floats) -> None:
             lanes[_ZX + k] += z * u
             lanes[_ZY + k] += z * v
             lanes[_ZZ + k] += z * w
-            lanes[_SOURCE + k] += x * x + y * y + z * z
-            lanes[_TARGET + k] += u * u + v * v + w * w
 
 
 @kernel

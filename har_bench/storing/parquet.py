@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -66,12 +66,18 @@ class ParquetTables:
         folder: the store's.
         parts: the numbers of every table's parts.
         sealed: the parts' seals, in the same order; none for a store of an older har_bench, which is read unchecked.
+        fetch: makes sure that a file is in the folder; for a store that lies elsewhere.
     """
 
     def __init__(
-        self, folder: Path, parts: Mapping[str, Sequence[int]], sealed: Mapping[str, Sequence[str]] | None = None
+        self,
+        folder: Path,
+        parts: Mapping[str, Sequence[int]],
+        sealed: Mapping[str, Sequence[str]] | None = None,
+        fetch: Callable[[Path], object] | None = None,
     ) -> None:
         self.folder = folder
+        self._fetch = fetch
         self._parts = parts
         self._seals = {
             table_path(folder, table, part): seal
@@ -97,6 +103,8 @@ class ParquetTables:
         if path not in self._open:
             if len(self._open) == OPEN_FILES:
                 del self._open[next(iter(self._open))]
+            if self._fetch is not None:
+                self._fetch(path)
             self._open[path] = Part(path, self._seals.get(path))
         return self._open[path]
 

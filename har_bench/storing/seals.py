@@ -70,7 +70,9 @@ class Sealed:
 def leaves(table: pa.Table) -> Leaves:
     """(C, ceil(N / LEAF)) leaves of a table's columns."""
     count = -(-table.num_rows // LEAF)
-    return np.array([_leaves(table[name]) for name in table.column_names], np.uint64).reshape(-1, count)
+    return np.array([_leaves(table[name]) for name in table.column_names], np.uint64).reshape(
+        len(table.column_names), count
+    )
 
 
 def seal(schema: pa.Schema, rows: int, found: Leaves) -> str:

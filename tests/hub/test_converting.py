@@ -81,6 +81,13 @@ def test_the_number_of_workers_does_not_change_a_byte(jobs: int, raw: Path, refe
     assert tree(tmp_path / "store") == tree(reference)
 
 
+def test_the_longest_shards_are_begun_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw, whole, begun = write_raw(tmp_path / "raw", ["05", "6", "0007"]), Toy.read, []
+    monkeypatch.setattr(Toy, "read", lambda self, shard: (begun.append(shard.key), whole(self, shard))[1])
+    har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, quiet=True)
+    assert begun == ["s002", "s000", "s001"]
+
+
 def test_a_dask_cluster_gives_the_same_bytes(raw: Path, reference: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(

@@ -47,7 +47,8 @@ def batches(sequences: int = 5, seed: int = 0) -> tuple[Batch, Batch]:
             "pose": ["front", "left", "left", "back", None][:sequences],
         }
     )
-    return Batch(table, starts, {"keypoints": truth, "box": box}), Batch(table, starts, {"keypoints": predicted})
+    columns = {"keypoints": truth, "visibility": np.full(truth.shape[:2], 2, np.uint8), "box": box}
+    return Batch(table, starts, columns), Batch(table, starts, {"keypoints": predicted})
 
 
 def scored(recipe: str, truth: Batch, predictions: Batch) -> PennPCK:
@@ -83,6 +84,16 @@ def test_recipes_differ_at_the_edge_of_a_fifth_of_the_longer_side(offset: float,
         scores = scored(recipe, *one_frame([10, 10, 60, 30], offset)).compute()
         assert scores.metrics["PCK@0.2"] == 100 * expected, recipe
         assert scores.counts == {"sequences": 1, "frames": 1, "joints": 1}
+
+
+@pytest.mark.parametrize("recipe", sorted(PennPCK.recipes))
+def test_an_occluded_joint_does_not_count_wherever_it_is(recipe: str) -> None:
+    truth, predictions = batches()
+    expected = scored(recipe, truth, predictions).compute()
+    hidden = np.isnan(truth["keypoints"]).any(axis=-1)
+    truth["keypoints"][hidden] = 77.0
+    truth["visibility"][hidden] = 1
+    assert scored(recipe, truth, predictions).compute() == expected
 
 
 def test_only_one_recipe_leaves_out_a_box_without_width() -> None:

@@ -7,6 +7,7 @@ that nor on the number of workers.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import shutil

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,7 @@ class People:
                 raise HarBenchError(f"{path} does not tell persons apart; leave the person out, or track them first")
             chosen = np.flatnonzero(self.person == person)
             if not len(chosen):
-                there = ", ".join(map(str, np.unique(self.person)[:20]))
-                raise HarBenchError(f"{path} has no person {person}; it has {there}")
+                raise unknown(f"person of {path}", person, map(str, np.unique(self.person)))
         # the last key sorts first; of equal scores the first in the file wins
         chosen = chosen[np.lexsort((-self.score[chosen], self.frame[chosen]))]
         frames, first = np.unique(self.frame[chosen], return_index=True)

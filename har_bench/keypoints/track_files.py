@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.errors import HarBenchError, completing
+from har_bench.errors import HarBenchError, completing, listed, unknown
 from har_bench.foreign import npy
 from har_bench.foreign.npz import Npz, open_npz
 from har_bench.foreign.numbers import numbers
@@ -86,7 +86,7 @@ def from_npz(path: Path, person: int | None, video: str | None) -> Seen:
         _alone(path, None, video)
         return _inferred(path, archive)
     raise HarBenchError(
-        f"{path} is no .npz of a video (it has {', '.join(archive)}); give positions_2d, or boxes and keypoints"
+        f"{path}, with {listed(archive)}, is no .npz of a video; give positions_2d, or boxes and keypoints"
     )
 
 
@@ -247,10 +247,9 @@ def _the_one(path: Path, names: Iterable[str], video: str | None) -> str:
         return there[0]
     if video in there:
         return str(video)
-    some = ", ".join(map(repr, there[:10]))
     if video is None:
-        raise HarBenchError(f"{path} holds {len(there)} videos ({some}); say which one")
-    raise HarBenchError(f"{path} holds no video {video!r}; it has {some}")
+        raise HarBenchError(f"{path} holds {len(there)} videos ({listed(map(repr, there))}); say which one")
+    raise unknown(f"video of {path}", video, there)
 
 
 def _alone(path: Path, person: int | None, video: str | None) -> None:

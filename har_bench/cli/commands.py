@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from har_bench import __version__
+from har_bench.cli.lifting import lift
 from har_bench.cli.terminal import say, show_report, show_result, show_store, show_table
 from har_bench.errors import HarBenchError
 from har_bench.files import destination
@@ -91,7 +92,7 @@ def convert(
         resume=resume,
         format=format,
         quiet=quiet,
-        **_pairs(option),
+        **pairs(option),
     )
     show_store(store)
     if check_media:
@@ -155,7 +156,7 @@ def score(
         resamples=resamples,
         model=model,
         quiet=quiet,
-        **_pairs(option),
+        **pairs(option),
     )
     written = results.write(result, out) if out is not None else None
     show_result(result, [*(by or []), *(["subject"] if by_subject else [])])
@@ -210,7 +211,7 @@ def run(
 
     out = None if out is None else destination(out)
     chosen = {"device": device or "", "precision": "bf16" if bf16 else ""}
-    settings: dict[str, Any] = {name: value for name, value in chosen.items() if value} | _pairs(setting)
+    settings: dict[str, Any] = {name: value for name, value in chosen.items() if value} | pairs(setting)
 
     result = execute(
         baseline,
@@ -222,7 +223,7 @@ def run(
         out=predictions,
         model=model,
         quiet=quiet,
-        options=_pairs(option),
+        options=pairs(option),
         **settings,
     )
     written = results.write(result, out) if out is not None else None
@@ -231,62 +232,7 @@ def run(
         say(f"result: {written}")
 
 
-@app.command
-def lift(
-    baseline: str,
-    keypoints: Path,
-    out: Path,
-    *,
-    weights: Path,
-    layout: str | None = None,
-    width: int | None = None,
-    height: int | None = None,
-    fps: float | None = None,
-    person: int | None = None,
-    video: str | None = None,
-    device: str | None = None,
-    setting: Settings = None,
-) -> None:
-    """Lift the 2D keypoints of a person in any video to 3D joints.
-
-        har-bench lift videopose3d detections.json joints.npy --weights w.bin --layout coco17 --width 1920 --height 1080
-
-    Keypoints are what Detectron, AlphaPose, OpenPose or anybody wrote; docs/keypoints.md has the formats. Frames
-    without a detection are interpolated.
-
-    Args:
-        baseline: A lifting model from `har-bench list`, or package.module:Name.
-        keypoints: The file (OpenPose: the folder) of 2D keypoints.
-        out: Where the joints go: .npy, .parquet or .json.
-        weights: Published or saved weights.
-        layout: The keypoints' joints, from `har-bench list skeletons`, where the file does not say.
-        width: Of the video, in pixels, where the file does not say.
-        height: Of the video, in pixels, where the file does not say.
-        fps: Frames per second, where the file does not say.
-        person: The tracker's id of the person; by default the best one of each frame.
-        video: Which one, where the file holds several.
-        device: Such as cpu or cuda:1; a GPU if there is one.
-        setting: An option of the model, as name=value; may be repeated.
-    """
-    from har_bench.lifting.video import lift as run
-
-    if (width is None) != (height is None):
-        raise HarBenchError("a video has a width and a height; give both")
-    size = (width, height) if width is not None and height is not None else None
-    settings = ({"device": device} if device else {}) | _pairs(setting)
-    said = run(
-        baseline,
-        keypoints,
-        out,
-        weights=weights,
-        layout=layout,
-        size=size,
-        fps=fps,
-        person=person,
-        video=video,
-        **settings,
-    )
-    say(said)
+app.command(lift)
 
 
 @app.command
@@ -318,7 +264,7 @@ def compare(
     from har_bench.studying.comparing import compare as run
 
     found = run(
-        protocol, store, a, b, recipe=recipe, missing=missing, resamples=resamples, quiet=quiet, **_pairs(option)
+        protocol, store, a, b, recipe=recipe, missing=missing, resamples=resamples, quiet=quiet, **pairs(option)
     )
     show_report(found.tables(), found.lines())
 
@@ -349,9 +295,7 @@ def explain(
     """
     from har_bench.studying.explaining import explain as run
 
-    found = run(
-        protocol, store, predictions, recipe=recipe, missing=missing, worst=worst, quiet=quiet, **_pairs(option)
-    )
+    found = run(protocol, store, predictions, recipe=recipe, missing=missing, worst=worst, quiet=quiet, **pairs(option))
     show_report(found.tables(), found.lines())
 
 
@@ -460,7 +404,7 @@ def build(results: Path, site: Path) -> None:
         say(str(path))
 
 
-def _pairs(options: list[str] | None) -> dict[str, Any]:
+def pairs(options: list[str] | None) -> dict[str, Any]:
     """``name=value`` options; numbers and true/false become what they look like."""
     import json
 

@@ -22,7 +22,8 @@ from har_bench.skeletons import mapping, skeleton
 
 FRAMES, MISSED = 6, 3
 RNG = np.random.default_rng(0)
-POINTS = np.cumsum(RNG.uniform(1, 9, (FRAMES, 17, 2)), axis=0).astype(np.float32)
+BODY = RNG.uniform(50, 150, (17, 2))
+POINTS = (BODY + np.cumsum(RNG.uniform(1, 9, (FRAMES, 17, 2)), axis=0)).astype(np.float32)
 SCORES = RNG.uniform(0.5, 1, (FRAMES, 17)).astype(np.float32)
 SEEN = [frame for frame in range(FRAMES) if frame != MISSED]
 OTHER = POINTS + 500

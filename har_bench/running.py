@@ -104,6 +104,9 @@ def run(
     save, out = (None if path is None else destination(path) for path in (save, out))
     speed: dict[str, float] = {}
     if weights is not None:
+        idle = [name for name in settings if name in getattr(machine, "training", ())]
+        if idle:
+            raise HarBenchError(f"{weights} is loaded and nothing is trained, so leave {', '.join(idle)} out")
         machine.load(Path(weights))
     elif machine.trains:
         began = time.perf_counter()

@@ -88,6 +88,12 @@ class Lifter(Baseline):
     architecture: ClassVar[tuple[str, ...]] = ()
     """The options that define the network; they are saved with its weights."""
 
+    training: ClassVar[tuple[str, ...]] = (
+        *("subjects", "actions", "cameras", "subset", "epochs", "batch", "lr", "decay", "stride", "augment"),
+        *("compile", "checkpoints"),
+    )
+    """The options that do nothing where weights are loaded."""
+
     inputs: str = ""
     inputs_layout: str = ""
     layout: str = ""
@@ -386,7 +392,7 @@ class Lifter(Baseline):
 
     def _identity(self, store: Store, protocol: Protocol, source: Source) -> dict[str, Any]:
         """What makes a training this one, so that a checkpoint of another is not mistaken for its own."""
-        free = {"device", "devices", "checkpoints", "flip", "inputs", "inputs_layout", "compile"}
+        free = {"device", "devices", "checkpoints", "flip", "inputs", "inputs_layout", "compile", "epochs"}
         options = {item.name: getattr(self, item.name) for item in fields(self) if item.init and item.name not in free}
         seen = source.detections
         return options | {

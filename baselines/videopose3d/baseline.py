@@ -12,13 +12,13 @@ import torch
 from torch import nn
 
 from har_bench.errors import HarBenchError
+from har_bench.foreign.networks import in_words
+from har_bench.foreign.published import of_project, recognised
 from har_bench.lifting.clips import Source
 from har_bench.lifting.lifter import PATH, POSE, Batches, Lifter, Sizes, distance, rooted
 from har_bench.lifting.windows import Pool, Span
 from har_bench.skeletons import skeleton
 from har_bench.training.loop import Losses
-from har_bench.training.networks import in_words
-from har_bench.training.published import of_project, recognised
 from har_bench.training.weights import Checkpoint, State
 
 from .joints import by_name, by_statistics

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from har_bench import registry, results, skeletons
+from har_bench.cli.weights import published_in_words, weights_in_words
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Protocol
 from har_bench.registry import Kind
@@ -48,6 +49,8 @@ def describe(what: str) -> str:
         HarBenchError: nothing is called that.
     """
     path = Path(what)
+    if (weights := weights_in_words(path)) is not None:
+        return weights
     if path.exists():
         return _of_result(results.read(path)) if path.suffix == ".json" else _of_store(open_store(path))
     describers: dict[Kind, Callable[[str, Any], str]] = {
@@ -107,7 +110,7 @@ def _first_line(thing: Any) -> str:
 
 def _of_baseline(name: str, baseline: Any) -> str:
     cite = [f"cite: {baseline.cite}"] if baseline.cite else []
-    return "\n".join([f"{name}: {baseline.summary}", *cite, *_fields(baseline)])
+    return "\n".join([f"{name}: {baseline.summary}", *cite, *published_in_words(name), *_fields(baseline)])
 
 
 def _fields(plugin: type) -> list[str]:

@@ -22,6 +22,7 @@ from har_bench.arrays import Singles
 from har_bench.baseline import Baseline
 from har_bench.devices import Precision
 from har_bench.errors import HarBenchError
+from har_bench.foreign.networks import in_words
 from har_bench.keypoints import Track, open_detections
 from har_bench.lifting.clips import MM_PER_M, Source, normalise
 from har_bench.lifting.taking import Joints, joints_of, left_by_training
@@ -32,7 +33,6 @@ from har_bench.skeletons import skeleton
 from har_bench.store import Store
 from har_bench.training import weights
 from har_bench.training.loop import History, Losses, Plan, Share, train
-from har_bench.training.networks import in_words
 
 KEYS = ("sequence", "frame", "person")
 POSE, PATH = "model_pos", "model_traj"

@@ -33,6 +33,7 @@ SIGNS: Mapping[str, tuple[str, ...]] = {
 """What the names of each network's tensors begin with, or have in them after a dot; the more particular first."""
 
 FIRST = 3
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def likely(names: Iterable[str]) -> str | None:
@@ -45,10 +46,11 @@ def likely(names: Iterable[str]) -> str | None:
 
 
 def in_words(state: Mapping[str, npt.NDArray[Any]]) -> str:
-    """What a state dict is: how many tensors and numbers, the first tensors' names, and whose it likely is."""
-    names = list(state)
-    more = ", ..." if len(names) > FIRST else ""
-    numbers = sum(prod(array.shape) for array in state.values())
-    project = likely(names)
+    """What a state dict is: how many tensors and parameters, the first tensors' names, and whose it likely is."""
+    learnt = {name: prod(array.shape) for name, array in state.items() if not name.endswith(STATISTICS)}
+    more = ", ..." if len(learnt) > FIRST else ""
+    project = likely(state)
     whose = f"; it looks like {project}" if project else ""
-    return f"{len(names):,} tensors of {numbers:,} numbers ({', '.join(names[:FIRST])}{more}){whose}"
+    return (
+        f"{sum(learnt.values()):,} parameters in {len(learnt):,} tensors ({', '.join([*learnt][:FIRST])}{more}){whose}"
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from har_bench.arrays import Singles
 from har_bench.errors import HarBenchError
 from har_bench.foreign.npz import open_npz
-from har_bench.keypoints.json_files import Json, has_document, of_video, read_frames
+from har_bench.keypoints.json_files import Json, has_document, of_video, read_frames, usual
 from har_bench.keypoints.npz_files import of_detectron
 from har_bench.keypoints.numbering import numbers_of
 from har_bench.keypoints.people import People, unseen_as_nan
@@ -55,9 +54,7 @@ def _openpose(path: Path, files: Sequence[Path], video: str | None) -> Seen:
     matched = {file: match for file in files if (match := re.fullmatch(OPENPOSE, file.name))}
     name = the_one(path, sorted({match[1] for match in matched.values()}), video)
     frames = {file: int(match[2]) for file, match in matched.items() if match[1] == name}
-    found = read_frames(path, frames)
-    word = "body25" if found.points.shape[1] == 25 else found.word
-    return replace(_numbered(found, frames, "OpenPose's folder of json"), word=word)
+    return _numbered(read_frames(path, frames), frames, "OpenPose's folder of json")
 
 
 def _frames(path: Path, files: Sequence[Path], video: str | None) -> Seen:
@@ -77,7 +74,7 @@ def _numbered(found: Json, frames: Mapping[Path, int], taken_for: str) -> Seen:
         np.array([numbers[str(image)] for image in found.image], np.int64), found.points, found.score, found.person
     )
     span = min(frames.values()), max(frames.values())
-    return Seen(taken_for, people, span, word=found.word, joints=found.joints, notes=found.notes)
+    return Seen(taken_for, people, span, word=usual(found), joints=found.joints, notes=found.notes)
 
 
 def _labels(path: Path, files: Sequence[Path], video: str | None) -> Seen:

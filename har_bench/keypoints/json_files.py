@@ -98,8 +98,6 @@ def read_frames(path: Path, files: Iterable[Path]) -> Json:
 def of_video(path: Path) -> Seen:
     """What a file, or a folder of results and a document, holds of the people in a video.
 
-    Seventeen joints are COCO's unless the file names others.
-
     Raises:
         HarBenchError: the file is damaged, or an image has no number.
     """
@@ -108,9 +106,13 @@ def of_video(path: Path) -> Seen:
     people = People(
         np.array([numbers[image] for image in found.image], np.int64), found.points, found.score, found.person
     )
-    word = found.word or ("coco" if found.points.shape[1] == 17 else None)
     span = min(numbers.values()), max(numbers.values())
-    return Seen(found.taken_for, people, span, word=word, joints=found.joints, notes=found.notes)
+    return Seen(found.taken_for, people, span, word=usual(found), joints=found.joints, notes=found.notes)
+
+
+def usual(found: Json) -> str | None:
+    """The layout that a file names, or that detectors' files of so many joints have where they name none."""
+    return found.word or {17: "coco17", 25: "body25"}.get(found.points.shape[1])
 
 
 def has_document(files: Iterable[Path]) -> bool:

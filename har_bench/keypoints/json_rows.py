@@ -30,6 +30,9 @@ FRAME = (
 LISTS = ("instances", "people", "persons", "detections", "predictions", "annotations", "poses", "bodies")
 """What a frame calls its detections."""
 
+LANDMARKS = ("pose_landmarks", "landmarks")
+"""What a frame calls the joints of the only person in it."""
+
 Row = tuple[Image, Mapping[str, Any]]
 
 
@@ -81,6 +84,8 @@ def _of_list(value: Any) -> Rows | None:
         return _of_named_frames(value)
     if any(_image(each) is not None for each in value):
         return Rows("COCO or AlphaPose keypoint json", list(_results(value)))
+    if any(name in each for each in value for name in LANDMARKS):  # of one person: each is a frame
+        return _of_named_frames(value)
     return Rows("json of one image's persons", [(0, each) for each in value], images=[0])
 
 

@@ -19,17 +19,20 @@ from har_bench.keypoints.people import People
 REACH = 0.4
 """How far the joints may be, on average, from where they are expected in the next frame, in sizes of the person."""
 
+SETTLED, SURE = 3, 0.25
+"""After so many sightings it is known how somebody moves, and the reach is this."""
+
 OVERLAP = 0.5
 """Or how much the boxes of the joints share of what they cover together."""
 
 PATIENCE = 3
-"""After a frame in which somebody was missed, the reach is that of so many frames at most."""
+"""Somebody who is missed is expected to move on as before for so many frames."""
 
 MEMORY = 15
 """Frames (of those that the file has) after which somebody who is not seen is forgotten."""
 
-MARGIN = 0.05
-"""By how much, in sizes, the next best way to link must be worse."""
+MARGIN, RIVAL = 0.05, 1.5
+"""The next best way to link must be worse by so much, in sizes, and by so many times."""
 
 SAME = 0.1
 """Two detections of one frame whose joints are nearer than this, in sizes, are one person found twice."""
@@ -44,6 +47,12 @@ class _Path:
     points: Singles
     size: float
     velocity: Floats = field(default_factory=lambda: np.zeros(2))
+    sightings: int = 1
+
+    @property
+    def reach(self) -> float:
+        """How far the next detection may be from where it is expected, in sizes."""
+        return REACH if self.sightings < SETTLED else SURE
 
     def expected(self, frame: int) -> npt.NDArray[np.float64]:
         """(J, 2) where the joints should be."""
@@ -58,6 +67,7 @@ class _Path:
         carried = self.points + np.nan_to_num(moved, nan=0.0).astype(np.float32) * (frame - self.frame)
         self.points = np.where(np.isfinite(points), points, carried).astype(np.float32)
         self.frame, self.size = frame, size_of(points)
+        self.sightings += 1
 
 
 def link(people: People) -> Ints:
@@ -74,7 +84,7 @@ def link(people: People) -> Ints:
         rows = _once(people, rows)
         paths = [path for path in paths if frame - path.frame <= MEMORY * step]
         points = people.points[rows, :, :2]
-        going, lost = _matched(paths, points, frame, step)
+        going, lost = _matched(paths, points, frame)
         for index, row in enumerate(rows.tolist()):
             if index in going:
                 going[index].seen(frame, points[index])
@@ -147,34 +157,42 @@ def _once(people: People, rows: Ints) -> Ints:
     return rows[kept]
 
 
-def _matched(paths: list[_Path], points: Singles, frame: int, step: int) -> tuple[dict[int, _Path], list[_Path]]:
+def _matched(paths: list[_Path], points: Singles, frame: int) -> tuple[dict[int, _Path], list[_Path]]:
     """Which path each detection goes on with, and which paths end because they cannot be told from others."""
     if not paths or not len(points):
         return {}, []
     size = np.array([path.size for path in paths])
     expected = np.stack([path.expected(frame) for path in paths])
     cost = distances(expected, points) / size[:, None]
-    waited = np.array([min((frame - path.frame) / step, PATIENCE) for path in paths])
-    near = cost <= REACH * np.maximum(waited, 1)[:, None]
+    near = cost <= np.array([path.reach for path in paths])[:, None]
     within = near | ((overlaps(expected, points) >= OVERLAP) & np.isfinite(cost))
     beyond = 1e6
     taken, given = linear_sum_assignment(np.where(within, cost, beyond))
     pairs = [(one, other) for one, other in zip(taken.tolist(), given.tolist(), strict=True) if within[one, other]]
-    doubtful = _doubtful(np.where(within, cost, np.inf), pairs)
-    lost = [paths[one] for one, _ in doubtful]
-    return {other: paths[one] for one, other in pairs if (one, other) not in doubtful}, lost
+    doubtful, lost = _doubtful(np.where(within, cost, np.inf), pairs)
+    return {other: paths[one] for one, other in pairs if (one, other) not in doubtful}, [paths[one] for one in lost]
 
 
-def _doubtful(cost: Floats, pairs: list[tuple[int, int]]) -> set[tuple[int, int]]:
-    """The pairs that another way to link would replace at nearly the same cost; infinite where out of reach."""
-    found = set()
+def _doubtful(cost: Floats, pairs: list[tuple[int, int]]) -> tuple[set[tuple[int, int]], set[int]]:
+    """The pairs that another way to link would replace at nearly the same cost, and all paths that end so.
+
+    Args:
+        cost: (P, Q) of linking a path to a detection; infinite where it is out of reach.
+        pairs: the links that cost least.
+    """
+    doubtful: set[tuple[int, int]] = set()
+    lost: set[int] = set()
     free_paths = set(range(cost.shape[0])) - {one for one, _ in pairs}
     free_points = set(range(cost.shape[1])) - {other for _, other in pairs}
     for index, (one, other) in enumerate(pairs):
-        rivals = [cost[path, other] for path in free_paths] + [cost[one, point] for point in free_points]
-        if rivals and min(rivals) - cost[one, other] < MARGIN:
-            found.add((one, other))
+        most = cost[one, other] * RIVAL + MARGIN
+        rivals = {path for path in free_paths if cost[path, other] < most}
+        if rivals or any(cost[one, point] < most for point in free_points):
+            doubtful.add((one, other))
+            lost |= {one, *rivals}
         for third, fourth in pairs[index + 1 :]:
-            if cost[one, fourth] + cost[third, other] - cost[one, other] - cost[third, fourth] < MARGIN:
-                found |= {(one, other), (third, fourth)}
-    return found
+            both = cost[one, other] + cost[third, fourth]
+            if cost[one, fourth] + cost[third, other] < both * RIVAL + MARGIN:
+                doubtful |= {(one, other), (third, fourth)}
+                lost |= {one, third}
+    return doubtful, lost

@@ -165,8 +165,8 @@ class _Told:
 
     @property
     def span(self) -> tuple[int, int]:
-        """The first and last frames of the file."""
-        return self.seen.span
+        """The first and last frames that rows are wanted for: from frame 0 to the last of the file."""
+        return self.first, self.seen.span[1]
 
     def introduced(self, one: Person, person: int | None) -> list[str]:
         """Who is there, where there is a choice."""
@@ -193,7 +193,7 @@ class _Told:
         """Where the rows are not those of the whole file."""
         frames = rows.start + self.first, rows.start + self.first + len(rows.points) - 1
         wanted = max(span[0], self.first), span[1]
-        if frames == wanted or (self.seen.alone and frames == span):
+        if frames == wanted:
             return []
         return [f"rows are frames {frames[0]} to {frames[1]} of {wanted[0]} to {wanted[1]}: the person is in no others"]
 

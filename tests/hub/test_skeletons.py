@@ -78,7 +78,7 @@ def test_a_midpoint_is_the_mean_and_as_visible_as_its_worst_source() -> None:
 
 
 def test_what_is_not_there_is_named() -> None:
-    with pytest.raises(HarBenchError, match="no skeleton is called 'h36m18'; there are .*coco17, "):
+    with pytest.raises(HarBenchError, match=r"no skeleton is called 'h36m18'; there are .*coco17, "):
         skeleton("h36m18")
     with pytest.raises(HarBenchError, match="mpii16 has no joint 'nose'"):
         skeleton("mpii16").index("nose")

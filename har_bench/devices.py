@@ -69,6 +69,8 @@ def precision(device: torch.device, kind: Precision) -> Iterator[None]:
     convolutions, products = _read(lambda: backends.cudnn.allow_tf32), _read(torch.get_float32_matmul_precision)
     backends.cudnn.allow_tf32 = kind != "float32"
     torch.set_float32_matmul_precision("highest" if kind == "float32" else "high")
+    for switch in newer:
+        switch.fp32_precision = "ieee" if kind == "float32" else "tf32"
     try:
         with torch.autocast(device.type, torch.bfloat16, enabled=kind == "bf16"):
             yield

@@ -168,7 +168,8 @@ class VideoPose3D(Lifter):
         except HarBenchError as error:
             held = next(iter(found.models.values()))
             raise HarBenchError(
-                f"{found.path} is not of a VideoPose3D network: it has {in_words(held)}; give VideoPose3D's weights"
+                f"{found.path} holds weights that are not those of a VideoPose3D network: {in_words(held)}; "
+                "give VideoPose3D's weights"
             ) from error
         numbers = design.joints_in, design.joints_out
         if numbers not in LAYOUTS:

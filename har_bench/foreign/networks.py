@@ -51,6 +51,4 @@ def in_words(state: Mapping[str, npt.NDArray[Any]]) -> str:
     more = ", ..." if len(learnt) > FIRST else ""
     project = likely(state)
     whose = f"; it looks like {project}" if project else ""
-    return (
-        f"{sum(learnt.values()):,} parameters in {len(learnt):,} tensors ({', '.join([*learnt][:FIRST])}{more}){whose}"
-    )
+    return f"{sum(learnt.values()):,} parameters in {len(learnt):,} tensor{'s' * (len(learnt) != 1)} ({', '.join([*learnt][:FIRST])}{more}){whose}"

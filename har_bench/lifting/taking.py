@@ -68,9 +68,9 @@ def joints_of(file: str, given: str, options: Mapping[str, Any], *, certain: boo
     Raises:
         HarBenchError: the user says another skeleton than the file, or one that has not as many joints.
     """
+    layout = skeleton(given or options["joints"]).name
     if certain and given not in ("", options["joints"]):
         raise HarBenchError(f"{file} takes in {options['joints']}, not {given}; leave the layout out")
-    layout = given or options["joints"]
     takes = options["sizes"][0]
     if len(skeleton(layout)) != takes:
         raise HarBenchError(

@@ -129,7 +129,7 @@ def fill(model: nn.Module, state: State, source: str) -> None:
 def plain(state: State, needed: Container[str] = ()) -> State:
     """A state dict without the prefixes that all of its names have, or that are among those of ``needed``."""
     names = {name: name.replace("_orig_mod.", "") for name in state}
-    if any(name in needed for name in state) or len(set(names.values())) < len(state):
+    if all(name in needed for name in state) or len(set(names.values())) < len(state):
         return state
     while not any(short in needed for short in names.values()):
         prefix = next((each for each in _PREFIXES if _all_begin(names.values(), each)), None)

@@ -51,4 +51,6 @@ def in_words(state: Mapping[str, npt.NDArray[Any]]) -> str:
     more = ", ..." if len(learnt) > FIRST else ""
     project = likely(state)
     whose = f"; it looks like {project}" if project else ""
-    return f"{sum(learnt.values()):,} parameters in {len(learnt):,} tensor{'s' * (len(learnt) != 1)} ({', '.join([*learnt][:FIRST])}{more}){whose}"
+    tensors = f"{len(learnt):,} tensor{'s' * (len(learnt) != 1)}"
+    first = ", ".join([*learnt][:FIRST])
+    return f"{sum(learnt.values()):,} parameters in {tensors} ({first}{more}){whose}"

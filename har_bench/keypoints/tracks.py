@@ -177,10 +177,12 @@ class _Told:
     def track(self, one: Person, span: tuple[int, int], introduced: Sequence[str]) -> Track:
         """One person's track over some frames."""
         who = "the person" if self.seen.alone or len(self.persons) == 1 else f"person {one.number}"
+        several = "" if self.seen.alone or len(self.persons) == 1 else f"person {one.number}: "
         rows = in_rows(self.path, who, one.frames, one.points, first=self.first, span=span)
         places, scores, filled = bridged(rows.points)
         remarks = plausibility.remarks(rows.points, self.size, skeleton(self.layout))
-        notes = (*introduced, *self.notes, *self._left(one), *self._begins(rows, span), *remarks)
+        own = [f"{several}{line}" for line in [*self._left(one), *self._begins(rows, span), *remarks]]
+        notes = (*introduced, *self.notes, *own)
         return Track(
             places, scores, self.layout, self.size, self.fps, filled, self.seen.taken_for, one.number, rows.start, notes
         )
@@ -195,7 +197,8 @@ class _Told:
         wanted = max(span[0], self.first), span[1]
         if frames == wanted:
             return []
-        return [f"rows are frames {frames[0]} to {frames[1]} of {wanted[0]} to {wanted[1]}: the person is in no others"]
+        of = f"{wanted[0]} to {wanted[1]}"
+        return [f"rows are the file's frames {frames[0]} to {frames[1]} of {of}; the person is in no others"]
 
 
 def _pixels(

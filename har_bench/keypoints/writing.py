@@ -202,13 +202,14 @@ def _csv(path: Path, scene: Scene, everybody: bool) -> None:
         if scene.fps:
             columns["time_s"] = np.round(frames / scene.fps, 6)
         columns |= {"person": motion.person, "joint": list(scene.skeleton.joints) * len(motion.joints)}
-        columns |= dict(zip(names, motion.joints.reshape(-1, 3).T, strict=True))
+        places = np.round(motion.joints.reshape(-1, 3).astype(np.float64), DECIMALS)
+        columns |= dict(zip(names, places.T, strict=True))
         pieces.append(pd.DataFrame(columns))
     rows = pd.concat(pieces, ignore_index=True)
     if scene.notes:
         rows["notes"] = ""
         rows.loc[0, "notes"] = "; ".join(scene.notes)
-    files.write_whole(path, rows.to_csv(index=False, float_format=f"%.{DECIMALS}f", lineterminator="\n").encode())
+    files.write_whole(path, rows.to_csv(index=False, lineterminator="\n").encode())
 
 
 def _trc(path: Path, scene: Scene, everybody: bool) -> None:

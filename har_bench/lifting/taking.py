@@ -70,7 +70,9 @@ def joints_of(file: str, given: str, options: Mapping[str, Any], *, certain: boo
     """
     layout = skeleton(given or options["joints"]).name
     if certain and given not in ("", options["joints"]):
-        raise HarBenchError(f"{file} takes in {options['joints']}, not {given}; leave the layout out")
+        raise HarBenchError(
+            f"{file} takes in {options['joints']}, not {given}; leave the joints out (--joints, --set layout=...)"
+        )
     takes = options["sizes"][0]
     if len(skeleton(layout)) != takes:
         raise HarBenchError(

@@ -11,7 +11,7 @@ import numpy as np
 
 from har_bench.arrays import Singles
 
-SAID = "x right, y forward, z up is a guess: the camera is taken to be level, and {who} to stand on the floor"
+SAID = "the room is a guess: the camera is taken to be level, and {who} to stand on the floor"
 
 
 def in_room(motions: Sequence[Singles], *, placed: bool) -> tuple[list[Singles], str]:

@@ -112,7 +112,7 @@ def test_frames_without_anybody_at_the_ends_stand_still_if_few_and_else_have_no_
     path.write_text(json.dumps(frames))
     late = open_track(path, size=SIZE)
     assert (late.start, len(late.points)) == (40, 20)
-    assert late.notes == ("rows are frames 40 to 59 of 0 to 59: the person is in no others",)
+    assert late.notes == ("rows are the file's frames 40 to 59 of 0 to 59; the person is in no others",)
 
 
 def test_large_numbers_cost_neither_time_nor_memory(tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def test_without_a_path_the_published_kind_is_assumed_and_that_is_said(tmp_path:
     ("given", "words"),
     [
         ({"joints": "mpii16"}, "takes in 17 joints, and mpii16 has 16; give the joints that the model was trained on"),
-        ({"joints": "coco17"}, "takes in h36m17, not coco17; leave the layout out"),
+        ({"joints": "coco17"}, "takes in h36m17, not coco17; leave the joints out"),
         ({"joints": "coco17", "settings": {"layout": "h36m17"}}, "coco17 by --joints and h36m17 by --set"),
         ({"joints": "coco71"}, "no skeleton is called 'coco71'"),
         ({"settings": {"video": "a"}}, "videopose3d has no option video"),
@@ -285,8 +285,8 @@ def test_a_room_has_its_floor_at_the_lowest_foot(trajectory: bool, detections: P
     content = json.loads((tmp_path / "room.json").read_text())
     room = np.array(content["frames"])
     assert content["axes"] == "x right, y forward, z up"
-    assert "is a guess: the camera is taken to be level" in said
-    assert "is a guess: the camera is taken to be level" in content["notes"][-1]
+    assert "the room is a guess: the camera is taken to be level" in said
+    assert "the room is a guess: the camera is taken to be level" in content["notes"][-1]
     np.testing.assert_allclose(room[..., 0], camera[..., 0], atol=0.01)
     np.testing.assert_allclose(room[..., 1], camera[..., 2], atol=0.01)
     up = room[..., 2] + camera[..., 1]

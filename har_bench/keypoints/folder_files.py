@@ -87,7 +87,7 @@ def _labels(path: Path, files: Sequence[Path], video: str | None) -> Seen:
         if not files:
             raise HarBenchError(f"{path} has no label called {video}_1.txt or alike; see the names there")
     numbers = numbers_of(path, [file.name for file in files])
-    rows = [(numbers[file.name], _line(file, text)) for file in files for text in file.read_text().splitlines() if text]
+    rows = [(numbers[file.name], _line(file, text)) for file in files for text in _lines(file) if text.strip()]
     if not rows:
         raise HarBenchError(f"{path} has nobody in its {len(files)} labels; is it the right folder?")
     joints, width = _format(path, Counter(len(line) - BOX for _, line in rows))
@@ -107,6 +107,13 @@ def _labels(path: Path, files: Sequence[Path], video: str | None) -> Seen:
     span = min(numbers.values()), max(numbers.values())
     word = "coco" if joints == 17 else None
     return Seen("ultralytics' labels", people, span, word=word, shares=True, notes=notes)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text("utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise HarBenchError(f"{file} cannot be read ({error.strerror}); give labels of ultralytics") from error
 
 
 def _line(file: Path, text: str) -> list[float]:

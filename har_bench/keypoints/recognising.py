@@ -41,8 +41,11 @@ def kind_of(path: Path) -> Kind:
         raise HarBenchError(f"{path} does not exist; give a file or folder of 2D keypoints")
     if not path.is_file():
         raise HarBenchError(f"{path} is no file (a pipe or a device); give a file or folder of 2D keypoints")
-    with path.open("rb") as file:
-        head = file.read(64).removeprefix(BOM)
+    try:
+        with path.open("rb") as file:
+            head = file.read(64).removeprefix(BOM)
+    except OSError as error:
+        raise HarBenchError(f"{path} cannot be read ({error.strerror}); give a file of 2D keypoints") from error
     if not head:
         raise HarBenchError(f"{path} is empty; was it written completely?")
     if _is_medium(path, head):

@@ -147,6 +147,8 @@ class _Told:
         size, fps = size or seen.size, fps or seen.fps
         if size is not None and min(size) <= 0:
             raise HarBenchError(f"a video of {size[0]} x {size[1]} px cannot be; give the size of {path}'s video")
+        if fps is not None and not 0 < fps < float("inf"):
+            raise HarBenchError(f"{fps:g} frames per second cannot be; give those of {path}'s video")
         name, points = told_layout(
             path, seen.people.points, given=layout, word=seen.word, joints=seen.joints, sides=seen.sides
         )

@@ -64,19 +64,23 @@ def write_joints(
     write_scene(path, Scene([motion], skeleton(layout), fps, axes, tuple(notes), sequence), everybody=False)
 
 
-def check_destination(path: str | Path, fps: float | None) -> Path:
+def check_destination(path: str | Path) -> Path:
     """Where joints will be written, asked before they are made.
 
     Raises:
-        HarBenchError: another suffix, a form that needs the frames per second without them, or no such place.
+        HarBenchError: another suffix, or no such place.
     """
     path = Path(path)
     if path.suffix not in _WRITERS:
         *most, last = _WRITERS
         raise HarBenchError(f"{path} cannot be written; 3D joints are written as {', '.join(most)} or {last}")
+    return files.destination(path)
+
+
+def check_rate(path: Path, fps: float | None) -> None:
+    """Refuse a form that needs the frames per second, without them."""
     if path.suffix in TIMED and not fps:
         raise HarBenchError(f"{path} needs the video's frames per second; give --fps")
-    return files.destination(path)
 
 
 def write_scene(path: str | Path, scene: Scene, *, everybody: bool) -> list[Path]:
@@ -101,7 +105,8 @@ def write_scene(path: str | Path, scene: Scene, *, everybody: bool) -> list[Path
     Raises:
         HarBenchError: another suffix, joints that the layout does not have, or several persons in a form for one.
     """
-    path = check_destination(path, scene.fps)
+    path = check_destination(path)
+    check_rate(path, scene.fps)
     bones = scene.skeleton
     for motion in scene.motions:
         if motion.joints.shape[1:] != (len(bones), 3):

@@ -10,7 +10,7 @@ from har_bench.arrays import Singles
 from har_bench.errors import HarBenchError
 from har_bench.keypoints import Track, open_track, open_tracks
 from har_bench.keypoints.motion import CAMERA, WORLD, Motion, Scene
-from har_bench.keypoints.writing import check_destination, remarks, write_scene
+from har_bench.keypoints.writing import check_destination, check_rate, remarks, write_scene
 from har_bench.lifting.lifter import PATH, Lifter
 from har_bench.lifting.resampling import at_frames, at_rate
 from har_bench.lifting.smoothing import one_euro
@@ -70,6 +70,7 @@ def lift(
     keypoints, out = Path(keypoints), Path(out)
     if out.exists() and keypoints.exists() and out.samefile(keypoints):
         raise HarBenchError(f"{out} is the file of keypoints itself; name another one for the joints")
+    check_destination(out)
     model = _model(baseline, weights, joints, settings or {})
     if person == "all":
         tracks = open_tracks(keypoints, layout=layout, size=size, fps=fps, video=video, first_frame=first_frame)
@@ -77,7 +78,7 @@ def lift(
         who = {"layout": layout, "size": size, "fps": fps, "person": person, "video": video, "first_frame": first_frame}
         tracks = [open_track(keypoints, **who)]  # type: ignore[arg-type]
     rate = tracks[0].fps
-    check_destination(out, rate)
+    check_rate(out, rate)
     lifted = [_joints(model, track, fit_fps, smooth) for track in tracks]
     placed = PATH in (model.models or {})
     notes = [*dict.fromkeys(note for track in tracks for note in track.notes), *model.taken.remarks(tracks[0].layout)]

@@ -204,6 +204,31 @@ def alphapose_open(folder: Path) -> Path:
     return dump(folder / "x.json", frames)
 
 
+def alphapose_cmu(folder: Path) -> Path:
+    """AlphaPose's ``--format cmu``: bodies of 18 joints; and its ``open`` has OpenPose's own names for the same."""
+    coco, order = skeleton("coco17").joints, skeleton("openpose18").joints
+    frames: dict[str, Any] = {}
+    for frame in SEEN:
+        poses = [
+            np.stack([pose[coco.index(name)] if name in coco else pose[[5, 6]].mean(axis=0) for name in order])
+            for pose in people(frame)
+        ]
+        frames[f"{frame:03d}.png"] = {"version": "AlphaPose v0.3", "bodies": [{"joints": flat(pose)} for pose in poses]}
+    return dump(folder / "x.json", frames)
+
+
+def test_alphapose_s_bodies_of_18_joints(tmp_path: Path) -> None:
+    path = alphapose_cmu(tmp_path)
+    for text in (
+        path.read_text(),
+        path.read_text().replace('"bodies"', '"people"').replace('"joints"', '"pose_keypoints_2d"'),
+    ):
+        path.write_text(text)
+        track = open_track(path, size=SIZE)
+        assert (track.layout, len(track.points)) == ("openpose18", FRAMES)
+        np.testing.assert_allclose(track.in_layout("coco17").points[SEEN], ONE[SEEN], atol=0.01)
+
+
 def openpose_list(folder: Path) -> Path:
     """DWPose and others write OpenPose's people of all frames into one list."""
     frames = [{"people": [{"keypoints": flat(pose)} for pose in people(frame)]} for frame in range(FRAMES)]

@@ -225,6 +225,8 @@ def test_without_a_path_the_published_kind_is_assumed_and_that_is_said(tmp_path:
         ({"video": "a"}, "is of one video; leave 'a' out"),
         ({"smooth": True, "fps": None}, "frames per second; give --fps to smooth"),
         ({"fit_fps": 50, "fps": None}, "frames per second; give --fps"),
+        ({"fps": -25.0}, "-25 frames per second cannot be"),
+        ({"fps": float("nan")}, "nan frames per second cannot be"),
         ({"fit_fps": -1}, "-1 frames per second cannot be"),
         ({"first_frame": 99}, "in no frame from 99 on; give an earlier --first-frame"),
     ],

@@ -164,6 +164,8 @@ def _whole(path: Path, values: npt.NDArray[Any]) -> Ints:
 
 def _ragged(path: Path, frames: npt.NDArray[Any], scores: npt.NDArray[Any] | None) -> Seen:
     """An array of objects: for each frame the (n, J, 2 or 3) of those found in it."""
+    if scores is not None and len(scores) != len(frames):
+        raise HarBenchError(f"{path} has {len(frames)} frames of keypoints and {len(scores)} of scores; infer again")
     found: dict[int, _Frame] = {}
     for number, frame in enumerate(frames):
         points = np.asarray(frame, np.float32) if frame is not None else np.empty(0, np.float32)
@@ -171,7 +173,7 @@ def _ragged(path: Path, frames: npt.NDArray[Any], scores: npt.NDArray[Any] | Non
             continue
         points = points[None] if points.ndim == 2 else points
         if scores is not None:
-            own = np.asarray(scores[number], np.float32).reshape(points.shape[:-1])
+            own = _fitting(f"{path}: frame {number}", np.asarray(scores[number], np.float32), points)
             points = np.concatenate([points[..., :2], own[..., None]], axis=-1)
         if points.ndim != 3 or points.shape[-1] not in (2, 3):
             raise HarBenchError(f"{path}: frame {number} has keypoints of shape {points.shape}; (persons, joints, 2)")
@@ -182,3 +184,10 @@ def _ragged(path: Path, frames: npt.NDArray[Any], scores: npt.NDArray[Any] | Non
     people = _together(path, found)
     word = "coco" if people.points.shape[1] == 17 else None
     return Seen("an .npz of keypoints (rtmlib)", people, (0, len(frames) - 1), word=word)
+
+
+def _fitting(where: str, scores: Singles, points: Singles) -> Singles:
+    """The scores of a frame in the shape of its joints."""
+    if scores.size != points[..., 0].size:
+        raise HarBenchError(f"{where} has {scores.size} scores of {points[..., 0].size} joints; write one for each")
+    return scores.reshape(points.shape[:-1])

@@ -21,7 +21,7 @@ from har_bench.skeletons import skeleton
 from har_bench.training.loop import Losses
 from har_bench.training.weights import Checkpoint, State
 
-from .joints import by_name, by_statistics
+from .joints import by_name, by_statistics, is_untrained
 from .losses import bone_length_loss, reprojection_loss, trajectory_loss
 from .model import Architecture, TemporalModel, architecture_of
 
@@ -194,9 +194,8 @@ class VideoPose3D(Lifter):
     ) -> dict[str, str | list[str]]:
         """The joints that a published checkpoint takes, and how that is known.
 
-        Of the published files of 17 joints, those with a network for the root's path take COCO's and those without
-        take Human3.6M's. So where nothing else tells, a file without one is taken for Human3.6M's, which is said, and
-        one with it may be a newer user's own: then nobody knows, and the user is asked.
+        Where nothing tells, the user is asked. Only of a network that has seen no keypoints, and has none for the
+        root's path either (the published one with a path takes COCO's joints), Human3.6M's are assumed, and that said.
         """
         if len(candidates) == 1:
             return {"joints": candidates[0]}
@@ -209,6 +208,6 @@ class VideoPose3D(Lifter):
             return {"joints": learnt, "told_by": "the mean of the keypoints it was trained on, which its weights hold"}
         return {
             "joints": candidates[0],
-            "unknown": "ask" if PATH in found.models else "say",
+            "unknown": "say" if is_untrained(state) and PATH not in found.models else "ask",
             "others": [*candidates[1:]],
         }

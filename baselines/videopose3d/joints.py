@@ -47,6 +47,12 @@ def by_statistics(state: State, design: Architecture, candidates: Sequence[str])
     return best if _upright(pose, skeleton(best)) else None
 
 
+def is_untrained(state: State) -> bool:
+    """Whether a network's batch normalisation has seen nothing, so that no keypoints have shaped its weights."""
+    mean = state.get("expand_bn.running_mean")
+    return mean is not None and not np.any(mean)
+
+
 def mean_pose(state: State, design: Architecture) -> Floats | None:
     """(J, 2) the mean of the keypoints that a network was trained on; None where its weights do not hold it."""
     kernel, mean = state.get("expand_conv.weight"), state.get("expand_bn.running_mean")

@@ -181,8 +181,13 @@ def test_a_model_of_coco_s_joints_is_given_them_and_mirrored_by_their_pairs(told
     np.testing.assert_allclose(found, by_hand(ONE, made, COCO_PAIRS), atol=0.01)
 
 
-def test_17_to_17_and_coco_s_keypoints_ask_where_nothing_tells_what_the_model_takes(tmp_path: Path) -> None:
-    path = as_published(tmp_path / "w.bin", model("coco17"))
+@pytest.mark.parametrize("kind", ["with a path", "whose statistics tell nothing"])
+def test_17_to_17_and_coco_s_keypoints_ask_where_nothing_tells_what_the_model_takes(kind: str, tmp_path: Path) -> None:
+    made = model("coco17", trajectory=kind == "with a path")
+    assert made.models is not None
+    if not made.trajectory:
+        made.models["model_pos"].expand_bn.running_mean.copy_(torch.linspace(-0.2, 0.2, 8))
+    path = as_published(tmp_path / "w.bin", made)
     np.save(tmp_path / "k.npy", ONE)
     with pytest.raises(HarBenchError) as caught:
         lifted(tmp_path / "k.npy", tmp_path / "j.npy", weights=path, layout="coco17")
@@ -198,7 +203,7 @@ def test_17_to_17_and_coco_s_keypoints_ask_where_nothing_tells_what_the_model_ta
     assert lifted(tmp_path / "k.npy", tmp_path / "j.npy", weights=path, layout="h36m17")
 
 
-def test_without_a_path_the_published_kind_is_assumed_and_that_is_said(tmp_path: Path) -> None:
+def test_of_a_network_that_saw_nothing_human36m_s_joints_are_assumed_and_that_is_said(tmp_path: Path) -> None:
     path = as_published(tmp_path / "w.bin", model(trajectory=False))
     np.save(tmp_path / "k.npy", ONE)
     said = lifted(tmp_path / "k.npy", tmp_path / "j.npy", weights=path, layout="coco17")

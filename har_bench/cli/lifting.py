@@ -1,19 +1,16 @@
-"""``har-bench lift``: 3D joints of the people in a video."""
+"""The command that lifts 2D keypoints to 3D joints."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from cyclopts import Parameter
-
+from har_bench.cli.app import Settings, app, pairs
 from har_bench.cli.terminal import say
 from har_bench.errors import HarBenchError
 
-Settings = Annotated[list[str] | None, Parameter(name=["--set", "-s"], negative="")]
-Flag = Annotated[bool, Parameter(negative="")]
 
-
+@app.command
 def lift(
     baseline: str,
     keypoints: Path,
@@ -28,9 +25,9 @@ def lift(
     person: str | None = None,
     video: str | None = None,
     first_frame: int | None = None,
-    world: Flag = False,
+    world: bool = False,
     fit_fps: float | None = None,
-    smooth: Flag = False,
+    smooth: bool = False,
     device: str | None = None,
     setting: Settings = None,
 ) -> None:
@@ -60,7 +57,6 @@ def lift(
         device: Such as cpu or cuda:1; a GPU if there is one.
         setting: An option of the model, as name=value; may be repeated.
     """
-    from har_bench.cli.commands import pairs
     from har_bench.lifting.video import lift as run
 
     if (width is None) != (height is None):
@@ -80,7 +76,7 @@ def lift(
         world=world,
         fit_fps=fit_fps,
         smooth=smooth,
-        settings=({"device": device} if device else {}) | pairs(setting),
+        settings=({"device": device} if device else {}) | dict(pairs(setting)),
     )
     say(said)
 

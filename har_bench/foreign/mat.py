@@ -1,8 +1,9 @@
 """MATLAB ``.mat`` files of versions 4 and 5 to 7, opened so that nothing in them can run, crash or exhaust memory.
 
 A MAT file is a tree of tagged elements. Before SciPy builds Python objects from it, the tree is walked here: every
-element must lie inside the file, nesting and size are bounded, and only arrays, text, cells and structs are let
-through (no objects, function handles or sparse matrices). The format is MathWorks' "MAT-File Format", 2013 and later.
+element must lie inside the file, nesting is bounded, what SciPy will make of the elements is charged, and only arrays,
+text, cells and structs are let through (no objects, function handles or sparse matrices). The format is MathWorks'
+"MAT-File Format", 2013 and later.
 """
 
 from __future__ import annotations
@@ -13,25 +14,37 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import scipy.io
 
 from har_bench.arrays import kernel
-from har_bench.errors import HarBenchError
+from har_bench.errors import Malformed, completing
+from har_bench.foreign import opening
+from har_bench.foreign.budget import Budget
 
-MAX_BYTES = 1 << 31
-"""The largest content, after decompression, that is opened; the largest .mat of this field holds a tenth of it."""
+FACTOR = 72
+"""Bytes that each byte of a .mat file may become: SciPy makes 1 GB of the 12 MB of MPII's release, in small arrays."""
+
+_VARIABLE = 4096
+"""What a variable costs besides its content."""
+
+_BEGINNING = 1024
+"""Bytes of a variable in which its name is found."""
 
 _DEPTH = 64
 _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_OK, _CUT, _MALFORMED, _FOREIGN, _DEEP = range(5)
+_PIECE = 1 << 20
+_OK, _CUT, _MALFORMED, _FOREIGN, _DEEP, _COSTLY = range(6)
 _NUMERIC_TYPES = np.isin(np.arange(20), [1, 2, 3, 4, 5, 6, 7, 9, 12, 13])
 _TEXT_TYPES = np.isin(np.arange(20), [1, 2, 3, 4, 5, 6, 16, 17, 18])
+
+_ARRAY, _FIELD, _COMPLEX, _LETTER = 300, 260, 48, 8
+"""Bytes that SciPy makes of an array besides its content, a field of a struct, a complex number, a byte of text."""
 
 
 def load_mat(path: Path) -> dict[str, Any]:
@@ -42,31 +55,34 @@ def load_mat(path: Path) -> dict[str, Any]:
         ``str``, structs as record arrays and cells as object arrays.
 
     Raises:
-        HarBenchError: the file is empty, cut, damaged, too large, not a .mat file, of version 7.3 (HDF5), or holds
-            objects, function handles or sparse matrices.
+        HarBenchError: the file is empty, cut, damaged, not a .mat file, of version 7.3 (HDF5), holds objects, function
+            handles or sparse matrices, or unfolds into more than a file of its size may, see
+            :mod:`har_bench.foreign.budget`.
     """
-    data = _content(path)
-    plain = io.BytesIO()
-    if data[:4].count(0):
-        for variable in _version_4(data, path):
-            if variable.kind == 2:
-                _refuse_foreign(path, variable.name)
-        plain.write(data)
-    else:
-        order = _byte_order(data, path)
-        plain.write(data[:_HEADER])
-        for body in _version_5(data, order, path):
-            _inspect(body, order, path)
-            plain.write(body)
-    plain.seek(0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            # SciPy meets damage inside an element (sizes that contradict, bytes that are no text) with any exception
-            found = scipy.io.loadmat(plain, struct_as_record=True)  # type: ignore[arg-type] # the stubs know no files
-        except Exception as error:
-            raise HarBenchError(f"{path} is a damaged .mat file ({error}); download it again") from error
-    return {name: value for name, value in found.items() if not name.startswith("__")}
+    with completing(path, "download it again"):
+        data = _content(path)
+        budget = Budget(len(data), FACTOR)
+        if data[:4].count(0):
+            for variable in _version_4(data, budget):
+                if variable.kind == 2:
+                    raise _foreign(variable.name)
+        else:
+            order = _byte_order(data)
+            for body in _version_5(data, order, budget):
+                _inspect(body, order, budget)
+                del body  # SciPy unpacks it once more, so that the content and what it is made into do not add up
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                # SciPy meets damage inside an element (contradicting sizes, bytes that are no text) with any exception
+                found = scipy.io.loadmat(
+                    io.BytesIO(data),  # type: ignore[arg-type] # the stubs know no files
+                    struct_as_record=True,
+                    verify_compressed_data_integrity=False,  # MATLAB leaves ends of streams out
+                )
+            except Exception as error:
+                raise Malformed(f"is a damaged .mat file ({error})") from error
+        return {name: value for name, value in found.items() if not name.startswith("__")}
 
 
 def variable_names(path: Path) -> list[str]:
@@ -75,33 +91,27 @@ def variable_names(path: Path) -> list[str]:
     Raises:
         HarBenchError: as :func:`load_mat`, for what shows without reading the values.
     """
-    data = _content(path)
-    if data[:4].count(0):
-        return [variable.name for variable in _version_4(data, path)]
-    order = _byte_order(data, path)
-    return [_name(body, order, path) for body in _version_5(data, order, path, limit=1024)]
+    with completing(path, "download it again"):
+        data = _content(path)
+        budget = Budget(len(data), FACTOR)
+        if data[:4].count(0):
+            return [variable.name for variable in _version_4(data, budget)]
+        order = _byte_order(data)
+        return [_name(body, order) for body in _version_5(data, order, budget, beginning=True)]
 
 
 def _content(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise HarBenchError(f"{path} has {size} bytes, more than the {MAX_BYTES} that a .mat file may have here")
-        data = path.read_bytes()
-    except OSError as error:
-        raise HarBenchError(f"{path} cannot be read: {error.strerror}") from error
-    if not data:
-        raise HarBenchError(f"{path} is empty; a .mat file was expected, download it again")
+    data = opening.content(path)
     if data.startswith((_HDF5, b"MATLAB 7.3")):
-        raise HarBenchError(f"{path} is a .mat file of version 7.3 (HDF5); save it in MATLAB with the option '-v7'")
+        raise Malformed("is a .mat file of version 7.3 (HDF5)", "save it in MATLAB with the option '-v7'")
     return data
 
 
-def _byte_order(data: bytes, path: Path) -> str:
+def _byte_order(data: bytes) -> str:
     order = {b"IM": "<", b"MI": ">"}.get(data[126:_HEADER])
     version = struct.unpack(f"{order}H", data[124:126])[0] if order else 0
     if order is None or version != 0x0100:
-        raise HarBenchError(f"{path} is not a .mat file (its 128-byte header is missing); download it again")
+        raise Malformed("is not a .mat file (its 128-byte header is missing)")
     return order
 
 
@@ -110,93 +120,100 @@ class _Variable4(NamedTuple):
     kind: int
 
 
-def _version_4(data: bytes, path: Path) -> Iterator[_Variable4]:
+def _version_4(data: bytes, budget: Budget) -> Iterator[_Variable4]:
     """The variables of a version 4 file; ``kind`` is 0 numbers, 1 text, 2 sparse."""
     order = "<" if data[2:4] == bytes(2) else ">"
     position = 0
     while position < len(data):
         if position + 20 > len(data):
-            _refuse_cut(path, position)
+            raise _cut(position)
         code, rows, columns, imaginary, length = struct.unpack_from(f"{order}5i", data, position)
         digits = [code // 10**power % 10 for power in (3, 2, 1, 0)]
         if not 0 <= code < 5000 or digits[0] > 1 or digits[1] or digits[2] > 5 or digits[3] > 2:
-            raise HarBenchError(f"{path} is not a .mat file (no version 4 or 5 header); download it again")
+            raise Malformed("is not a .mat file (no version 4 or 5 header)")
         if min(rows, columns) < 0 or imaginary not in (0, 1) or length < 1:
-            _refuse_damage(path, position)
+            raise _damaged(position)
         size = rows * columns * (1 + imaginary) * (8, 4, 4, 2, 2, 1)[digits[2]]
         if position + 20 + length + size > len(data):
-            _refuse_cut(path, position)
+            raise _cut(position)
+        budget.charge(_VARIABLE + max(rows, 1) * max(columns, 1) * (_COMPLEX if imaginary else _LETTER))
         name = data[position + 20 : position + 19 + length].decode("latin-1")
         yield _Variable4(name, digits[3])
         position += 20 + length + size
 
 
-def _version_5(data: bytes, order: str, path: Path, limit: int | None = None) -> Iterator[bytes]:
+def _version_5(data: bytes, order: str, budget: Budget, *, beginning: bool = False) -> Iterator[bytes | bytearray]:
     """The variables of a version 5 file, each a matrix element, tag included, not compressed.
 
     Args:
         data: the file.
         order: ``<`` or ``>``.
-        path: the file's name for messages.
-        limit: how many bytes of each element are wanted; all of them by default.
+        budget: of the file.
+        beginning: whether the first bytes of each will do.
     """
-    position, total = _HEADER, 0
+    position = _HEADER
     while position < len(data):
         if position + 8 > len(data):
-            _refuse_cut(path, position)
+            raise _cut(position)
         kind, size = struct.unpack_from(f"{order}2I", data, position)
         stop = position + 8 + size
         if kind not in (_MATRIX, _COMPRESSED):
-            _refuse_damage(path, position)
+            raise _damaged(position)
         if stop > len(data):
-            _refuse_cut(path, position)
+            raise _cut(position)
+        budget.charge(_VARIABLE)
         if kind == _MATRIX:
-            body = data[position : stop if limit is None else min(stop, position + limit)]
+            yield data[position : min(stop, position + _BEGINNING) if beginning else stop]
         else:
-            body = _inflate(data[position + 8 : stop], limit, total, path, position)
-            if len(body) < 8 or body[:4] != struct.pack(f"{order}I", _MATRIX):
-                _refuse_damage(path, position)
-            # MATLAB leaves the end of a stream out when its content fills 16 KiB blocks, so its own size must decide
-            if limit is None and len(body) < 8 + struct.unpack_from(f"{order}I", body, 4)[0]:
-                _refuse_cut(path, position)
-        total += len(body)
-        yield body
+            yield _unpacked(data[position + 8 : stop], order, budget, position, beginning=beginning)
         position = stop
 
 
-def _inflate(packed: bytes, limit: int | None, total: int, path: Path, position: int) -> bytes:
+def _unpacked(packed: bytes, order: str, budget: Budget, position: int, *, beginning: bool) -> bytearray:
+    """A compressed variable: as many bytes as it says that it has, once they are known not to be too many."""
+    stream = zlib.decompressobj()
     try:
-        body = zlib.decompressobj().decompress(packed, MAX_BYTES - total + 1 if limit is None else limit)
+        body = bytearray(stream.decompress(packed, _BEGINNING))
+        if body[:4] != struct.pack(f"{order}I", _MATRIX) or len(body) < 8:
+            raise _damaged(position)
+        if beginning:
+            return body
+        size = 8 + struct.unpack_from(f"{order}I", body, 4)[0]
+        budget.again().charge(size)
+        # MATLAB leaves the end of a stream out when its content fills 16 KiB blocks, so its own size must decide
+        while len(body) < size and (piece := stream.decompress(stream.unconsumed_tail, min(_PIECE, size - len(body)))):
+            body += piece
     except zlib.error as error:
-        raise HarBenchError(f"{path} is damaged at byte {position} ({error}); download it again") from error
-    if limit is None and total + len(body) > MAX_BYTES:
-        raise HarBenchError(f"{path} unpacks to more than the {MAX_BYTES} bytes that a .mat file may hold here")
+        raise Malformed(f"is damaged at byte {position} ({error})") from error
+    if len(body) < size:
+        raise _cut(position)
     return body
 
 
-def _name(body: bytes, order: str, path: Path) -> str:
+def _name(body: bytes | bytearray, order: str) -> str:
     """The variable's name: after the tag, 16 bytes of flags and the dimensions."""
     words = _words(body, order)
     _, start, after = _element(words, 6)
     length, start, after = _element(words, after)
     if after < 0 or 4 * start + length > len(body):
-        raise HarBenchError(f"{path} holds a variable without a readable header; download it again")
+        raise Malformed("holds a variable without a readable header")
     return body[4 * start : 4 * start + length].decode("latin-1")
 
 
-def _inspect(body: bytes, order: str, path: Path) -> None:
-    """Walk a variable's tree, and let only plain values of bounded size and depth through."""
-    verdict, word = _walk(_words(body, order), _NUMERIC_TYPES, _TEXT_TYPES, _DEPTH)
-    if verdict == _OK:
+def _inspect(body: bytes | bytearray, order: str, budget: Budget) -> None:
+    """Walk a variable's tree, and let only plain values of bounded cost and depth through."""
+    verdict, word, cost = _walk(_words(body, order), _NUMERIC_TYPES, _TEXT_TYPES, _DEPTH, budget.left)
+    if verdict in (_OK, _COSTLY):
+        budget.charge(int(cost))
         return
-    name = _name(body, order, path)
+    name = _name(body, order)
     if verdict == _FOREIGN:
-        _refuse_foreign(path, name)
+        raise _foreign(name)
     what = {_CUT: "ends too early", _MALFORMED: "is damaged", _DEEP: f"is nested more than {_DEPTH} deep"}[verdict]
-    raise HarBenchError(f"{path}: variable {name!r} {what} (at its byte {4 * word}); download the file again")
+    raise Malformed(f"has a variable {name!r} that {what} (at its byte {4 * word})")
 
 
-def _words(body: bytes, order: str) -> npt.NDArray[np.uint32]:
+def _words(body: bytes | bytearray, order: str) -> npt.NDArray[np.uint32]:
     """The element as 32-bit words; every tag of the format begins on one."""
     return np.frombuffer(body, f"{order}u4", len(body) // 4).astype(np.uint32, copy=False)
 
@@ -218,86 +235,108 @@ def _element(words: npt.NDArray[np.uint32], position: int) -> tuple[Any, Any, An
 
 
 @kernel
-def _walk(
+def _walk(  # noqa: C901
     words: npt.NDArray[np.uint32],
     numeric: npt.NDArray[np.bool_],
     text: npt.NDArray[np.bool_],
     depth: int,
-) -> tuple[int, int]:
-    """Walk a matrix element as SciPy will: a verdict, and the word at which it was reached."""
+    limit: int,
+) -> tuple[int, int, float]:
+    """Walk a matrix element as SciPy will: a verdict, the word at which it was reached, and what SciPy makes [bytes].
+
+    One function, for it takes the steps of SciPy's reader in their order, and each check stands before the step that
+    would read beyond the end, crash or allocate too much.
+
+    Args:
+        words: the element.
+        numeric: which types of elements are numbers.
+        text: which are text.
+        depth: how deep cells and structs may be nested.
+        limit: what SciPy may make of the element [bytes].
+    """
     waiting = np.zeros(depth, np.int64)
     waiting[0] = 1
     level = position = 0
+    cost = 0.0
     while level >= 0:
+        if cost > limit:
+            return _COSTLY, position, cost
         if waiting[level] == 0:
             level -= 1
             continue
         waiting[level] -= 1
+        cost += _ARRAY
         if position + 2 > len(words):
-            return _CUT, position
+            return _CUT, position, cost
         if words[position] != _MATRIX:
-            return _MALFORMED, position
+            return _MALFORMED, position, cost
         if words[position + 1] == 0:
             position += 2
             continue
         if position + 6 > len(words):
-            return _CUT, position
+            return _CUT, position, cost
         flags = words[position + 4]
         kind = flags & 0xFF
         if kind == 0 or kind > 15 or kind == 3 or kind == 5:
-            return (_FOREIGN if kind in (3, 5, 16, 17) else _MALFORMED), position
+            return (_FOREIGN if kind in (3, 5, 16, 17) else _MALFORMED), position, cost
         size, start, position = _element(words, position + 6)
         if position < 0 or size % 4 or not 8 <= size <= 128:  # fewer than two dimensions crash SciPy's reader
-            return _MALFORMED, start
-        count = 1.0
+            return _MALFORMED, start, cost
+        count = span = 1.0
         for dimension in words[start : start + size // 4]:
             if dimension > 0x7FFFFFFF:
-                return _MALFORMED, start
+                return _MALFORMED, start, cost
             count *= dimension
+            span *= max(dimension, 1)
+        if span > limit:  # an empty array, too, may not be longer than the file explains
+            return _COSTLY, position, span
         size, start, position = _element(words, position)
         if position < 0:
-            return _CUT, start
+            return _CUT, start, cost
         if kind >= 4:  # text, or numbers with perhaps an imaginary part
             for _ in range(2 if kind > 4 and flags & 0x0800 else 1):
                 stored = words[position] & 0xFFFF if position < len(words) else 0
                 if stored >= len(numeric) or not (text[stored] if kind == 4 else numeric[stored]):
-                    return _MALFORMED, position
+                    return _MALFORMED, position, cost
                 size, start, position = _element(words, position)
                 if position < 0:
-                    return _CUT, start
+                    return _CUT, start, cost
+                cost += size * (_LETTER if kind == 4 else _COMPLEX if flags & 0x0800 else 1)
             continue
         fields = 1
         if kind == 2:
             size, start, position = _element(words, position)
             if position < 0 or size != 4 or words[start] == 0 or words[start] > 4096:
-                return _MALFORMED, start
+                return _MALFORMED, start, cost
             width = np.int64(words[start])
             size, start, position = _element(words, position)
             if position < 0:
-                return _CUT, start
+                return _CUT, start, cost
             fields = size // width
+            cost += _FIELD * fields
         # every child takes two words at least, so what SciPy allocates is bounded by what is there
         if (count * max(fields, 1) * 2 > len(words) - position and count > 1) or count * fields * 2 > len(
             words
         ) - position:
-            return _CUT, position
+            return _CUT, position, cost
         if level + 1 == depth:
-            return _DEEP, position
+            return _DEEP, position, cost
         level += 1
         waiting[level] = np.int64(count) * fields
-    return _OK, position
+        cost += 8 * count * fields
+    return _OK, position, cost
 
 
-def _refuse_cut(path: Path, position: int) -> NoReturn:
-    raise HarBenchError(f"{path} ends in the middle of the variable at byte {position}; download it again")
+def _cut(position: int) -> Malformed:
+    return Malformed(f"ends in the middle of the variable at byte {position}")
 
 
-def _refuse_damage(path: Path, position: int) -> NoReturn:
-    raise HarBenchError(f"{path} is damaged at byte {position} (no variable begins there); download it again")
+def _damaged(position: int) -> Malformed:
+    return Malformed(f"is damaged at byte {position} (no variable begins there)")
 
 
-def _refuse_foreign(path: Path, name: str) -> NoReturn:
-    raise HarBenchError(
-        f"{path}: variable {name!r} holds a MATLAB object, function handle or sparse matrix; "
-        "save it as plain arrays, cells and structs"
+def _foreign(name: str) -> Malformed:
+    return Malformed(
+        f"has a variable {name!r} that holds a MATLAB object, function handle or sparse matrix",
+        "save it as plain arrays, cells and structs",
     )

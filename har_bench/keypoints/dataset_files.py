@@ -12,16 +12,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
+from har_bench.foreign.hdf5 import open_hdf5
 from har_bench.foreign.npz import Npz, open_npz
+from har_bench.foreign.numbers import numbers
+from har_bench.keypoints import npz_files
 from har_bench.keypoints.folder_files import best_of, video_name
 from har_bench.keypoints.json_files import Json, read_json
 from har_bench.keypoints.layouts import Sides
-from har_bench.keypoints.npz_files import dictionary, sides_of
 from har_bench.keypoints.people import People
 from har_bench.keypoints.recognising import columns_of, people_of, points_of, word_of
-from har_bench.scoring.predictions import Predictions
-from har_bench.storing import fingerprint, hdf5
+from har_bench.scoring.held import Predictions
+from har_bench.storing import fingerprint
 
 Clip = tuple[npt.NDArray[np.int64] | None, npt.NDArray[Any]]
 """The numbers of the frames, sorted, or None when they are all there from the first; (n, J, 2 or 3) px."""
@@ -81,10 +83,10 @@ def from_hourglass(path: Path) -> Found:
 
 
 def _hourglass(file: Path) -> Clip:
-    with hdf5.open_file(file) as content:
-        if "poses" not in content:
-            raise HarBenchError(f"{file} has no dataset 'poses' (it has {', '.join(content)}); download it again")
-        return None, content["poses"][:]
+    content = open_hdf5(file)
+    if "poses" not in content:
+        raise HarBenchError(f"{file} has no dataset 'poses' (it has {', '.join(content)}); download it again")
+    return None, content["poses"]
 
 
 def from_npz(path: Path, cameras: Sequence[str]) -> Found:
@@ -105,10 +107,10 @@ def from_npz(path: Path, cameras: Sequence[str]) -> Found:
         word = str(archive["layout"]) if "layout" in archive else None
         clips = {name: partial(_member, archive, name) for name in archive if name != "layout"}
         return Found(".npz with an array per sequence", digest, clips, word)
-    nested = _nested(path, dictionary(archive, "positions_2d"), cameras)
+    nested = _nested(path, npz_files.dictionary(archive, "positions_2d"), cameras)
     clips = {name: partial(_array, points) for name, points in nested}
-    metadata = dictionary(archive, "metadata")
-    return Found("VideoPose3D's 2D .npz", digest, clips, metadata.get("layout_name"), sides_of(metadata))
+    metadata = npz_files.dictionary(archive, "metadata")
+    return Found("VideoPose3D's 2D .npz", digest, clips, npz_files.word_of(metadata), npz_files.sides_of(metadata))
 
 
 def from_detectron(path: Path) -> Found:
@@ -144,7 +146,9 @@ def _nested(path: Path, subjects: Mapping[str, Any], cameras: Sequence[str]) -> 
                 )
             for camera, points in zip(cameras, views, strict=True):
                 if points is not None:
-                    yield f"{subject}/{action}/{camera}", np.asarray(points)
+                    with completing(f"{path}: {subject} {action} {camera}", "write one array (T, J, 2)"):
+                        array = numbers(points)
+                    yield f"{subject}/{action}/{camera}", array
 
 
 def from_json(path: Path) -> Found:

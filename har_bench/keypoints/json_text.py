@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from har_bench.errors import HarBenchError
+from har_bench.foreign import json_file
 
 BOM = b"\xef\xbb\xbf"
 
@@ -19,10 +20,7 @@ def values_of(path: Path) -> Any:
     Raises:
         HarBenchError: it cannot be read, is empty, or is no json.
     """
-    try:
-        content = path.read_bytes().removeprefix(BOM)
-    except OSError as error:
-        raise HarBenchError(f"{path} cannot be read ({error.strerror}); give a json file of keypoints") from error
+    content = json_file.text(path).removeprefix(BOM)
     if not content.strip():
         raise HarBenchError(f"{path} is empty; was it written completely?")
     try:

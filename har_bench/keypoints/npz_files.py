@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.arrays import Ints, Singles
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
 from har_bench.foreign.npz import Npz, open_npz
+from har_bench.foreign.numbers import numbers
 from har_bench.keypoints.layouts import Sides
 from har_bench.keypoints.people import People, unseen_as_nan
 from har_bench.keypoints.seen import Seen, of_array, one_video, the_one
@@ -55,13 +56,21 @@ def dictionary(archive: Npz, name: str) -> Mapping[str, Any]:
 def sides_of(metadata: Mapping[str, Any]) -> Sides | None:
     """``keypoints_symmetry``, when the metadata have it."""
     sides = metadata.get("keypoints_symmetry")
-    good = isinstance(sides, list | tuple) and all(isinstance(side, list | tuple) for side in sides)
+    good = isinstance(sides, list | tuple) and all(
+        isinstance(side, list | tuple) and all(isinstance(joint, int) for joint in side) for side in sides
+    )
     return sides if good else None
+
+
+def word_of(metadata: Mapping[str, Any]) -> str | None:
+    """``layout_name``, when the metadata have it."""
+    word = metadata.get("layout_name")
+    return word if isinstance(word, str) else None
 
 
 def _custom(path: Path, archive: Npz, video: str | None) -> Seen:
     """``positions_2d`` = {video: {"custom": [(T, J, 2)]}}, and the videos' sizes in the metadata."""
-    videos = dictionary(archive, "positions_2d")
+    videos = {str(key): value for key, value in dictionary(archive, "positions_2d").items()}
     name = the_one(path, videos, video)
     match videos[name]:
         case {"custom": [points]}:
@@ -69,9 +78,13 @@ def _custom(path: Path, archive: Npz, video: str | None) -> Seen:
         case _:
             raise HarBenchError(f"{path}: {name} is not {{'custom': [one array]}}; is it a dataset and no video?")
     metadata = dictionary(archive, "metadata")
-    size, fps = _facts(metadata.get("video_metadata", {}).get(name, {}))
-    facts: dict[str, Any] = {"word": metadata.get("layout_name"), "sides": sides_of(metadata), "size": size, "fps": fps}
-    return of_array(path, "VideoPose3D's custom 2D .npz", np.asarray(points), **facts)
+    every = metadata.get("video_metadata")
+    told = every.get(name) if isinstance(every, Mapping) else None
+    size, fps = _facts(path, told if isinstance(told, Mapping) else {})
+    facts: dict[str, Any] = {"word": word_of(metadata), "sides": sides_of(metadata), "size": size, "fps": fps}
+    with completing(f"{path}: {name}", "write each video as one array (T, J, 2)"):
+        array = numbers(points)
+    return of_array(path, "VideoPose3D's custom 2D .npz", array, **facts)
 
 
 class _Frame(NamedTuple):
@@ -89,7 +102,10 @@ def of_detectron(path: Path, archive: Npz) -> Seen:
     Raises:
         HarBenchError: frames that do not fit, or nobody in any.
     """
-    boxes, keypoints = ([_of_persons(frame) for frame in archive[name]] for name in ("boxes", "keypoints"))
+    if not all(archive[name].ndim for name in ("boxes", "keypoints")):
+        raise HarBenchError(f"{path} has no list of frames in boxes or keypoints; infer again")
+    with completing(path, "infer again"):
+        boxes, keypoints = ([_of_persons(frame) for frame in archive[name]] for name in ("boxes", "keypoints"))
     if len(boxes) != len(keypoints):
         raise HarBenchError(f"{path} has {len(boxes)} frames of boxes and {len(keypoints)} of keypoints; infer again")
     found: dict[int, _Frame] = {}
@@ -103,15 +119,16 @@ def of_detectron(path: Path, archive: Npz) -> Seen:
         found[number] = _Frame(poses[:, [0, 1, 3]].transpose(0, 2, 1), box[:, -1].astype(np.float64))
     if not found:
         raise HarBenchError(f"{path} has nobody in its {len(boxes)} frames; is it the right video?")
-    size, fps = _facts(dictionary(archive, "metadata"))
+    size, fps = _facts(path, dictionary(archive, "metadata"))
     word = "coco" if next(iter(found.values())).points.shape[1] == 17 else None
     people = _together(path, found)
     return Seen("Detectron's .npz", people, (0, len(boxes) - 1), word=word, size=size, fps=fps)
 
 
 def _of_persons(frame: Any) -> Singles:
-    by_class = frame if isinstance(frame, list | tuple) or frame.dtype == object else [frame]
-    return np.asarray(by_class[-1] if len(by_class) else [], np.float32)
+    objects = isinstance(frame, np.ndarray) and frame.dtype == object
+    by_class = frame if isinstance(frame, list | tuple) or objects else [frame]
+    return numbers(by_class[-1] if len(by_class) else []).astype(np.float32)
 
 
 def _together(path: Path, found: Mapping[int, _Frame]) -> People:
@@ -125,10 +142,17 @@ def _together(path: Path, found: Mapping[int, _Frame]) -> People:
     return People(frames.astype(np.int64), unseen_as_nan(points), scores)
 
 
-def _facts(metadata: Mapping[str, Any]) -> tuple[tuple[int, int] | None, float | None]:
-    """A video's (width, height) and frames per second, where VideoPose3D's metadata have them."""
-    size = (int(metadata["w"]), int(metadata["h"])) if {"w", "h"} <= set(metadata) else None
-    return size, float(metadata["fps"]) if "fps" in metadata else None
+def _facts(path: Path, metadata: Mapping[str, Any]) -> tuple[tuple[int, int] | None, float | None]:
+    """A video's (width, height) and frames per second, where VideoPose3D's metadata have them.
+
+    Raises:
+        HarBenchError: they are no numbers.
+    """
+    try:
+        size = (int(metadata["w"]), int(metadata["h"])) if {"w", "h"} <= set(metadata) else None
+        return size, float(metadata["fps"]) if "fps" in metadata else None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise HarBenchError(f"{path} has w, h or fps that are no numbers ({error}); write numbers") from error
 
 
 def _arrays(path: Path, archive: Npz, name: str) -> Seen:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from tokenize import TokenError
 
-import numpy as np
-
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
+from har_bench.foreign import npy
+from har_bench.foreign.numbers import numbers
 from har_bench.keypoints import json_files
 from har_bench.keypoints.folder_files import from_folder
 from har_bench.keypoints.npz_files import from_npz
@@ -50,12 +49,8 @@ def from_npy(path: Path, video: str | None) -> Seen:
         HarBenchError: it is damaged or holds objects, or a video is asked for.
     """
     one_video(path, video)
-    try:
-        # mapping the file compares its size with what its header says before anything is allocated
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError, SyntaxError, TokenError) as error:
-        raise HarBenchError(f"{path} is no array of numbers ({error}); write it with numpy.save") from error
-    return of_array(path, "an array of keypoints", values)
+    with completing(path, "write it with numpy.save"):
+        return of_array(path, "an array of keypoints", numbers(npy.load(path)))
 
 
 def from_columns(path: Path, video: str | None) -> Seen:

@@ -58,7 +58,7 @@ def lift(
         fit_fps: let the model see the video at this rate, the one it was trained on (Human3.6M: 50). The joints are
             those of the video's own frames.
         smooth: One-Euro filter the joints.
-        settings: the model's options.
+        settings: the model's options, by name.
 
     Returns:
         What was read, converted and written, in a sentence; then a line for each thing that a reader of the joints

@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from har_bench.errors import HarBenchError
-from har_bench.foreign import pickles
-from har_bench.foreign.compressed import unfold
+from har_bench.errors import HarBenchError, completing
+from har_bench.foreign import compressed, npy, pickles
+from har_bench.foreign.numbers import numbers
 from har_bench.protocol import Foreign
 from har_bench.schema import vector
 
@@ -33,9 +33,6 @@ LABELS = ("pred", "prediction", "predicted", "pred_label", "predicted_label", "p
 _ENDINGS = re.compile(r"(_rgb)?\.(skeleton|avi|mp4|npy|mat)$")
 _NUMBERED = re.compile(r"test_(\d+)")
 _SIDE = ("{}.txt", "{}.csv", "{}_names.txt", "{}_names.csv")
-LIMIT = 1 << 30
-"""How many bytes a csv file may unfold into."""
-
 _DIGITS = 4  # Penn Action's names are numbers of four digits
 
 
@@ -51,8 +48,7 @@ def read_scores(path: Path, known: Collection[str], order: Callable[[], list[str
         HarBenchError: the file is damaged, or the list of names beside it is missing or of another length.
     """
     if path.suffix in (".pkl", ".pickle"):
-        with path.open("rb") as stream:
-            return _from_pickle(path, pickles.load(stream, name=str(path)), known, order)
+        return _from_pickle(path, pickles.load(path), known, order)
     if path.suffix == ".npy":
         scores = _array(path)
         return Foreign(_named(path, _names_beside(path, len(scores), known), scores), "npy of scores, names beside it")
@@ -93,7 +89,8 @@ def _named(path: Path, names: Sequence[str], scores: Sequence[Any] | Scores) -> 
         return pa.table({"sequence": list(names), "scores": vector(scores)})
     clips = []
     for name, value in zip(names, scores, strict=True):
-        rows = np.asarray(value)
+        with completing(f"{path}: {name}", "give its scores as (C,) or (clips, C)"):
+            rows = numbers(value)
         if rows.ndim not in (1, 2) or rows.dtype.kind not in "fiu":
             raise HarBenchError(f"{path}: {name} has no scores but a {type(value).__name__}; give (C,) or (clips, C)")
         clips.append(np.atleast_2d(rows))
@@ -105,11 +102,9 @@ def _named(path: Path, names: Sequence[str], scores: Sequence[Any] | Scores) -> 
 
 
 def _array(path: Path) -> Scores:
-    """(N, C), or (N, clips, C), numbers of an ``.npy`` file; mapped, as a forged shape is then found out."""
-    try:
-        scores = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, OverflowError) as error:
-        raise HarBenchError(f"{path} is not an array of numbers ({error}); save it with numpy.save") from error
+    """(N, C), or (N, clips, C), numbers of an ``.npy`` file."""
+    with completing(path, "save it with numpy.save"):
+        scores = numbers(npy.load(path))
     if scores.ndim not in (2, 3) or scores.dtype.kind not in "fiu":
         raise HarBenchError(f"{path} has shape {scores.shape} of {scores.dtype}; scores are (N, C) or (N, clips, C)")
     return np.array(scores)
@@ -158,7 +153,7 @@ def _rows(path: Path) -> list[list[str]]:
     Raises:
         HarBenchError: the file is damaged, too large, or no text.
     """
-    content = unfold(path.read_bytes(), limit=LIMIT, name=str(path))
+    content = compressed.read(path)
     try:
         file = io.StringIO(content.decode("utf-8-sig"), newline="")
         return [[cell.strip() for cell in row] for row in csv.reader(file) if row]

@@ -15,12 +15,9 @@ import pyarrow as pa
 import pyarrow.csv
 
 from har_bench.errors import HarBenchError
-from har_bench.foreign.compressed import unfold
+from har_bench.foreign import compressed
 from har_bench.protocol import Foreign
 from har_bench.schema import column, vector
-
-MAX_BYTES = 8 << 30
-"""Of a gzipped file unfolded; the 5.7 million rows of AVA's validation videos take a third of one."""
 
 _TYPES = {
     "sequence": pa.dictionary(pa.int32(), pa.string()),
@@ -47,7 +44,7 @@ def read_detections(path: Path) -> Foreign | None:
         head = stream.read(_HEAD)
     if _FIRST.match(_unzipped(head) if zipped else head) is None:
         return None
-    source = pa.BufferReader(unfold(path.read_bytes(), limit=MAX_BYTES, name=str(path))) if zipped else path
+    source = pa.BufferReader(compressed.read(path)) if zipped else path
     try:
         rows = pyarrow.csv.read_csv(
             source,

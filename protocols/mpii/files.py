@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from har_bench.errors import HarBenchError
+from har_bench.foreign.hdf5 import open_hdf5
 from har_bench.foreign.mat import load_mat
 from har_bench.protocol import Foreign
-from har_bench.storing import hdf5
 
 JOINTS = 16
 
@@ -28,10 +28,10 @@ def read_preds(path: Path) -> Foreign | None:
             raise HarBenchError(f"{path} has no variable 'preds'; it has {', '.join(variables) or 'none'}")
         preds = np.asarray(variables["preds"])
     elif path.suffix in (".h5", ".hdf5"):
-        with hdf5.open_file(path) as file:
-            if "preds" not in file:
-                return None
-            preds = file["preds"][()]
+        datasets = open_hdf5(path)
+        if "preds" not in datasets:
+            return None
+        preds = datasets["preds"]
     else:
         return None
     if preds.ndim == 3 and preds.shape[:2] == (2, JOINTS) and preds.shape[2] != 2:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
 from har_bench.foreign.npz import open_npz
+from har_bench.foreign.numbers import numbers
 from har_bench.protocol import Foreign
 
 METRE = 1000.0
@@ -46,7 +47,7 @@ def read_poses(path: Path, naming: Naming) -> Foreign | None:
         return None
     archive = open_npz(path)
     nested = next((name for name in ("positions_3d", "predictions") if name in archive), None)
-    named = _nested(path, naming, archive[nested].item()) if nested else _flat(path, naming, archive)
+    named = _nested(path, naming, archive[nested]) if nested else _flat(path, naming, archive)
     arrays = {sequence: _checked(path, sequence, poses) for sequence, poses in named}
     if not arrays:
         raise HarBenchError(f"{path} holds no poses; name its arrays like {naming.example!r}")
@@ -65,16 +66,22 @@ def _flat(
         yield f"{subject}/{naming.action(action)}/{camera}", archive[name]
 
 
-def _nested(path: Path, naming: Naming, subjects: Any) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+def _nested(path: Path, naming: Naming, held: npt.NDArray[Any]) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    subjects = held.item() if held.shape == () else None
     if not isinstance(subjects, Mapping):
         raise HarBenchError(f"{path}: positions_3d is not a dictionary of subjects")
     for subject, actions in subjects.items():
         if not isinstance(actions, Mapping):
             raise HarBenchError(f"{path}: positions_3d[{subject!r}] is not a dictionary of actions")
         for action, cameras in actions.items():
+            if not isinstance(cameras, Mapping | list | tuple | np.ndarray):
+                raise HarBenchError(f"{path}: positions_3d[{subject!r}][{action!r}] is no list of the cameras' arrays")
             named = cameras.items() if isinstance(cameras, Mapping) else zip(naming.cameras, cameras, strict=False)
             for camera, poses in named:
-                yield f"{subject}/{naming.action(str(action))}/{camera}", np.asarray(poses)
+                sequence = f"{subject}/{naming.action(str(action))}/{camera}"
+                with completing(f"{path}: {sequence}", "write its poses as one array (n, J, 3)"):
+                    array = numbers(poses)
+                yield sequence, array
 
 
 def _checked(path: Path, sequence: str, poses: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -14,7 +14,6 @@ import scipy.sparse
 from scipy.io.matlab import MatlabFunction, MatlabObject
 
 from har_bench.errors import HarBenchError
-from har_bench.foreign import mat
 from har_bench.foreign.mat import load_mat, variable_names
 from tests.golden import REAL
 
@@ -105,11 +104,12 @@ def test_a_stream_without_its_end_mark_is_whole_when_its_content_is(tmp_path: Pa
         (file(element(9, bytes(8))), "is damaged at byte 128"),
         (file(struct.pack("<2I", 15, 4) + b"abcd"), "is damaged at byte 128"),
         (file(matrix(6, element(9, bytes(8)), (2, 2), b"x")), "damaged .mat file"),
-        (file(matrix(6, element(99, bytes(8)), name=b"x")), "variable 'x' is damaged"),
-        (file(matrix(1, b"", (1 << 20, 1 << 20), b"x")), "variable 'x' ends too early"),
-        (file(matrix(1, b"", (-1, 5), b"x")), "variable 'x' is damaged"),
-        (file(matrix(4, element(4, b"a\0"), (), b"x")), "variable 'x' is damaged"),
-        (file(matrix(17, b"", name=b"x")), "variable 'x' holds a MATLAB object"),
+        (file(matrix(6, element(99, bytes(8)), name=b"x")), "variable 'x' that is damaged"),
+        (file(matrix(1, b"", (1 << 20, 1 << 10), b"x")), "unfolds into more than"),
+        (file(matrix(1, b"", (1 << 20, 1), b"x")), "variable 'x' that ends too early"),
+        (file(matrix(1, b"", (-1, 5), b"x")), "variable 'x' that is damaged"),
+        (file(matrix(4, element(4, b"a\0"), (), b"x")), "variable 'x' that is damaged"),
+        (file(matrix(17, b"", name=b"x")), "variable 'x' that holds a MATLAB object"),
     ],
 )
 def test_what_is_no_plain_mat_file_says_so(tmp_path: Path, content: bytes, words: str) -> None:
@@ -136,7 +136,7 @@ def test_objects_functions_and_sparse_matrices_are_refused(tmp_path: Path, value
         path.write_bytes(file(matrix(16, matrix(6, element(9, bytes(8))), name=b"strange")))
     else:
         save(path, strange=value)
-    with pytest.raises(HarBenchError, match="'strange' holds a MATLAB object, function handle or sparse matrix"):
+    with pytest.raises(HarBenchError, match="'strange' that holds a MATLAB object, function handle or sparse matrix"):
         load_mat(path)
 
 
@@ -158,17 +158,54 @@ def test_nesting_is_bounded(tmp_path: Path, depth: int, fits: bool) -> None:
     if fits:
         assert variable_names(path) == list(load_mat(path)) == ["deep"]
     else:
-        with pytest.raises(HarBenchError, match="'deep' is nested more than 64 deep"):
+        with pytest.raises(HarBenchError, match="'deep' that is nested more than 64 deep"):
             load_mat(path)
 
 
-@pytest.mark.parametrize("compressed", [False, True])
-def test_size_is_bounded_before_and_after_unpacking(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compressed: bool
+BOMBS: dict[str, bytes] = {
+    "zeros": matrix(6, element(9, bytes(80 << 20)), (1, 10 << 20), b"x"),
+    "fields of nothing": matrix(2, element(5, struct.pack("<i", 1)) + element(1, b"a" * 1_000_000), (0, 0), b"x"),
+    "small cells": matrix(1, struct.pack("<2I", 14, 0) * 400_000, (1, 400_000), b"x"),
+    "an empty array of great length": matrix(6, element(9, b""), (0, 1 << 30), b"x"),
+    "complex bytes": matrix(6 | 0x0800, element(2, bytes(1 << 20)) * 2, (1, 1 << 20), b"x"),
+    "letters": matrix(4, element(16, b"a" * (9 << 20)), (1, 9 << 20), b"x"),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_a_small_file_unfolds_into_is_bounded(name: str, tmp_path: Path) -> None:
+    """Content, and what SciPy makes of it, are known before either is made."""
+    packed = zlib.compress(BOMBS[name], 9)
+    path = tmp_path / "a.mat"
+    path.write_bytes(file(struct.pack("<2I", 15, len(packed)) + packed))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(
+        HarBenchError, match=r"a\.mat unfolds into more than .*; if you trust it, .*HAR_BENCH_UNFOLD_GB"
+    ):
+        load_mat(path)
+
+
+@pytest.mark.parametrize("format", ["4", "5"])
+def test_the_allowance_grows_with_the_file_and_with_trust(
+    format: str,  # noqa: A002 - SciPy's name
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    path = save(tmp_path / "a.mat", compressed, zeros=np.zeros(1 << 16))
-    monkeypatch.setattr(mat, "MAX_BYTES", 1 << 18)
-    with pytest.raises(HarBenchError, match="the 262144 "):
+    path = save(tmp_path / "a.mat", format=format, zeros=np.zeros(9 << 20))
+    assert load_mat(path)["zeros"].size == 9 << 20
+    if format == "5":
+        path = save(tmp_path / "b.mat", compressed=True, zeros=np.zeros(9 << 20))
+        with pytest.raises(HarBenchError, match="unfolds into more than"):
+            load_mat(path)
+        monkeypatch.setenv("HAR_BENCH_UNFOLD_GB", "0.2")
+        assert load_mat(path)["zeros"].size == 9 << 20
+
+
+def test_two_hundred_thousand_variables_cost_too_much(tmp_path: Path) -> None:
+    packed = zlib.compress(matrix(6, element(9, bytes(8)), name=b"x"), 9)
+    path = tmp_path / "a.mat"
+    path.write_bytes(file((struct.pack("<2I", 15, len(packed)) + packed) * 200_000))
+    with pytest.raises(HarBenchError, match="unfolds into more than"):
         load_mat(path)
 
 
@@ -203,7 +240,7 @@ def test_damage_is_a_har_bench_error_or_another_value(tmp_path: Path, format: st
 
 
 def test_an_absent_file(tmp_path: Path) -> None:
-    with pytest.raises(HarBenchError, match=r"none\.mat cannot be read: No such file"):
+    with pytest.raises(HarBenchError, match=r"none\.mat cannot be read \(No such file or directory\); give a file"):
         load_mat(tmp_path / "none.mat")
 
 

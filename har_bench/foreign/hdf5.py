@@ -1,0 +1,165 @@
+"""HDF5 files from strangers: what they hold themselves is read, and nothing that lies elsewhere.
+
+The format lets a file refer to others of the machine (external links, external storage, virtual datasets), claim any
+shape without having it, and hold one text a million times. All objects are looked at when a file is opened, and their
+sizes charged, before any of them is read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from har_bench.arrays import Anything
+from har_bench.errors import HarBenchError, Malformed, completing
+from har_bench.foreign import opening
+from har_bench.foreign.budget import Budget
+from har_bench.foreign.chunks import held_text, unfolds_evenly
+
+_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, MemoryError, SystemError)
+"""What h5py raises on damaged files."""
+
+_REMEDY = "is the download complete?"
+_OUTSIDE = "write the numbers themselves into the file"
+_OBJECT = 512
+_DENSEST = 1100
+"""Bytes that a byte of a compressed dataset may become: a little more than deflate can."""
+
+
+class Hdf5(Mapping[str, Anything]):
+    """A file's datasets by their paths, such as ``poses`` or ``group/poses``; each access reads its own anew."""
+
+    def __init__(self, path: Path, names: list[str]) -> None:
+        self._path = path
+        self._names = dict.fromkeys(names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __getitem__(self, name: str) -> Anything:
+        """Read one dataset: numbers, or text as ``str``.
+
+        Raises:
+            KeyError: there is none of this name.
+            HarBenchError: it is damaged, or of another type.
+        """
+        if name not in self._names:
+            raise KeyError(name)
+        with completing(f"{self._path} ({name})", _REMEDY), _reading(self._path) as file:
+            return _values(file[name])
+
+
+def open_hdf5(path: Path) -> Hdf5:
+    """Look at a file's datasets; none is read yet.
+
+    Raises:
+        HarBenchError: as :func:`open_file`.
+    """
+    with open_file(path) as file:
+        return Hdf5(path, [name for name, _ in _datasets(file)])
+
+
+def open_file(path: Path, *, whole: bool = True) -> h5py.File:
+    """Open an HDF5 file for reading.
+
+    Args:
+        path: the file.
+        whole: whether its datasets will be read whole; their sizes, unfolded, are then bounded by the file's. Of a
+            store, which is read in parts, only what compression cannot explain is refused.
+
+    Raises:
+        HarBenchError: the file is missing, damaged or not HDF5, refers to other files or objects, or its datasets
+            unfold into more than a file of its size may, see :mod:`har_bench.foreign.budget`.
+    """
+    with completing(path, _REMEDY):
+        budget = Budget(opening.size_of(path))
+        try:
+            file = h5py.File(path, "r")
+        except _BROKEN as error:
+            raise Malformed(f"cannot be read as HDF5 ({error})") from error
+        try:
+            _inspect(file, path, budget, whole=whole)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+
+def _inspect(file: h5py.File, path: Path, budget: Budget, *, whole: bool) -> None:
+    try:
+        for name, dataset in _datasets(file):
+            budget.charge(_OBJECT)
+            creation = dataset.get_create_plist()
+            if creation.get_layout() == h5py.h5d.VIRTUAL:
+                raise Malformed(f"has {name[:60]!r}, a virtual dataset, which lies in other files", _OUTSIDE)
+            if creation.get_external_count():
+                raise Malformed(f"has {name[:60]!r}, which lies outside, in another file (external storage)", _OUTSIDE)
+            shape, stored = dataset.shape or (), dataset.get_storage_size()
+            size = math.prod(shape) * dataset.get_type().get_size()
+            if size > budget.allowed + _DENSEST * stored:
+                raise Malformed(f"claims that {name[:60]!r} has the shape {shape}, but has {stored} bytes of it")
+            if whole:
+                budget.charge(size + held_text(dataset, path, budget))
+                unfolds_evenly(dataset, path, budget)
+    except _BROKEN as error:
+        raise Malformed(f"is a damaged HDF5 file ({error})") from error
+
+
+def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.h5d.DatasetID]]:
+    """Every dataset with its path; groups are gone through once, however many names they have."""
+    waiting, seen = [("", file["/"].id)], set()
+    while waiting:
+        prefix, group = waiting.pop()
+        address = h5py.h5o.get_info(group).addr
+        if address in seen:
+            continue
+        seen.add(address)
+        links: list[tuple[bytes, int]] = []
+        group.links.iterate(lambda name, info, links=links: links.append((name, info.type)), info=True)
+        for link, kind in links:
+            name = prefix + link.decode("utf-8", "surrogateescape")
+            if kind != h5py.h5l.TYPE_HARD:
+                raise Malformed(f"has {name[:60]!r}, which is a link to something else", _OUTSIDE)
+            member = h5py.h5o.open(group, link)
+            if isinstance(member, h5py.h5g.GroupID):
+                waiting.append((f"{name}/", member))
+            elif isinstance(member, h5py.h5d.DatasetID):
+                yield name, member
+
+
+class _reading:  # noqa: N801 - a context manager
+    """An open file, in which whatever h5py raises is malformed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> h5py.File:
+        try:
+            self._file = h5py.File(self._path, "r")
+        except _BROKEN as error:
+            raise Malformed(f"cannot be read as HDF5 ({error})") from error
+        return self._file
+
+    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
+        self._file.close()
+        if isinstance(error, _BROKEN) and not isinstance(error, HarBenchError):
+            raise Malformed(f"is damaged ({error})") from error
+
+
+def _values(dataset: h5py.Dataset) -> Anything:
+    if h5py.check_string_dtype(dataset.dtype) is not None:
+        return np.asarray(dataset.asstr("utf-8")[()])
+    if dataset.dtype.kind not in "biufcS" or dataset.shape is None:
+        raise Malformed(f"holds {dataset.dtype} where numbers or text should be", "write plain arrays")
+    return np.asarray(dataset[()])

@@ -1,0 +1,68 @@
+"""Foreign files as bytes: a file is opened when it is one, never a pipe or a device, which would not come to an end."""
+
+from __future__ import annotations
+
+import mmap
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from har_bench.errors import Malformed
+
+Content = bytes | mmap.mmap
+"""A file's bytes, read or mapped: both are indexed, sliced into bytes, and searched."""
+
+
+def size_of(path: Path) -> int:
+    """The size of a file [bytes], which is not 0.
+
+    Raises:
+        Malformed: nothing is there, or something else than a file, or it is empty or may not be read.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        raise _unreadable(error) from error
+    if stat.S_ISDIR(status.st_mode):
+        raise Malformed("is a folder", "name a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise Malformed("is a pipe or a device and no file", "write what comes out of it to a file first")
+    if not status.st_size:
+        raise Malformed("is empty", "was it written or downloaded completely?")
+    return status.st_size
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        Malformed: as :func:`size_of`.
+    """
+    size_of(path)
+    try:
+        return path.read_bytes()
+    except (OSError, MemoryError) as error:
+        raise _unreadable(error) from error
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[Content]:
+    """The bytes of a file, read from disk as they are looked at; nothing may refer to them after the block.
+
+    Raises:
+        Malformed: as :func:`size_of`.
+    """
+    size_of(path)
+    try:
+        with path.open("rb") as stream:
+            found = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:
+        raise _unreadable(error) from error
+    with found:
+        yield found
+
+
+def _unreadable(error: Exception) -> Malformed:
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return Malformed(f"cannot be read ({reason})", "give a file that is there and that you may read")

@@ -13,11 +13,11 @@ from torch import nn
 
 from har_bench.errors import HarBenchError
 from har_bench.foreign.networks import in_words
-from har_bench.foreign.published import of_project, recognised
 from har_bench.lifting.clips import Source
 from har_bench.lifting.lifter import PATH, POSE, Batches, Lifter, Sizes, distance, rooted
 from har_bench.lifting.windows import Pool, Span
 from har_bench.options import option
+from har_bench.published import recognised
 from har_bench.skeletons import skeleton
 from har_bench.training.loop import Losses
 from har_bench.training.weights import Checkpoint, State
@@ -151,7 +151,7 @@ class VideoPose3D(Lifter):
             HarBenchError: the checkpoint is of another network.
         """
         state = found.models.get(POSE) or found.models.get("", {})
-        known = recognised(found.path, of_project("videopose3d"))
+        known = recognised(found.path, named=True)
         try:
             design = architecture_of(state, causal=self.causal or bool(known and known.causal))
         except HarBenchError as error:
@@ -188,8 +188,8 @@ class VideoPose3D(Lifter):
         """
         if len(candidates) == 1:
             return {"joints": candidates[0]}
-        known = recognised(found.path, of_project("videopose3d"))
-        if known is not None:
+        known = recognised(found.path, named=True)
+        if known is not None and known.joints:
             return {"joints": known.joints, "told_by": "its published name"}
         if (named := by_name(found.path)) is not None:
             return {"joints": named, "told_by": "its name"}

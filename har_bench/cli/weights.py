@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from har_bench.errors import HarBenchError
-from har_bench.foreign.published import FILES, md5_of, of_project, recognised
+from har_bench.published import catalogue, of_model, recognised
+from har_bench.published.cache import digest
+from har_bench.published.sources import problem
 
 SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".safetensors", ".tar")
 
@@ -16,14 +18,15 @@ def weights_in_words(path: Path) -> str | None:
     Raises:
         HarBenchError: it is damaged, or has a published name and another checksum.
     """
-    named = next((file for file in FILES if file.name == path.name), None)
+    named = next((each for each in catalogue().values() if each.file == path.name), None)
     if not path.is_file() or (path.suffix not in SUFFIXES and named is None):
         return None
-    md5 = md5_of(path)
-    known = recognised(path, md5=md5)
-    lines = [f"{path}: {path.stat().st_size:,} bytes, md5 {md5}"]
+    if named is not None and (wrong := problem(named, path.read_bytes())):
+        raise HarBenchError(f"{path} is not {named.file} as it was published: it {wrong}; fetch it from {named.url}")
+    known = recognised(path, named=True)
+    lines = [f"{path}: {path.stat().st_size:,} bytes, md5 {digest(path, 'md5')}"]
     if known is not None:
-        lines.append(f"published by {known.project}: {known.line}")
+        lines.append(f"published for {known.model}: {known.line}")
     if path.suffix in SUFFIXES:
         lines += _content(path)
     return "\n".join(lines)
@@ -41,6 +44,6 @@ def _content(path: Path) -> list[str]:
     return lines + ([", ".join(f"{name} {value}" for name, value in told.items())] if told else [])
 
 
-def published_in_words(project: str) -> list[str]:
-    """A line for each file that a project published."""
-    return [f"published weights: {file.line}" for file in of_project(project)]
+def published_in_words(model: str) -> list[str]:
+    """A line for each file that was published for a model."""
+    return [f"published weights: {file.line}" for file in of_model(model)]

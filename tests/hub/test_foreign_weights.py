@@ -11,7 +11,7 @@ import pytest
 from har_bench import HarBenchError
 from har_bench.cli.describing import describe
 from har_bench.foreign.networks import SIGNS, in_words, likely
-from har_bench.foreign.published import FILES, Published, of_project, recognised
+from har_bench.published import Published, of_model, recognised
 
 
 @pytest.mark.parametrize(
@@ -52,37 +52,38 @@ def test_signs_are_told_apart() -> None:
         assert signs, project
 
 
-def test_every_published_file_says_where_it_is_and_no_two_have_one_name() -> None:
-    assert len({file.name for file in FILES}) == len(FILES)
-    for file in FILES:
-        assert file.url.startswith("https://")
-        assert file.about
-        assert file.md5 == "" or len(bytes.fromhex(file.md5)) == 16
-        assert file.name in file.line
-    assert {file.joints for file in of_project("videopose3d")} == {"h36m17", "coco17"}
-    assert [file.name for file in of_project("videopose3d") if file.causal] == ["cpn-ft-243-dbb-causal.bin"]
+def test_every_file_that_lifts_says_what_it_takes_and_gives() -> None:
+    lifting = of_model("videopose3d")
+    assert {file.joints for file in lifting} == {"h36m17", "coco17"}
+    assert {file.target for file in lifting} == {"h36m17", "humaneva15"}
+    assert [file.file for file in lifting if file.causal] == ["cpn-ft-243-dbb-causal.bin"]
 
 
-def test_a_file_is_recognised_by_its_name_or_its_checksum(tmp_path: Path) -> None:
+def test_a_file_is_recognised_by_its_checksum_or_where_there_is_none_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = b"weights"
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    known = [Published("a.bin", "x", "https://a", "one", md5), Published("b.bin", "x", "https://b", "other")]
-    (tmp_path / "renamed.bin").write_bytes(content)
-    (tmp_path / "b.bin").write_bytes(b"anything")
-    (tmp_path / "c.bin").write_bytes(b"anything")
-    assert recognised(tmp_path / "renamed.bin", known) == known[0]
-    assert recognised(tmp_path / "b.bin", known) == known[1]
-    assert recognised(tmp_path / "c.bin", known) is None
-    (tmp_path / "a.bin").write_bytes(b"cut off")
-    with pytest.raises(HarBenchError, match=r"a\.bin has the md5 .* as published; download it from https://a"):
-        recognised(tmp_path / "a.bin", known)
+    facts = {"about": "one", "licence": "MIT", "model": "x"}
+    known = {
+        "a": Published(name="a", file="a.bin", md5=md5, **facts),
+        "b": Published(name="b", file="b.bin", **facts),
+    }
+    monkeypatch.setattr("har_bench.published.sources.catalogue", lambda: known)
+    for name, each in {"renamed.bin": content, "a.bin": b"cut off", "b.bin": b"any", "c.bin": b"any"}.items():
+        (tmp_path / name).write_bytes(each)
+    assert recognised(tmp_path / "renamed.bin") == known["a"]
+    assert recognised(tmp_path / "a.bin", named=True) is None
+    assert recognised(tmp_path / "b.bin") is None
+    assert recognised(tmp_path / "b.bin", named=True) == known["b"]
+    assert recognised(tmp_path / "c.bin", named=True) is None
 
 
 def test_info_tells_published_files_of_a_baseline() -> None:
     pytest.importorskip("torch")
     said = describe("videopose3d")
-    for file in of_project("videopose3d"):
-        assert f"published weights: {file.name}: " in said
+    for file in of_model("videopose3d"):
+        assert f"published weights: {file.file}: " in said
         assert file.url in said
     assert "published weights" not in describe("mean-pose")
 
@@ -101,9 +102,9 @@ def test_info_tells_what_a_file_of_weights_is(tmp_path: Path) -> None:
     torch.save({"state_dict": {"expand_conv.weight": torch.zeros(4, 2), "shrink.weight": torch.zeros(3)}}, path)
     path.rename(tmp_path / "cpn-pt-243.bin")
     said = describe(str(tmp_path / "cpn-pt-243.bin")).splitlines()
-    assert said[1].startswith("published by videopose3d: cpn-pt-243.bin: 243 frames, CPN")
+    assert said[1].startswith("published for videopose3d: cpn-pt-243.bin: 243 frames, CPN")
     assert said[2].endswith("it looks like VideoPose3D")
     cut = tmp_path / "weights_PE_MPII_cvpr18_19-09-2017.h5"
     cut.write_bytes(b"cut off")
-    with pytest.raises(HarBenchError, match="and not d6b85ba4b8a3fc9d05c8ad73f763d999, as published; download it from"):
+    with pytest.raises(HarBenchError, match=r"has the md5 .* and not d6b85ba4b8a3…; fetch it from https://"):
         describe(str(cut))

@@ -59,5 +59,5 @@ def test_options_of_a_training_beside_weights_are_refused(store: Store, tmp_path
     model.save(tmp_path / "w.safetensors")
     given = {"protocol": PROTOCOL, "weights": tmp_path / "w.safetensors"}
     with pytest.raises(HarBenchError, match=r"is loaded and nothing is trained, so leave epochs, lr out"):
-        har_bench.run("videopose3d", store, **given, epochs=1, lr=0.1)
-    assert har_bench.run("videopose3d", store, **given, device="cpu").metrics
+        har_bench.run("videopose3d", store, **given, settings={"epochs": 1, "lr": 0.1})
+    assert har_bench.run("videopose3d", store, **given, settings={"device": "cpu"}).metrics

@@ -50,7 +50,7 @@ def describe(what: str) -> str:
     if (weights := weights_in_words(Path(what))) is not None:
         return weights
     if Path(what).exists() or remote.as_url(what):
-        return _of_result(results.read(remote.fetch(what))) if what.endswith(".json") else _of_store(open_store(what))
+        return _of_result(results.read(what)) if what.endswith(".json") else _of_store(open_store(what))
     describers: dict[Kind, Callable[[str, Any], str]] = {
         "converters": _of_converter,
         "protocols": _of_protocol,

@@ -64,19 +64,6 @@ def write_joints(
     write_scene(path, Scene([motion], skeleton(layout), fps, axes, tuple(notes), sequence), everybody=False)
 
 
-def check_destination(path: str | Path) -> Path:
-    """Where joints will be written, asked before they are made.
-
-    Raises:
-        HarBenchError: another suffix, or no such place.
-    """
-    path = Path(path)
-    if path.suffix not in _WRITERS:
-        *most, last = _WRITERS
-        raise HarBenchError(f"{path} cannot be written; 3D joints are written as {', '.join(most)} or {last}")
-    return files.destination(path)
-
-
 def check_rate(path: Path, fps: float | None) -> None:
     """Refuse a form that needs the frames per second, without them."""
     if path.suffix in TIMED and not fps:
@@ -105,7 +92,7 @@ def write_scene(path: str | Path, scene: Scene, *, everybody: bool) -> list[Path
     Raises:
         HarBenchError: another suffix, joints that the layout does not have, or several persons in a form for one.
     """
-    path = check_destination(path)
+    path = files.destination(path, *SUFFIXES)
     check_rate(path, scene.fps)
     bones = scene.skeleton
     for motion in scene.motions:
@@ -250,6 +237,8 @@ _WRITERS: Mapping[str, Callable[[Path, Scene, bool], None]] = {
     ".trc": _trc,
     ".bvh": _bvh,
 }
+SUFFIXES = tuple(_WRITERS)
+"""What joints can be written as."""
 
 
 def remarks(path: Path, scene: Scene) -> list[str]:

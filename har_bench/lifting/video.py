@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from har_bench import remote
 from har_bench.arrays import Singles
 from har_bench.errors import HarBenchError
 from har_bench.keypoints import Track, open_track, open_tracks
 from har_bench.keypoints.motion import CAMERA, WORLD, Motion, Scene
-from har_bench.keypoints.writing import check_destination, check_rate, remarks, write_scene
+from har_bench.keypoints.writing import SUFFIXES, check_rate, remarks, write_scene
 from har_bench.lifting.lifter import PATH, Lifter
 from har_bench.lifting.resampling import at_frames, at_rate
 from har_bench.lifting.smoothing import one_euro
@@ -46,7 +47,7 @@ def lift(
         baseline: a lifting model: a registered name, ``package.module:Name``, or an instance.
         keypoints: any file that ``docs/keypoints.md`` names; frames without a detection are interpolated.
         out: where to; see :func:`har_bench.keypoints.writing.write_scene` for what the suffix may be.
-        weights: published or saved weights; not needed by a fitted instance.
+        weights: published or saved weights, a path or a URL as the others; not needed by a fitted instance.
         joints: the skeleton that the *model* was trained on, where the weights do not say.
         layout: the skeleton of the *keypoints*, where the file does not say.
         size: (width, height) of the video [px], where the file does not say.
@@ -67,18 +68,18 @@ def lift(
     Raises:
         HarBenchError: no lifting model, weights whose joints nobody can tell, or files that do not fit.
     """
-    keypoints, out = Path(keypoints), Path(out)
-    if out.exists() and keypoints.exists() and out.samefile(keypoints):
+    if Path(out).exists() and Path(keypoints).exists() and Path(out).samefile(keypoints):
         raise HarBenchError(f"{out} is the file of keypoints itself; name another one for the joints")
-    check_destination(out)
+    written = remote.destination(out, *SUFFIXES)
     model = _model(baseline, weights, joints, settings or {})
+    given = remote.fetch(keypoints)
     if person == "all":
-        tracks = open_tracks(keypoints, layout=layout, size=size, fps=fps, video=video, first_frame=first_frame)
+        tracks = open_tracks(given, layout=layout, size=size, fps=fps, video=video, first_frame=first_frame)
     else:
         who = {"layout": layout, "size": size, "fps": fps, "person": person, "video": video, "first_frame": first_frame}
-        tracks = [open_track(keypoints, **who)]  # type: ignore[arg-type]
+        tracks = [open_track(given, **who)]  # type: ignore[arg-type]
     rate = tracks[0].fps
-    check_rate(out, rate)
+    check_rate(written, rate)
     lifted = [_joints(model, track, fit_fps, smooth) for track in tracks]
     placed = PATH in (model.models or {})
     notes = [*dict.fromkeys(note for track in tracks for note in track.notes), *model.taken.remarks(tracks[0].layout)]
@@ -87,9 +88,11 @@ def lift(
         notes.append(said)
     motions = [Motion(found, track.person, track.start) for found, track in zip(lifted, tracks, strict=True)]
     scene = Scene(motions, skeleton(model.target), rate, WORLD if world else CAMERA, tuple(notes), video or "")
-    written = write_scene(out, scene, everybody=person == "all")
-    said = _sentence(model, tracks, written, placed=placed, fit_fps=fit_fps, smooth=smooth)
-    return "\n".join([said, *(f"note: {note}" for note in [*notes, *remarks(out, scene)])])
+    places = {remote.beside(out, file.name): file for file in write_scene(written, scene, everybody=person == "all")}
+    for place, file in places.items():
+        remote.publish(file, place)
+    said = _sentence(model, tracks, [*places], placed=placed, fit_fps=fit_fps, smooth=smooth)
+    return "\n".join([said, *(f"note: {note}" for note in [*notes, *remarks(written, scene)])])
 
 
 def _model(
@@ -105,7 +108,7 @@ def _model(
     if not isinstance(model, Lifter):
         raise HarBenchError(f"{baseline} is no lifting model; `har-bench list baselines` has some")
     if weights is not None:
-        model.load(Path(weights))
+        model.load(remote.fetch(weights))
     return model
 
 
@@ -126,7 +129,7 @@ def _joints(model: Lifter, track: Track, fit_fps: float | None, smooth: bool) ->
 def _sentence(
     model: Lifter,
     tracks: Sequence[Track],
-    written: Sequence[Path],
+    written: Sequence[str | Path],
     *,
     placed: bool,
     fit_fps: float | None,

@@ -226,7 +226,7 @@ def test_of_a_network_that_saw_nothing_human36m_s_joints_are_assumed_and_that_is
         ({"settings": {"size": 3, "out": 1}}, "no option of videopose3d is called 'size'"),
         ({"size": None}, "does not say how large the video is; give its width and height"),
         ({"weights": None}, "VideoPose3D has learnt nothing yet"),
-        ({"out": "joints.fbx"}, "cannot be written; 3D joints are written as .npy, .parquet"),
+        ({"out": "joints.fbx"}, r"joints\.fbx .*; name a file that ends in .npy, .parquet, .json, .csv, .trc or .bvh"),
         ({"out": "joints.bvh", "fps": None}, "needs the video's frames per second; give --fps"),
         ({"person": 3}, "has no person 3; it has 1"),
         ({"video": "a"}, "is of one video; leave 'a' out"),

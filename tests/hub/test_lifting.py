@@ -209,7 +209,7 @@ def test_what_cannot_be_trained_on_is_said(store: Store) -> None:
     protocol = make_protocol("h36m/mpjpe")
     for settings, words in (
         ({"subjects": "S2"}, "no subject of the training sequences is called 'S2'; there are S1"),
-        ({"actions": "Dancing"}, "no training sequence has the action Dancing"),
+        ({"actions": "Dancing"}, "no action of the training sequences is called 'Dancing'"),
         ({"features": 3}, "have no confidences"),
         ({"epochs": 0}, "epochs=0; give 1 or more"),
         ({"stride": 0}, "stride=0; give 1 or more"),

@@ -209,7 +209,7 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
     assert "cut.npy holds an array of shape (6, 17, 2)" in complaint(cut)
     assert "object.npy has an array of object" in complaint(saved(np.array([{}], object), "object"))
     np.savez(tmp_path / "flat.npz", a=POINTS)
-    assert "flat.npz, with a, is no .npz of a video" in complaint(tmp_path / "flat.npz")
+    assert "no .npz of a video (it has a)" in complaint(tmp_path / "flat.npz")
     two = {name: {"custom": [POINTS]} for name in ("a", "b")}
     np.savez(tmp_path / "two.npz", positions_2d=np.array(two), metadata=np.array({"layout_name": "coco"}))
     assert "2 videos ('a', 'b'); say which one" in complaint(tmp_path / "two.npz")

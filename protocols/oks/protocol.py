@@ -95,7 +95,7 @@ class OKS(Protocol):
         Metric("AP_medium", "%", "higher", "AP on images with a crowd index from 0.1 to below 0.8"),
         Metric("AP_hard", "%", "higher", "AP on images with a crowd index from 0.8 on"),
     )
-    tables = (Curve("threshold", falls=("AP", "AR")), Curve("precision_recall"))
+    tables = (Curve("threshold", falls=("AP", "AR")), Curve("precision_recall", measure="precision@0.5"))
     recipes: ClassVar[Mapping[str, OKSRecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
     ignores_truth = True
     notes = clues.PERSONS
@@ -255,7 +255,9 @@ class OKS(Protocol):
         fitting = known if not wanted and len(known) == 1 else [wanted] if wanted in known else ending
         if len(fitting) > 1 or not (fitting or wanted):
             raise HarBenchError(f"choose what {self.name} scores with the option split: one of {listed(known)}")
-        return of_split(sequences, fitting[0] if fitting else wanted, self.canonical)
+        if not fitting:
+            raise unknown("split of the store", wanted, known)
+        return of_split(sequences, fitting[0], self.canonical)
 
     def _sigmas(self, joints: int) -> Floats:
         sigmas = self.sigmas if len(self.sigmas) else _tenths(skeleton(self.recipe.layout).sigmas)

@@ -6,13 +6,15 @@ The engine (:mod:`har_bench.converting`) does everything else: processes, progre
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pyarrow as pa
 
+from har_bench import registry
 from har_bench.errors import HarBenchError
 from har_bench.schema import CAMERAS, REJECTS, table
 from har_bench.skeletons import Skeleton, skeleton
@@ -121,6 +123,9 @@ class Converter(ABC):
         citation: BibTeX key or short reference of the dataset.
         licence: the dataset's terms, in one sentence.
         notes: facts about this conversion that a reader of the store must know (shifts, mirrored names).
+        actions: the dataset's classes in their published order, as its store spells them, and each as others do.
+        cameras: those that published lists of detections have, in the order of the lists; empty for all, sorted.
+        spellings: words of sequences' names that others still use, and the store's.
     """
 
     dataset: ClassVar[str]
@@ -131,6 +136,9 @@ class Converter(ABC):
     citation: ClassVar[str]
     licence: ClassVar[str]
     notes: ClassVar[tuple[str, ...]] = ()
+    actions: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    cameras: ClassVar[tuple[str, ...]] = ()
+    spellings: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     @abstractmethod
     def discover(self, raw: Path) -> Sequence[Shard]:
@@ -161,3 +169,15 @@ class Converter(ABC):
     def sample(cls, out: Path, *, seed: int = 0) -> None:
         """Write a tiny synthetic dataset in the official raw layout, quirks included, under ``out``."""
         raise NotImplementedError(f"{cls.__name__} has no sample writer")
+
+
+def known_of(dataset: str) -> type[Converter]:
+    """A dataset's converter, for what it declares of the dataset; one that declares nothing where there is none.
+
+    So that those who read stores need no table of datasets.
+    """
+    try:
+        found: type[Converter] = registry.load("converters", dataset)
+    except HarBenchError:  # a stranger's package that is not here; its stores are read without it
+        return Converter
+    return found

@@ -15,6 +15,7 @@ from har_bench.arrays import Anything
 from har_bench.converter import Check, Converter, Reject, Shard, Tables
 from har_bench.errors import HarBenchError
 from har_bench.files import relative
+from har_bench.options import option
 from har_bench.raw import nothing_found, refuse_archive
 from har_bench.schema import column, sequences_schema, to_numpy
 
@@ -66,11 +67,7 @@ class _Clips:
 
 @dataclass(frozen=True)
 class AVA(Converter):
-    """Annotations of one release, or the tracklets of LART and the results of PHALP.
-
-    Attributes:
-        release: such as ``v2.1``, for a folder that holds several; the newest by default.
-    """
+    """Annotations of one release, or the tracklets of LART and the results of PHALP."""
 
     dataset: ClassVar[str] = "ava"
     version: ClassVar[str] = "2"
@@ -104,7 +101,7 @@ class AVA(Converter):
         "of a track are left out",
     )
 
-    release: str = ""
+    release: str = option("", "such as v2.1, where a folder holds several; the newest by default")
 
     def discover(self, raw: Path) -> Sequence[Shard]:
         """One shard of all annotations, or tracklets in shards of some megabytes."""

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from har_bench.converter import Check, Converter, Shard, Tables
 from har_bench.errors import HarBenchError
+from har_bench.options import option
 from har_bench.skeletons import Skeleton, skeleton
 
 from . import finding
@@ -34,16 +35,7 @@ PUBLISHED = {
 
 @dataclass
 class COCO(Converter):
-    """Annotation files in COCO's format: one shard, and one split, each.
-
-    Attributes:
-        files: which files, as a glob under the raw folder, such as ``annotations/crowdpose_*.json``; by default the
-            official ``person_keypoints_*``, and if there are none, every annotation file there is.
-        category: take only the annotations of this category, by its name or id, such as ``person``.
-        joints: what the joints are, for files that do not name them: names with commas between, the name of a layout
-            such as ``halpe136``, or how many there are, which numbers them.
-        sigmas: of the joints, as numbers with commas between, for files in COCO's format that do not give them.
-    """
+    """Annotation files in COCO's format: one shard, and one split, each."""
 
     dataset: ClassVar[str] = "coco"
     version: ClassVar[str] = "2"
@@ -66,10 +58,10 @@ class COCO(Converter):
         "Joints without v are visible, and absent at (0, 0).",
     )
 
-    files: str = ""
-    category: str = ""
-    joints: str = ""
-    sigmas: str = ""
+    files: str = option("", "a glob such as annotations/crowdpose_*.json; else person_keypoints_*, else all there are")
+    category: str = option("", "take only the annotations of this category, by name or id, such as person")
+    joints: str = option("", "names with commas between, a layout such as halpe136, or a number, where no file says")
+    sigmas: str = option("", "of the joints, numbers with commas between, where no file says")
 
     def __post_init__(self) -> None:
         for name in ("files", "category", "joints", "sigmas"):  # the command line makes numbers of texts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -83,6 +83,8 @@ class Human36M(Converter):
         "the name of the files",
         *(f"defect {code}: {text}; the sequences are kept" for code, text in DEFECTS.items()),
     )
+    cameras: ClassVar[tuple[str, ...]] = h36m_metadata.packaged().cameras
+    spellings: ClassVar[Mapping[str, str]] = h36m_metadata.SPELLINGS
 
     def discover(self, raw: Path) -> Sequence[Shard]:
         """One shard per subject and sequence, with its four cameras."""

@@ -34,6 +34,9 @@ DEFECTS = {
 """Known defects of sequences, with their meaning; they are named in the store and nothing is left out."""
 
 _SHIFTED = {("S9", "Greeting"), ("S9", "SittingDown 1"), ("S9", "Waiting 1")}
+SPELLINGS = {"TakingPhoto": "Photo", "WalkingDog": "WalkDog"}
+"""S1's names of two actions, and everybody else's."""
+
 _USUAL_SURPLUS = 5  # frames; nearly every video is 1 to 3 frames longer, those of cameras 2 and 3 up to 10
 
 
@@ -132,7 +135,9 @@ STANDARD = {"train": ("S1", "S5", "S6", "S7", "S8"), "test": ("S9", "S11")}
 
 def canonical(official: str) -> str:
     """A sequence's name with S1's own spellings replaced by those of the other subjects."""
-    return official.replace("TakingPhoto", "Photo").replace("WalkingDog", "WalkDog")
+    for theirs, ours in SPELLINGS.items():
+        official = official.replace(theirs, ours)
+    return official
 
 
 def rotation(angles: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -13,6 +13,7 @@ from har_bench.raw import nothing_found, refuse_archive
 from har_bench.skeletons import Skeleton, skeleton
 
 from . import archives, release
+from .calibration import COLOUR
 from .clips import tables
 from .counts import checks
 from .takes import DEFECTS
@@ -54,6 +55,7 @@ class HumanEva(Converter):
         "video_frame counts the frames of the released videos from 0",
         *(f"defect {code}: {text}" for code, text in DEFECTS.items()),
     )
+    cameras: ClassVar[tuple[str, ...]] = COLOUR
 
     def __post_init__(self) -> None:
         self._joints: tuple[str, ...] = self.skeletons

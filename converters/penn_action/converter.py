@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -117,6 +117,7 @@ class PennAction(Converter):
         "bbox is x1, y1, x2 - x1, y2 - y1; width and height are those of `dimensions`, not read from the frames.",
         *(f"defect {code}: {text}; the sequences are kept" for code, text in DEFECTS.items()),
     )
+    actions: ClassVar[Mapping[str, str]] = README_NAMES
 
     def discover(self, raw: Path) -> Sequence[Shard]:
         """One shard per hundred numbers: 0000 to 0099, 0100 to 0199 and so on."""

@@ -31,7 +31,7 @@ README_NAMES = {
     "tennis_forehand": "tennis_forehand",
     "tennis_serve": "tennis_serve",
 }
-"""The 15 actions: their name in the label files, and in the README of the download."""
+"""The 15 actions in alphabetical order: their name in the label files, and in the README of the download."""
 
 POSES = ("front", "back", "left", "right")
 """What ``pose``, the coarse viewpoint, may be."""

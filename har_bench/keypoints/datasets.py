@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from har_bench.converter import known_of
 from har_bench.errors import HarBenchError
 from har_bench.keypoints import dataset_files
 from har_bench.keypoints.dataset_files import Clip, Found
@@ -23,14 +24,6 @@ from har_bench.keypoints.people import unseen_as_nan
 from har_bench.keypoints.recognising import are_points, kind_of
 from har_bench.skeletons import skeleton
 from har_bench.store import Store
-
-CAMERAS: Mapping[str, tuple[str, ...]] = {
-    "h36m": ("54138969", "55011271", "58860488", "60457274"),
-    "humaneva": ("C1", "C2", "C3"),
-}
-"""The cameras that VideoPose3D's lists have, in their order; of other datasets all of a store's, sorted."""
-
-_SPELLINGS = {"TakingPhoto": "Photo", "WalkingDog": "WalkDog"}  # Human3.6M's own files have both
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,7 @@ class Detections:
             HarBenchError: the store has no such sequence, or the file has fewer frames than it.
         """
         wanted = _frames(self.store, sequence)
-        read = self.clips.get(_key(sequence))
+        read = self.clips.get(_key(sequence, self.store))
         if read is None:
             return None
         frames, points = read()
@@ -99,13 +92,13 @@ def open_detections(path: str | Path, store: Store, layout: str | None = None) -
     """
     path = Path(path)
     found = _read(path, store)
-    clips = {_key(name): read for name, read in found.clips.items()}
-    known = [name for name in store.sequences["sequence"].to_pylist() if _key(name) in clips]
+    clips = {_key(name, store): read for name, read in found.clips.items()}
+    known = [name for name in store.sequences["sequence"].to_pylist() if _key(name, store) in clips]
     if not known:
         theirs = next(iter(found.clips), "nothing")
         ours = store.sequences["sequence"][0].as_py()
         raise HarBenchError(f"{path} has no sequence of {store.path}: its first is {theirs!r}, the store's {ours!r}")
-    first = clips[_key(known[0])]()[1]
+    first = clips[_key(known[0], store)]()[1]
     if not are_points(first):
         raise HarBenchError(f"{path}: {known[0]} has shape {first.shape}; keypoints are (frames, joints, 2 or 3)")
     told = layout_of(path, first.shape[1], given=layout, word=found.word, sides=found.sides)
@@ -115,7 +108,7 @@ def open_detections(path: str | Path, store: Store, layout: str | None = None) -
 def _read(path: Path, store: Store) -> Found:
     kind = kind_of(path)
     if kind == "npz":
-        return dataset_files.from_npz(path, CAMERAS.get(store.dataset) or _cameras(store))
+        return dataset_files.from_npz(path, known_of(store.dataset).cameras or _cameras(store))
     if kind == "json" or (kind == "folder" and any(path.glob("*.json"))):
         return dataset_files.from_json(path)
     if kind == "folder":
@@ -130,9 +123,9 @@ def _cameras(store: Store) -> tuple[str, ...]:
     return tuple(sorted(name for name in store.sequences["camera"].unique().to_pylist() if name is not None))
 
 
-def _key(name: str) -> str:
+def _key(name: str, store: Store) -> str:
     """A sequence's name without what separates its words, in one spelling."""
-    for theirs, ours in _SPELLINGS.items():
+    for theirs, ours in known_of(store.dataset).spellings.items():
         name = name.replace(theirs, ours)
     return " ".join(re.split(r"[\s_./|]+", name))
 

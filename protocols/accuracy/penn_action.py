@@ -7,26 +7,9 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from .protocol import Accuracy, AccuracyRecipe, deephar, recipes, sliced
+from har_bench.converter import known_of
 
-PENN_ACTIONS = {
-    "baseball_pitch": "baseball_pitch",
-    "baseball_swing": "baseball_swing",
-    "bench_press": "bench_press",
-    "bowl": "bowling",
-    "clean_and_jerk": "clean_and_jerk",
-    "golf_swing": "golf_swing",
-    "jump_rope": "jump_rope",
-    "jumping_jacks": "jumping_jacks",
-    "pullup": "pull_ups",
-    "pushup": "push_ups",
-    "situp": "sit_ups",
-    "squat": "squats",
-    "strum_guitar": "strumming_guitar",
-    "tennis_forehand": "tennis_forehand",
-    "tennis_serve": "tennis_serve",
-}
-"""Penn Action's classes in alphabetical order, from 0: as the label files spell them, and as the README does."""
+from .protocol import Accuracy, AccuracyRecipe, deephar, recipes, sliced
 
 
 class PennAccuracy(Accuracy):
@@ -42,9 +25,13 @@ class PennAccuracy(Accuracy):
     truth_columns = ("action", "n_frames", "pose")
     train_split = "standard/train"
     split = "standard/test"
-    codes = tuple(PENN_ACTIONS)
     slices = ("pose",)
     tables = sliced(*slices)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """As the label files spell the actions, in alphabetical order."""
+        return tuple(known_of(self.dataset).actions)
 
     def class_of(self, sequences: pa.Table) -> list[int | None]:
         """By the action's name."""
@@ -52,6 +39,6 @@ class PennAccuracy(Accuracy):
         return [spelled.get(action) for action in sequences["action"].to_pylist()]
 
     def spellings(self) -> Mapping[str, int]:
-        """Both spellings of the dataset."""
-        pairs = enumerate(PENN_ACTIONS.items())
+        """As the label files spell the actions, and as the README does."""
+        pairs = enumerate(known_of(self.dataset).actions.items())
         return {name: number for number, spelled in pairs for name in spelled}

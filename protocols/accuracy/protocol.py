@@ -157,7 +157,6 @@ class Accuracy(Protocol):
 
     Attributes:
         split: the sequences that are scored.
-        codes: the classes in their order; a store may have longer names for them.
         ordering: the columns of ``sequences`` by which the field's programs number the test set.
         slices: columns of ``sequences`` by whose values top-1 is broken down.
     """
@@ -180,7 +179,6 @@ class Accuracy(Protocol):
     complete = True
 
     split: ClassVar[str]
-    codes: ClassVar[tuple[str, ...]]
     ordering: ClassVar[tuple[str, ...]] = ("sequence",)
     slices: ClassVar[tuple[str, ...]]
 
@@ -198,6 +196,11 @@ class Accuracy(Protocol):
         if "combine" in self.given and self.recipe.name != MULTI_CLIP.name:
             raise HarBenchError(f"{self.name}:{self.recipe.name} combines in its own way; combine is of multi-clip")
         self.names: dict[int, str] = {}
+
+    @property
+    @abstractmethod
+    def codes(self) -> tuple[str, ...]:
+        """The classes in their order; a store may have longer names for them."""
 
     @property
     def classes(self) -> int:

@@ -15,6 +15,7 @@ import pytest
 
 import har_bench
 from har_bench import HarBenchError, Store, registry
+from har_bench.converter import known_of
 from har_bench.keypoints import fill_gaps, open_detections
 from har_bench.schema import vector
 from har_bench.skeletons import mapping, skeleton
@@ -306,3 +307,10 @@ def test_real_mmpose_json(path: Path) -> None:
         assert len(given) == lengths[clip]
         assert np.isnan(given[:-1]).all()
         np.testing.assert_allclose(given[-1].ravel(), annotation["keypoints"], rtol=1e-6)
+
+
+def test_the_cameras_and_spellings_of_a_dataset_are_its_converter_s_to_say() -> None:
+    assert known_of("h36m").cameras == ("54138969", "55011271", "58860488", "60457274")
+    assert known_of("humaneva").cameras == ("C1", "C2", "C3")
+    assert known_of("h36m").spellings["TakingPhoto"] == "Photo"
+    assert (known_of("a stranger's").cameras, dict(known_of("a stranger's").spellings)) == ((), {})

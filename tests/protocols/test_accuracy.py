@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import har_bench
+from har_bench.converter import known_of
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch
 from har_bench.protocols.accuracy import (
@@ -27,7 +28,6 @@ from har_bench.protocols.accuracy import (
     ranks,
     top_k,
 )
-from har_bench.protocols.accuracy.penn_action import PENN_ACTIONS
 from har_bench.protocols.accuracy.protocol import Accuracy
 from har_bench.results import Result
 from har_bench.store import Store
@@ -35,7 +35,8 @@ from tests.batches import merged, repeated
 from tests.golden import REAL, ROOT, leaves, load
 
 ALL = [PennAccuracy, NTU60XSub, NTU60XView, NTU120XSub, NTU120XSet]
-CLASSES = len(PENN_ACTIONS)
+ACTIONS = list(known_of("penn_action").actions)
+CLASSES = len(ACTIONS)
 
 
 def truth_of(actions: list[int], frames: list[int] | None = None) -> Batch:
@@ -44,7 +45,7 @@ def truth_of(actions: list[int], frames: list[int] | None = None) -> Batch:
     table = pa.table(
         {
             "sequence": [f"{index:04}" for index in range(count)],
-            "action": [list(PENN_ACTIONS)[number] for number in actions],
+            "action": [ACTIONS[number] for number in actions],
             "pose": [("front", "left", None)[index % 3] for index in range(count)],
             "n_frames": frames or [100] * count,
         }

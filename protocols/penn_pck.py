@@ -17,8 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from har_bench.arrays import Bools, Floats, Ints
-from har_bench.errors import HarBenchError
+from har_bench.arrays import Bools, Floats, Ints, taken
 from har_bench.protocol import Batch, Counted, Curve, Groups, Metric, Protocol, Recipe, Records, Scores, clues, of_split
 from har_bench.protocol.clues import Clues
 from har_bench.protocol.tables import cell, grouped, share
@@ -107,7 +106,9 @@ class Hits(NamedTuple):
     counted: Bools
 
 
-def pck(predicted: Floats, truth: Floats, size: Floats, *, at: float = 0.2, compare: Compare = "<=") -> Hits:
+def pck(
+    predicted: npt.ArrayLike, truth: npt.ArrayLike, size: npt.ArrayLike, *, at: float = 0.2, compare: Compare = "<="
+) -> Hits:
     """Which joints lie within ``at`` sizes of the truth (LSTM Pose Machines: ``distance <= at * size``).
 
     Args:
@@ -118,12 +119,13 @@ def pck(predicted: Floats, truth: Floats, size: Floats, *, at: float = 0.2, comp
         compare: whether a distance of exactly ``at`` sizes is a hit (``<=``) or not (``<``).
 
     Raises:
-        HarBenchError: shapes that do not belong together.
+        HarBenchError: no arrays of numbers, or shapes that do not belong together.
 
-    >>> pck(np.array([[[3.0, 4.0]]]), np.zeros((1, 1, 2)), np.array([25.0])).hit.tolist()
+    >>> pck([[[3, 4]]], [[[0, 0]]], [25]).hit.tolist()
     [[True]]
     """
-    return Hits(_within(distance(predicted, truth), at * size, compare), visible(truth))
+    points, true, sizes = taken("pck", predicted=(predicted, "N J 2"), truth=(truth, "N J 2"), size=(size, "N"))
+    return Hits(_within(distance(points, true), at * sizes, compare), visible(true))
 
 
 def _within(distances: Floats, reach: Floats, compare: Compare) -> Bools:
@@ -137,13 +139,7 @@ def visible(truth: Floats) -> Bools:
 
 
 def distance(predicted: Floats, truth: Floats) -> Floats:
-    """(N, J) px between points (N, J, 2); NaN where either is.
-
-    Raises:
-        HarBenchError: shapes that do not belong together.
-    """
-    if predicted.shape != truth.shape or truth.shape[2:] != (2,):
-        raise HarBenchError(f"PCK needs points (N, J, 2) twice, and was given {predicted.shape} and {truth.shape}")
+    """(N, J) px between points (N, J, 2); NaN where either is."""
     difference = predicted.astype(np.float64) - truth
     return cast(Floats, np.sqrt(difference[..., 0] ** 2 + difference[..., 1] ** 2))
 

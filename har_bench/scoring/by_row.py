@@ -150,7 +150,7 @@ class ByRow:
                 problems.add("missing", int(beyond.sum()), first)
             return self.predictions.take(np.where(beyond, 0, numbers)), np.where(beyond, -1, np.arange(len(kept)))
         rows = self.predictions.of(name)
-        if rows is None:
+        if rows is None or not len(next(iter(rows.values()))):
             problems.add("missing", len(kept), f"all of {name}")
             return {}, np.full(len(kept), -1)
         absent = [column for column in self.protocol.prediction_columns if column not in rows]

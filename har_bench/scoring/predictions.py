@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from har_bench.arrays import Anything
+from har_bench.arrays import Anything, numbers, plain
 from har_bench.errors import HarBenchError
 from har_bench.scoring.column_files import read_columns
 from har_bench.scoring.column_files import write as write
-from har_bench.scoring.columns import Columns, by_sequence, numbers, plain, table_of
+from har_bench.scoring.columns import Columns, by_sequence, table_of
 from har_bench.scoring.held import Predictions as Predictions
 from har_bench.scoring.held import RowPredictions
 from har_bench.storing import fingerprint

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from har_bench.arrays import Floats, kernel
+from har_bench.arrays import Floats, kernel, taken
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Along, Batch, Facts, Foreign, Groups, Metric, Protocol, Recipe, Records, Scores
 from har_bench.protocol.tables import cell, mean
@@ -30,6 +30,9 @@ Labels = npt.NDArray[np.int64]
 
 BACKGROUND = len(CLASSES)
 OVERLAPS = (0.10, 0.25, 0.50)
+LABELS = 4096
+"""Labels from 0 up to this are compared as they are; others get numbers first."""
+
 PIECE = 600
 """Chunks that the published files are cut into; a rest of less is lost."""
 
@@ -76,14 +79,20 @@ def segments(labels: Labels, background: int | None = None) -> Segments:
     return Segments(start[kept], stop[kept], label[kept])
 
 
-def edit_score(predicted: Labels, truth: Labels) -> float:
+def edit_score(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     """100 (1 - d / n) of two orders of segments (K,), (L,): d edits apart, and n the longer one's length [%].
 
-    >>> edit_score(np.array([0, 1, 2]), np.array([0, 2]))
+    >>> edit_score([0, 1, 2], [0, 2])
     66.66666666666667
+
+    Raises:
+        HarBenchError: no arrays of whole numbers.
     """
-    longer = max(len(predicted), len(truth))
-    return 100 * (1 - levenshtein(predicted, truth) / longer) if longer else 100.0
+    mine, true = taken("edit_score", predicted=(predicted, "K whole"), truth=(truth, "L whole"))
+    if len(mine) and len(true) and not 0 <= min(mine.min(), true.min()) <= max(mine.max(), true.max()) < LABELS:
+        mine, true = np.split(np.unique(np.concatenate([mine, true]), return_inverse=True)[1], [len(mine)])
+    longer = max(len(mine), len(true))
+    return 100 * (1 - levenshtein(mine, true) / longer) if longer else 100.0
 
 
 def levenshtein(first: Labels, second: Labels) -> int:

@@ -143,7 +143,7 @@ class Protocol(ABC):
     option_type: ClassVar[type[Options]] = Options
     notes: ClassVar[Mapping[str, Note]] = {}
     truth_table: ClassVar[Literal["poses", "segments", "sequences"]] = "poses"
-    truth_columns: ClassVar[tuple[str, ...]]
+    truth_columns: tuple[str, ...]
     prediction_columns: ClassVar[tuple[str, ...]]
     optional_columns: ClassVar[tuple[str, ...]] = ()
     complete: ClassVar[bool] = False

@@ -193,6 +193,9 @@ class ByRow:
 
     def _in_layout(self, column: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Predicted joints in the protocol's first layout."""
+        if values.ndim != 3 or values.shape[2] != DIMENSIONS[column]:
+            wanted = f"(frames, joints, {DIMENSIONS[column]})"
+            raise HarBenchError(f"the predicted {column} have the shape {values.shape}; give {wanted}")
         asked = self.way.skeleton
         names = (*self.protocol.skeletons, self.store.skeleton().name) if asked is None else (asked,)
         accepted = [self.store.skeleton(name) for name in names]

@@ -57,6 +57,8 @@ def open_predictions(source: Any, protocol: Protocol, store: Store) -> Predictio
         return Predictions(pieces, "arrays by sequence", digest)
     if isinstance(source, np.ndarray | list | tuple) or hasattr(source, "detach"):
         array = numbers(source, "the array of predictions")
+        if not array.size or not array.ndim:
+            raise HarBenchError(f"the array of predictions has the shape {array.shape}; give a row for each answer")
         taken_for = f"an array in the order of {protocol.row_order or 'the scored rows'}"
         return RowPredictions(array, name, taken_for, _digest(array))
     raise HarBenchError(f"predictions cannot be a {type(source).__name__}; give a path, a table, a mapping or an array")

@@ -258,6 +258,16 @@ class Protocol(ABC):
     def _records(self) -> list[tuple[str, Records[Any]]]:
         return [(name, value) for name, value in vars(self).items() if isinstance(value, Records)]
 
+    def for_joints(self, joints: int, skeleton: str | None) -> Self:
+        """This way of scoring, or the same with the option that predictions of so many joints need.
+
+        Args:
+            joints: how many each prediction has.
+            skeleton: what the user calls their layout, if anything.
+        """
+        del joints, skeleton
+        return self
+
     def prepare(self, store: Store) -> None:
         """Look up what scoring needs to know of the store besides its rows, such as the sigmas of its joints.
 

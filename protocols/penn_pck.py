@@ -11,19 +11,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar, Literal, NamedTuple, cast
+from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from har_bench.arrays import Bools, Floats, Ints
+from har_bench.arrays import Bools, Floats, Ints, taken
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Counted, Curve, Groups, Metric, Protocol, Recipe, Records, Scores, clues, of_split
 from har_bench.protocol.clues import Clues
 from har_bench.protocol.tables import cell, grouped, share
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
+from har_bench.store import Store
 
 Compare = Literal["<=", "<"]
 
@@ -40,7 +41,11 @@ GROUPS = {"Head": ("head",), **{short: (f"right_{joint}", f"left_{joint}") for s
 VISIBLE = 2
 """What the store's ``visibility`` is for a joint that counts."""
 
-TORSO = (JOINTS.index("left_shoulder"), JOINTS.index("right_hip"))
+TORSOS = {
+    "torso": (["left_shoulder"], ["right_hip"]),
+    "torso_middle": (["left_shoulder", "right_shoulder"], ["left_hip", "right_hip"]),
+}
+"""From the mean of which joints to that of which others a torso reaches, by its column in the store."""
 SHORTEST_TORSO = 1.0
 """A true torso shorter than so many pixels is replaced by the predicted one."""
 
@@ -51,13 +56,15 @@ class PCKRecipe(Recipe):
 
     Attributes:
         compare: whether a distance equal to the threshold is a hit.
-        size: what the threshold is a fraction of: :func:`box_size` or :func:`torso_size`.
+        size: what the threshold is a fraction of: :func:`box_size`; the store's column ``torso`` or ``torso_middle``,
+            which are of the label file's own numbers; or ``visible_torso``, that of the visible joints. A torso that is
+            unknown or below 1 px is the predicted one: see :func:`torso_size`.
         extra: what is added to the size [px].
         skip_degenerate: whether frames whose box has no width or no height are left out.
     """
 
     compare: Compare = "<="
-    size: Literal["box", "torso"] = "box"
+    size: Literal["box", "torso", "torso_middle", "visible_torso"] = "box"
     extra: float = 0.0
     skip_degenerate: bool = False
 
@@ -92,10 +99,25 @@ RECIPES = (
     ),
     PCKRecipe(
         name="torso",
-        about="0.2 of left shoulder to right hip; the predicted torso where the true one is unknown or below 1 px",
+        about="0.2 of left shoulder to right hip, of the label's numbers whatever their visibility; the predicted "
+        "torso where the true one is below 1 px",
         oracle="the torso variant of LSTM Pose Machines' test code; no numbers of it are public",
         cite="Luo et al., CVPR 2018",
         size="torso",
+    ),
+    PCKRecipe(
+        name="torso-visible",
+        about="as torso, but the predicted torso too where shoulder or hip is not visible (version 1's torso)",
+        oracle="LSTM Pose Machines' rule on visible joints",
+        cite="Luo et al., CVPR 2018, as re-implemented",
+        size="visible_torso",
+    ),
+    PCKRecipe(
+        name="torso-middle",
+        about="as torso, from the middle of the shoulders to the middle of the hips, frame by frame",
+        oracle="UniPose's torso, without its defect of taking the first frame's for a whole batch",
+        cite="Artacho, Savakis, CVPR 2020",
+        size="torso_middle",
     ),
 )
 
@@ -107,7 +129,9 @@ class Hits(NamedTuple):
     counted: Bools
 
 
-def pck(predicted: Floats, truth: Floats, size: Floats, *, at: float = 0.2, compare: Compare = "<=") -> Hits:
+def pck(
+    predicted: npt.ArrayLike, truth: npt.ArrayLike, size: npt.ArrayLike, *, at: float = 0.2, compare: Compare = "<="
+) -> Hits:
     """Which joints lie within ``at`` sizes of the truth (LSTM Pose Machines: ``distance <= at * size``).
 
     Args:
@@ -118,12 +142,13 @@ def pck(predicted: Floats, truth: Floats, size: Floats, *, at: float = 0.2, comp
         compare: whether a distance of exactly ``at`` sizes is a hit (``<=``) or not (``<``).
 
     Raises:
-        HarBenchError: shapes that do not belong together.
+        HarBenchError: no arrays of numbers, or shapes that do not belong together.
 
-    >>> pck(np.array([[[3.0, 4.0]]]), np.zeros((1, 1, 2)), np.array([25.0])).hit.tolist()
+    >>> pck([[[3, 4]]], [[[0, 0]]], [25]).hit.tolist()
     [[True]]
     """
-    return Hits(_within(distance(predicted, truth), at * size, compare), visible(truth))
+    points, true, sizes = taken("pck", predicted=(predicted, "N J 2"), truth=(truth, "N J 2"), size=(size, "N"))
+    return Hits(_within(distance(points, true), at * sizes, compare), visible(true))
 
 
 def _within(distances: Floats, reach: Floats, compare: Compare) -> Bools:
@@ -137,13 +162,7 @@ def visible(truth: Floats) -> Bools:
 
 
 def distance(predicted: Floats, truth: Floats) -> Floats:
-    """(N, J) px between points (N, J, 2); NaN where either is.
-
-    Raises:
-        HarBenchError: shapes that do not belong together.
-    """
-    if predicted.shape != truth.shape or truth.shape[2:] != (2,):
-        raise HarBenchError(f"PCK needs points (N, J, 2) twice, and was given {predicted.shape} and {truth.shape}")
+    """(N, J) px between points (N, J, 2); NaN where either is."""
     difference = predicted.astype(np.float64) - truth
     return cast(Floats, np.sqrt(difference[..., 0] ** 2 + difference[..., 1] ** 2))
 
@@ -153,16 +172,17 @@ def box_size(box: Floats) -> Floats:
     return np.maximum(box[:, 2] - box[:, 0], box[:, 3] - box[:, 1])
 
 
-def torso_size(predicted: Floats, truth: Floats) -> Floats:
-    """(N,) px from left shoulder to right hip of Penn's 13 joints (N, 13, 2).
-
-    The prediction's torso stands in where the truth's is below 1 px, or not visible as a whole.
-    """
-    true, guessed = (
-        np.linalg.norm(points[:, TORSO[0]] - points[:, TORSO[1]], axis=-1).astype(np.float64)
-        for points in (truth, predicted)
+def torso_length(points: Floats, which: str = "torso") -> Floats:
+    """(N,) px that one of :data:`TORSOS` is long in Penn's 13 joints (N, 13, 2); NaN where a joint is not there."""
+    above, below = (
+        points[:, [JOINTS.index(joint) for joint in joints]].astype(np.float64).mean(axis=1) for joints in TORSOS[which]
     )
-    return cast(Floats, np.where(true >= SHORTEST_TORSO, true, guessed))
+    return cast(Floats, np.linalg.norm(above - below, axis=-1))
+
+
+def torso_size(true: Floats, guessed: Floats) -> Floats:
+    """(N,) px: true torsos (N,), and the predicted ones where they are below 1 px or NaN."""
+    return np.where(true >= SHORTEST_TORSO, true, guessed)
 
 
 def carried_forward(box: Floats, starts: npt.NDArray[np.int64]) -> Floats:
@@ -199,7 +219,7 @@ class PennPCK(Protocol):
     """Pose on the 1,068 test sequences of Penn Action."""
 
     name = "penn_action/pck"
-    version = "1"
+    version = "2"
     dataset = "penn_action"
     task = "pose"
     summary = "PCK@0.2 on the test sequences of Penn Action, per group of joints and pooled"
@@ -216,12 +236,34 @@ class PennPCK(Protocol):
     )
     recipes: ClassVar[Mapping[str, PCKRecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
     notes = clues.POINTS
-    truth_columns = ("keypoints", "visibility", "box")
+    truth_columns: tuple[str, ...] = ("keypoints", "visibility", "box")
     prediction_columns = ("keypoints",)
     train_split = "standard/train"
 
     recipe: PCKRecipe
     state: Records[Scored]
+
+    def __init__(self, recipe: str | None = None, options: Mapping[str, Any] | None = None) -> None:
+        """Choose a recipe; those of torsos read them from the store.
+
+        Raises:
+            HarBenchError: an unknown recipe or option.
+        """
+        super().__init__(recipe, options)
+        if self.recipe.size in TORSOS:
+            self.truth_columns = (*self.truth_columns, self.recipe.size)
+
+    def prepare(self, store: Store) -> None:
+        """See that the store has the torsos.
+
+        Raises:
+            HarBenchError: it was converted before they were kept.
+        """
+        if self.recipe.size in TORSOS and self.recipe.size not in store.schema("poses").names:
+            raise HarBenchError(
+                f"{store.path} does not hold the length of torsos, which {self.canonical} measures in; convert Penn "
+                "Action again"
+            )
 
     @property
     def skeletons(self) -> tuple[str, ...]:
@@ -242,11 +284,13 @@ class PennPCK(Protocol):
         # the store has the places of occluded joints too; only visible ones are scored
         points = np.where((truth["visibility"] == VISIBLE)[..., None], truth["keypoints"], np.nan)
         counted, box = visible(points), carried_forward(truth["box"], starts)
-        if self.recipe.size == "torso":
-            size = torso_size(predicted, points)
-        else:
+        if self.recipe.size == "box":
             size = box_size(box)
             counted &= np.isfinite(size)[:, None]
+        elif self.recipe.size == "visible_torso":
+            size = torso_size(torso_length(points), torso_length(predicted))
+        else:
+            size = torso_size(truth[self.recipe.size], torso_length(predicted, self.recipe.size))
         if self.recipe.skip_degenerate:
             counted &= (box[:, 2:] > box[:, :2]).all(axis=1, keepdims=True)
         size = size + self.recipe.extra

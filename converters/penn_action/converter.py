@@ -18,7 +18,7 @@ from har_bench.converter import Check, Converter, Reject, Shard, Tables
 from har_bench.raw import home, nothing_found, refuse_archive
 from har_bench.schema import column, poses_schema, sequences_schema, table, to_numpy, vector
 
-from .labels import JOINTS, README_NAMES, Label, read_label
+from .labels import JOINTS, README_NAMES, TORSOS, Label, read_label
 
 if TYPE_CHECKING:
     from har_bench.store import Store
@@ -51,7 +51,11 @@ POSES = poses_schema(
             "px",
             shape=(4,),
             about="x1, y1, x2, y2: the label's numbers minus 1; PCK is measured in max(x2 - x1, y2 - y1)",
-        )
+        ),
+        column(
+            "torso", pa.float64(), "px", about="left shoulder to right hip, of the label's numbers, placeholders too"
+        ),
+        column("torso_middle", pa.float64(), "px", about="mid-shoulder to mid-hip, of the same numbers"),
     ],
 )
 
@@ -100,7 +104,7 @@ class PennAction(Converter):
     """The official label files: joints, boxes, action, viewpoint and split of every clip."""
 
     dataset: ClassVar[str] = "penn_action"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     summary: ClassVar[str] = "Penn Action: 2,326 clips of 15 actions with 13 joints and a box per frame"
     raw: ClassVar[str] = "labels/0001.mat to labels/2326.mat, as Penn_Action.tar.gz has them (frames/ is not read)"
     skeletons: ClassVar[tuple[str, ...]] = ("penn13",)
@@ -113,6 +117,8 @@ class PennAction(Converter):
         "Pixels are shifted from 1-based to 0-based: joints and boxes are the raw numbers minus 1 (no digit is lost).",
         "visibility is 2 for a visible joint; 1 for one that is not and was labelled where it must be (occluded); 0, "
         "without coordinates, where the label file has a placeholder: the rescaled (1, 1), both numbers below 3.",
+        "torso and torso_middle are measured between the label file's own numbers, whatever their visibility, as pose "
+        "papers do: where a joint has a placeholder, up to that.",
         "action is spelled as in the label files, readme_action as in the README; both spellings are read.",
         "bbox is x1, y1, x2 - x1, y2 - y1; width and height are those of `dimensions`, not read from the frames.",
         *(f"defect {code}: {text}; the sequences are kept" for code, text in DEFECTS.items()),
@@ -192,8 +198,8 @@ def _sequences(labels: list[Label], frames: str | None) -> pa.Table:
 
 def _poses(labels: list[Label]) -> pa.Table:
     lengths = [len(label.joints) for label in labels]
-    box, joints, visible = (
-        np.concatenate([getattr(label, name) for label in labels]) for name in ("box", "joints", "visible")
+    box, joints, visible, torso = (
+        np.concatenate([getattr(label, name) for label in labels]) for name in ("box", "joints", "visible", "torso")
     )
     bbox = np.concatenate([box[:, :2], box[:, 2:] - box[:, :2]], axis=1)
     return table(
@@ -207,6 +213,7 @@ def _poses(labels: list[Label]) -> pa.Table:
                 [visible, np.isfinite(joints).all(axis=-1)], [np.uint8(2), np.uint8(1)], np.uint8(0)
             ),
             "box": vector(box, mask=_any(np.isnan(box))),
+            **{name: pa.array(torso[:, place], from_pandas=True) for place, name in enumerate(TORSOS)},
         },
         POSES,
     )

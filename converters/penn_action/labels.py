@@ -39,6 +39,9 @@ POSES = ("front", "back", "left", "right")
 SPLITS = {1: "standard/train", -1: "standard/test"}
 """The values of ``train``; the test one is -1, which is true in most languages."""
 
+TORSOS = {"torso": ([2], [7]), "torso_middle": ([1, 2], [7, 8])}
+"""From which joints to which a torso reaches: left shoulder to right hip, and mid-shoulder to mid-hip."""
+
 _OWN_NAMES = {name: own for own, readme in README_NAMES.items() for name in (own, readme)}
 _FARTHEST = 1e5  # px; the frames lie within 640 x 480
 _LONGEST_SIDE = 1 << 16
@@ -58,6 +61,8 @@ class Label:
         size: width and height [px]; None where the file has no usable ones.
         joints: (T, 13, 2) [px], NaN where the joint has no place.
         visible: (T, 13); a joint that has a place and is not visible is occluded.
+        torso: (T, 2) the lengths of :data:`TORSOS` [px] between the file's numbers, of placeholders too; NaN where
+            there is no number.
         box: (T, 4) x1, y1, x2, y2 [px], NaN where the file has no row.
         box_rows: how many rows the file has.
     """
@@ -69,6 +74,7 @@ class Label:
     size: tuple[int, int] | None
     joints: Floats
     visible: Bools
+    torso: Floats
     box: Floats
     box_rows: int
 
@@ -149,6 +155,7 @@ def _label(sequence: str, file: _File) -> Label:
         size=_size(file, len(x)),
         joints=joints,
         visible=visible,
+        torso=_torso(np.stack([x, y], axis=-1)),
         box=box,
         box_rows=rows,
     )
@@ -169,6 +176,18 @@ def _joints(file: _File, points: Floats, flags: Floats) -> tuple[Floats, Bools]:
             file.repaired("x, y", f"{int(lost.sum())} {kind} joints without a position; they are absent in the store")
     placed &= visible | ~(points < _PLACEHOLDER).all(axis=-1)
     return np.where(placed[..., None], points - 1, np.nan), visible & placed
+
+
+def _torso(points: Floats) -> Floats:
+    """(T, 2) the lengths of :data:`TORSOS`, of the file's own numbers (T, 13, 2)."""
+    placed = np.where((np.abs(points) < _FARTHEST).all(axis=-1, keepdims=True), points, np.nan)
+    return np.stack(
+        [
+            np.linalg.norm(placed[:, above].mean(axis=1) - placed[:, below].mean(axis=1), axis=-1)
+            for above, below in TORSOS.values()
+        ],
+        axis=1,
+    )
 
 
 def _boxes(file: _File, frames: int) -> tuple[Floats, int]:

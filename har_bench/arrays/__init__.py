@@ -1,4 +1,4 @@
-"""The arrays that this package passes around, each kind named once, and how loops over them are compiled."""
+"""The arrays that this package passes around: each kind named once, how they are taken in, how loops are compiled."""
 
 from typing import Any
 
@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 from har_bench.arrays.compiling import Kernel as Kernel
 from har_bench.arrays.compiling import kernel as kernel
+from har_bench.arrays.taking import numbers as numbers
+from har_bench.arrays.taking import plain as plain
+from har_bench.arrays.taking import taken as taken
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]

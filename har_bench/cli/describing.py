@@ -1,4 +1,4 @@
-"""What things are, in words: plug-ins by name, stores and results by path."""
+"""What things are, in words: plug-ins by name, stores, results and predictions by path."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from har_bench import registry, remote, results, skeletons
+from har_bench.cli.describing_files import described, is_result
 from har_bench.cli.weights import published_in_words, weights_in_words
 from har_bench.errors import HarBenchError, unknown
 from har_bench.options import declared, shown
@@ -42,7 +43,7 @@ def _line(kind: Kind, name: str) -> str:
 
 
 def describe(what: str) -> str:
-    """A description of a plug-in, skeleton, store or result file.
+    """A description of a plug-in, skeleton, store, result or file of predictions.
 
     Raises:
         HarBenchError: nothing is called that.
@@ -50,7 +51,7 @@ def describe(what: str) -> str:
     if (weights := weights_in_words(Path(what))) is not None:
         return weights
     if Path(what).exists() or remote.as_url(what):
-        return _of_result(results.read(what)) if what.endswith(".json") else _of_store(open_store(what))
+        return _of_path(what)
     plugins: dict[Kind, Callable[[str, Any], str]] = {
         "converters": _of_converter,
         "protocols": _of_protocol,
@@ -65,6 +66,14 @@ def describe(what: str) -> str:
         return _of_skeleton(skeletons.skeleton(what))
     there = [name for kind in (*plugins, "views") for name in registry.available(kind)] + skeletons.names()
     raise unknown("path, plug-in or skeleton", what, there, hint="`har-bench list` names all")
+
+
+def _of_path(what: str) -> str:
+    """A store is a folder, or the arrays.h5 of one; other files are results or predictions."""
+    if not Path(what).suffix or Path(what).is_dir() or Path(what).name == "arrays.h5":
+        return _of_store(open_store(what))
+    path = remote.fetch(what)
+    return _of_result(results.read(path)) if is_result(path) else described(path)
 
 
 def _of_converter(name: str, converter: Any) -> str:

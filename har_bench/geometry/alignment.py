@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.arrays import Anything, Floats, kernel
+from har_bench.arrays import Anything, Floats, kernel, numbers
 from har_bench.errors import HarBenchError
 from har_bench.geometry.procrustes import Similarity as Similarity
 from har_bench.geometry.procrustes import align
@@ -61,9 +61,9 @@ def matched(source: npt.ArrayLike, target: npt.ArrayLike) -> tuple[npt.NDArray[A
     Nothing is copied unless it must be; one form of input means one compilation per precision.
 
     Raises:
-        HarBenchError: the shapes differ or are not (N, J, 3).
+        HarBenchError: one is no array of numbers, or the shapes differ or are not (N, J, 3).
     """
-    first, second = np.asarray(source), np.asarray(target)
+    first, second = numbers(source, "the first of two sets of poses"), numbers(target, "the second of them")
     if first.shape != second.shape or first.ndim != 3 or first.shape[1] == 0 or first.shape[2] != 3:
         raise HarBenchError(
             f"poses of shapes {first.shape} and {second.shape} cannot be compared; both must be (N, J, 3)"

@@ -143,7 +143,7 @@ class Protocol(ABC):
     option_type: ClassVar[type[Options]] = Options
     notes: ClassVar[Mapping[str, Note]] = {}
     truth_table: ClassVar[Literal["poses", "segments", "sequences"]] = "poses"
-    truth_columns: ClassVar[tuple[str, ...]]
+    truth_columns: tuple[str, ...]
     prediction_columns: ClassVar[tuple[str, ...]]
     optional_columns: ClassVar[tuple[str, ...]] = ()
     complete: ClassVar[bool] = False
@@ -257,6 +257,16 @@ class Protocol(ABC):
 
     def _records(self) -> list[tuple[str, Records[Any]]]:
         return [(name, value) for name, value in vars(self).items() if isinstance(value, Records)]
+
+    def for_joints(self, joints: int, skeleton: str | None) -> Self:
+        """This way of scoring, or the same with the option that predictions of so many joints need.
+
+        Args:
+            joints: how many each prediction has.
+            skeleton: what the user calls their layout, if anything.
+        """
+        del joints, skeleton
+        return self
 
     def prepare(self, store: Store) -> None:
         """Look up what scoring needs to know of the store besides its rows, such as the sigmas of its joints.

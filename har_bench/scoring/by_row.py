@@ -150,7 +150,7 @@ class ByRow:
                 problems.add("missing", int(beyond.sum()), first)
             return self.predictions.take(np.where(beyond, 0, numbers)), np.where(beyond, -1, np.arange(len(kept)))
         rows = self.predictions.of(name)
-        if rows is None:
+        if rows is None or not len(next(iter(rows.values()))):
             problems.add("missing", len(kept), f"all of {name}")
             return {}, np.full(len(kept), -1)
         require(self.protocol.prediction_columns, rows)
@@ -191,6 +191,9 @@ class ByRow:
 
     def _in_layout(self, column: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Predicted joints in the protocol's first layout."""
+        if values.ndim != 3 or values.shape[2] != DIMENSIONS[column]:
+            wanted = f"(frames, joints, {DIMENSIONS[column]})"
+            raise HarBenchError(f"the predicted {column} have the shape {values.shape}; give {wanted}")
         asked = self.way.skeleton
         names = (*self.protocol.skeletons, self.store.skeleton().name) if asked is None else (asked,)
         accepted = [self.store.skeleton(name) for name in names]

@@ -40,6 +40,9 @@ class ParquetPredictions(Predictions):
         """The sequences that have rows."""
         return self.runs.keys()
 
+    def __len__(self) -> int:
+        return sum(rows.stop - rows.start for rows in self.runs.values())
+
     def of(self, sequence: str) -> Columns | None:
         """One sequence's rows; only the row groups that hold them are read."""
         rows = self.runs.get(sequence)

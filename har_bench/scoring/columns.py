@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from har_bench.arrays import Anything
+from har_bench.arrays import Anything, numbers, plain
 from har_bench.errors import HarBenchError, unknown
 from har_bench.schema import column, one_array, shape_of, to_numpy, vector
 
@@ -42,59 +42,13 @@ def _as_column(name: str, values: Any) -> pa.Array:
     if array.ndim > 1:
         if array.dtype.kind not in "fiub":
             raise HarBenchError(f"column {name!r} of the predictions holds {array.dtype} and not numbers; mend it")
+        if not all(array.shape[1:]):
+            raise HarBenchError(f"column {name!r} of the predictions has empty vectors; leave it out or fill it")
         return vector(array)
     try:
         return pa.array(array.tolist() if array.dtype.kind in "OUS" else array)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise HarBenchError(f"column {name!r} of the predictions mixes kinds of values ({error}); give one") from error
-
-
-def plain(values: Any, what: str) -> Anything:
-    """Lists, tensors (also those that require gradients, or are on a device) and arrays as NumPy.
-
-    Args:
-        values: anything that is an array.
-        what: how messages call it.
-
-    Raises:
-        HarBenchError: it is ragged, complex, a mapping, or no array at all.
-    """
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
-        values = (values.float() if "bfloat16" in str(values.dtype) else values).numpy()
-    if isinstance(values, Mapping | set | frozenset):
-        raise HarBenchError(f"{what} is a {type(values).__name__}; give an array")
-    try:
-        array = np.asarray(values)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise HarBenchError(f"{what} is no array ({error}); give rows of one length") from error
-    if array.dtype.kind not in "fiubOUS":
-        raise HarBenchError(f"{what} holds {array.dtype} numbers; give real ones")
-    if array.dtype.kind == "O" and array.ndim and not all(isinstance(each, str | None) for each in array.flat):
-        return _unpacked(array, what)
-    return array
-
-
-def numbers(values: Any, what: str) -> Anything:
-    """:func:`plain`, refused unless it holds numbers."""
-    array = plain(values, what)
-    if array.dtype.kind not in "fiub":
-        first = next(iter(array.flat), None)
-        raise HarBenchError(f"{what} holds {str(first)[:20]!r} and not numbers; give numbers")
-    return array
-
-
-def _unpacked(array: Anything, what: str) -> Anything:
-    """An array of objects that are all numbers, or all rows of numbers of one shape."""
-    try:
-        made = np.array([np.asarray(each) for each in array.flat])
-        if made.dtype.kind in "fiub":
-            return made.reshape(*array.shape, *made.shape[1:])
-        if array.ndim == 1 and made.ndim == 1 and made.dtype.kind in "US":
-            return made
-    except (ValueError, TypeError):
-        pass
-    raise HarBenchError(f"{what} holds values of several kinds or lengths; give numbers, in rows of one length")
 
 
 def by_sequence(rows: pa.Table) -> dict[str, Columns]:
@@ -179,7 +133,7 @@ def whole(name: str, values: Anything) -> Anything:
         first = next(iter(values.flat), None)
         raise HarBenchError(f"{what} holds {str(first)[:30]!r}; give whole numbers, frames from 0")
     if values.dtype.kind == "f":
-        wrong = ~np.isfinite(values) | (values % 1 != 0) | (np.abs(values) >= 2**53)
+        wrong = ~np.isfinite(values) | (np.floor(values) != values) | (np.abs(values) >= 2**53)
         if wrong.any():
             raise HarBenchError(f"{what} holds {values[wrong][0]}; give whole numbers, frames from 0")
     if name == "frame" and len(values) and (values.min() < 0 or values.max() >= 2**31):

@@ -28,6 +28,10 @@ class Predictions:
         """The sequences that have rows."""
         return self._pieces.keys()
 
+    def __len__(self) -> int:
+        """The number of rows."""
+        return sum(len(next(iter(piece.values()))) for piece in self._pieces.values() if piece)
+
     def of(self, sequence: str) -> Columns | None:
         """One sequence's rows, in the order of the file; None when it has none."""
         return self._pieces.get(sequence)
@@ -39,6 +43,9 @@ class RowPredictions(Predictions):
     def __init__(self, array: Anything, name: str, taken_for: str, digest: str) -> None:
         super().__init__({}, taken_for, digest)
         self.array, self.name = array, name
+
+    def __len__(self) -> int:
+        return len(self.array)
 
     def take(self, rows: Ints) -> Columns:
         """The rows with these numbers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from har_bench.protocol.clues import Clues
 from har_bench.scoring.by_row import ByRow, strangers
 from har_bench.scoring.by_sequence import BySequence
 from har_bench.scoring.predictions import Predictions, open_predictions
-from har_bench.scoring.ways import Missing, Remedies, Way
+from har_bench.scoring.ways import DIMENSIONS, Missing, Remedies, Way
 from har_bench.store import Store, by_number, open_store
 
 
@@ -109,8 +109,19 @@ def prepared(
     way = Way(protocol.fresh(), missing, skeleton, remedies or Remedies(), tuple(columns))
     opened = store if isinstance(store, Store) else open_store(store)
     pairs = paired(way, opened, predictions, selection(way.protocol, opened))
+    fitting = way.protocol.for_joints(_joints(pairs), skeleton)
+    if fitting is not way.protocol:
+        way = replace(way, protocol=fitting)
+        pairs = paired(way, opened, predictions, selection(fitting, opened))
     pairs.engine.problems.merge(strangers(pairs.predictions, opened))
     return pairs
+
+
+def _joints(pairs: Pairs) -> int:
+    """How many joints the first prediction has; 0 where there is none, or where predictions are no joints."""
+    name = next(iter(pairs.predictions.names()), "")
+    columns = pairs.predictions.of(name) or {}
+    return next((columns[each].shape[1] for each in DIMENSIONS if each in columns and columns[each].ndim == 3), 0)
 
 
 def paired(way: Way, store: Store, predictions: Any, selected: pa.Table) -> Pairs:

@@ -15,11 +15,11 @@ import pandas as pd
 import pyarrow as pa
 
 from har_bench import remote
-from har_bench.arrays import Anything
+from har_bench.arrays import Anything, numbers, plain
 from har_bench.errors import HarBenchError
 from har_bench.scoring.column_files import read_columns
 from har_bench.scoring.column_files import write as write
-from har_bench.scoring.columns import Columns, by_sequence, numbers, plain, table_of
+from har_bench.scoring.columns import Columns, by_sequence, table_of
 from har_bench.scoring.held import Predictions as Predictions
 from har_bench.scoring.held import RowPredictions
 from har_bench.storing import fingerprint
@@ -58,6 +58,8 @@ def open_predictions(source: Any, protocol: Protocol, store: Store) -> Predictio
         return Predictions(pieces, "arrays by sequence", digest)
     if isinstance(source, np.ndarray | list | tuple) or hasattr(source, "detach"):
         array = numbers(source, "the array of predictions")
+        if not array.size or not array.ndim:
+            raise HarBenchError(f"the array of predictions has the shape {array.shape}; give a row for each answer")
         taken_for = f"an array in the order of {protocol.row_order or 'the scored rows'}"
         return RowPredictions(array, name, taken_for, _digest(array))
     raise HarBenchError(f"predictions cannot be a {type(source).__name__}; give a path, a table, a mapping or an array")

@@ -196,13 +196,18 @@ def compare(
         )
         for predictions, prefix in zip((a, b), SYSTEMS, strict=True)
     )
+    if first.canonical != second.canonical:
+        raise HarBenchError(
+            f"the two are scored as {first.canonical} and as {second.canonical}, which cannot be compared; give both "
+            "with the same joints"
+        )
     scores = first.compute(), second.compute()
     sequences, mixture = _mixture(first, second)
     return _compared(
-        chosen,
+        first,
         names or _names(a, b),
         (scores[0].metrics, scores[1].metrics),
-        tuple(_groups(each.tables, chosen.readings(each.tables)) for each in scores),
+        tuple(_groups(each.tables, first.readings(each.tables)) for each in scores),
         Draws(mixture, sequences, resamples, seed, quiet),
     )
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Literal, cast
 
 import numpy as np
+import numpy.typing as npt
 
-from har_bench.arrays import Bools, Floats
-from har_bench.errors import HarBenchError
+from har_bench.arrays import Floats, taken
 
 
-def average_precision(scores: Floats, relevant: Bools) -> Floats:
+def average_precision(scores: npt.ArrayLike, relevant: npt.ArrayLike) -> Floats:
     """(C,) percent: the step-wise area under each column's curve of precision over recall, without interpolation.
 
     Args:
@@ -25,26 +25,23 @@ def average_precision(scores: Floats, relevant: Bools) -> Floats:
         NaN for a column without a true label.
 
     Raises:
-        HarBenchError: shapes that do not belong together.
+        HarBenchError: no arrays of such values, or shapes that do not belong together.
 
-    >>> average_precision(np.array([[0.9], [0.8], [0.7]]), np.array([[True], [False], [True]])).round(2).tolist()
+    >>> average_precision([[0.9], [0.8], [0.7]], [[True], [False], [True]]).round(2).tolist()
     [83.33]
     """
-    if scores.ndim != 2 or scores.shape != relevant.shape:
-        raise HarBenchError(
-            f"average precision needs two (N, C) arrays, and was given {scores.shape}, {relevant.shape}"
-        )
-    found = np.full(scores.shape[1], np.nan)
-    for column in np.flatnonzero(relevant.any(axis=0)):
-        order = np.argsort(-scores[:, column], kind="stable")
-        ends = np.flatnonzero(np.append(np.diff(scores[order, column]) != 0, True))
-        hits = np.cumsum(relevant[order, column])[ends]
+    values, true = taken("average_precision", scores=(scores, "N C"), relevant=(relevant, "N C flags"))
+    found = np.full(values.shape[1], np.nan)
+    for column in np.flatnonzero(true.any(axis=0)):
+        order = np.argsort(-values[:, column], kind="stable")
+        ends = np.flatnonzero(np.append(np.diff(values[order, column]) != 0, True))
+        hits = np.cumsum(true[order, column])[ends]
         found[column] = 100 * (np.diff(hits, prepend=0) * hits / (ends + 1)).sum() / hits[-1]
     return found
 
 
 def mean_average_precision(
-    scores: Floats, relevant: Bools, *, average: Literal["classes", "clips", "weighted"] = "classes"
+    scores: npt.ArrayLike, relevant: npt.ArrayLike, *, average: Literal["classes", "clips", "weighted"] = "classes"
 ) -> float:
     """The mean of average precisions, in percent; NaN without any true label.
 
@@ -56,11 +53,12 @@ def mean_average_precision(
             (Charades' wAP).
 
     Raises:
-        HarBenchError: shapes that do not belong together.
+        HarBenchError: no arrays of such values, or shapes that do not belong together.
     """
+    values, true = taken("mean_average_precision", scores=(scores, "N C"), relevant=(relevant, "N C flags"))
     if average == "clips":
-        scores, relevant = scores.T, relevant.T
-    precisions = average_precision(scores, relevant)
-    weights = relevant.sum(axis=0) if average == "weighted" else relevant.any(axis=0)
+        values, true = values.T, true.T
+    precisions = average_precision(values, true)
+    weights = true.sum(axis=0) if average == "weighted" else true.any(axis=0)
     total = weights.sum()
     return float(cast(float, np.nan_to_num(precisions) @ weights / total)) if total else float("nan")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Literal, cast
 
 import numpy as np
+import numpy.typing as npt
 
-from har_bench.arrays import Floats, Ints
+from har_bench.arrays import Floats, Ints, taken
 from har_bench.errors import HarBenchError
 
 Combination = Literal["product", "mean"]
 
 
-def combine(scores: Floats, starts: Ints, how: Combination) -> Floats:
+def combine(scores: npt.ArrayLike, starts: npt.ArrayLike, how: Combination) -> Floats:
     """One row of scores per sequence from those of its clips and flips.
 
     The clips of a class are taken by size, so that their order in the file cannot change a digit. A product is scaled
@@ -26,16 +27,22 @@ def combine(scores: Floats, starts: Ints, how: Combination) -> Floats:
     Returns:
         (S, C); NaN for a sequence without rows, or with a score that is not finite.
 
-    >>> combine(np.array([[0.5, 0.5], [0.2, 0.8]]), np.array([0, 2]), "product").argmax(axis=1).tolist()
+    Raises:
+        HarBenchError: no arrays of numbers, or offsets that fall or do not go from 0 to N.
+
+    >>> combine([[0.5, 0.5], [0.2, 0.8]], [0, 2], "product").argmax(axis=1).tolist()
     [1]
     """
-    counts = np.diff(starts)
-    combined = np.full((len(counts), scores.shape[1]), np.nan)
-    broken = ~np.isfinite(scores).all(axis=1, keepdims=True)
-    scores = np.where(broken, np.nan, scores) if broken.any() else scores
+    values, edges = taken("combine", scores=(scores, "N C"), starts=(starts, "E whole"))
+    counts = np.diff(edges)
+    if not len(edges) or edges[0] != 0 or edges[-1] != len(values) or (counts < 0).any():
+        raise HarBenchError(f"combine needs starts that rise from 0 to the {len(values)} rows, and was given {edges}")
+    combined = np.full((len(counts), values.shape[1]), np.nan)
+    broken = ~np.isfinite(values).all(axis=1, keepdims=True)
+    values = np.where(broken, np.nan, values) if broken.any() else values
     for clips in np.unique(counts[counts > 0]).tolist():
         chosen = np.flatnonzero(counts == clips)
-        block = np.sort(scores[starts[chosen][:, None] + np.arange(clips)], axis=1)
+        block = np.sort(values[edges[chosen][:, None] + np.arange(clips)], axis=1)
         combined[chosen] = block.mean(axis=1) if how == "mean" else _product(block)
     return combined
 
@@ -49,7 +56,7 @@ def _product(block: Floats) -> Floats:
     return product
 
 
-def ranks(scores: Floats, labels: Ints) -> Ints:
+def ranks(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Ints:
     """(S,) how many classes are before the true one: those of higher score, and of equal score and lower number.
 
     Args:
@@ -57,39 +64,49 @@ def ranks(scores: Floats, labels: Ints) -> Ints:
         labels: (S,) true classes, from 0.
 
     Raises:
-        HarBenchError: shapes that do not belong together.
+        HarBenchError: no arrays of numbers, shapes that do not belong together, or a label that is no class.
 
-    >>> ranks(np.array([[0.1, 0.7, 0.7]]), np.array([2])).tolist()
+    >>> ranks([[0.1, 0.7, 0.7]], [2]).tolist()
     [1]
     """
-    if scores.ndim != 2 or labels.shape != scores.shape[:1]:
-        raise HarBenchError(f"ranks needs scores (S, C) and labels (S,), and was given {scores.shape}, {labels.shape}")
-    own = scores[np.arange(len(labels)), labels][:, None]
-    tied_before = (scores == own) & (np.arange(scores.shape[1]) < labels[:, None])
-    return cast(Ints, ((scores > own) | tied_before).sum(axis=1))
+    values, true = taken("ranks", scores=(scores, "S C"), labels=(labels, "S whole"))
+    _check_classes(true, values.shape[1])
+    own = values[np.arange(len(true)), true][:, None]
+    tied_before = (values == own) & (np.arange(values.shape[1]) < true[:, None])
+    return cast(Ints, ((values > own) | tied_before).sum(axis=1))
 
 
-def top_k(scores: Floats, labels: Ints, k: int = 1) -> float:
-    """Percent of the sequences whose true class is among the ``k`` of highest scores.
+def _check_classes(labels: Ints, classes: int) -> None:
+    wrong = (labels < 0) | (labels >= classes)
+    if wrong.any():
+        raise HarBenchError(f"the label {labels[wrong][0]} is none of {classes} classes; classes count from 0")
+
+
+def top_k(scores: npt.ArrayLike, labels: npt.ArrayLike, k: int = 1) -> float:
+    """Percent of the sequences whose true class is among the ``k`` of highest scores; NaN without sequences.
 
     Args:
         scores: (S, C), finite.
         labels: (S,) true classes, from 0.
         k: how many.
 
-    >>> top_k(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
+    Raises:
+        HarBenchError: as :func:`ranks`.
+
+    >>> top_k([[0.1, 0.9], [0.8, 0.2]], [1, 1])
     50.0
     """
-    return 100 * float(np.mean(ranks(scores, labels) < k))
+    before = ranks(scores, labels)
+    return 100 * float(np.mean(before < k)) if len(before) else float("nan")
 
 
 def mean_class_accuracy(
-    labels: Ints,
-    predicted: Ints,
+    labels: npt.ArrayLike,
+    predicted: npt.ArrayLike,
     classes: int,
     *,
     over: Literal["true", "seen", "all"] = "true",
-    weights: Floats | None = None,
+    weights: npt.ArrayLike | None = None,
 ) -> float:
     """The plain mean of the classes' own accuracies, in percent; NaN without sequences.
 
@@ -101,17 +118,24 @@ def mean_class_accuracy(
             whose accuracy is 0 (mmaction2's mean_class_accuracy); ``all`` of them.
         weights: (S,) how often each sequence counts; once by default.
 
-    >>> mean_class_accuracy(np.array([0, 0, 1]), np.array([0, 1, 1]), 3)
+    Raises:
+        HarBenchError: no arrays of numbers, shapes that do not belong together, or a label that is no class.
+
+    >>> mean_class_accuracy([0, 0, 1], [0, 1, 1], 3)
     75.0
     """
-    weights = np.ones(len(labels)) if weights is None else weights
-    hit = labels == predicted
-    count = np.bincount(labels, weights, minlength=classes)
-    hits = np.bincount(labels[hit], weights[hit], minlength=classes)
+    true, found = taken("mean_class_accuracy", labels=(labels, "S whole"), predicted=(predicted, "S whole"))
+    given = np.ones(len(true)) if weights is None else weights
+    (times,) = taken("mean_class_accuracy", weights=(given, str(len(true))))
+    _check_classes(true, classes)
+    _check_classes(found[found >= 0], classes)
+    hit = true == found
+    count = np.bincount(true, times, minlength=classes)
+    hits = np.bincount(true[hit], times[hit], minlength=classes)
     averaged = count > 0
     if over == "seen":
-        guessed = predicted >= 0
-        averaged |= np.bincount(predicted[guessed], weights[guessed], minlength=classes) > 0
+        guessed = found >= 0
+        averaged |= np.bincount(found[guessed], times[guessed], minlength=classes) > 0
     elif over == "all":
         averaged |= count.any()
     if not averaged.any():

@@ -1,7 +1,7 @@
 """Detections of AVA as its official evaluator, PySlowFast, mmaction2 and LART write them: one csv, plain or gzipped.
 
 A row is ``VIDEO,0902,x1,y1,x2,y2,action,score``: the second of the keyframe, the box as fractions of the image, the
-action's number from 1. There is no header.
+action's number from 1. The tools write no header; a first row of eight names is passed over.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _TYPES = {
     "score": pa.float64(),
 }
 _FIRST = re.compile(rb"\s*[^,\s]+(,\s*[-+.\deEnaif]+){5},[^,\s]*,[^,\s]+\s*(\n|\r|$)")
+_NAMES = re.compile(rb"\s*([A-Za-z_]\w*\s*,\s*){7}[A-Za-z_]\w*\s*\r?\n")
+"""A header of eight names; one with ``sequence`` is that of a csv in our columns."""
 _HEAD = 4096
 
 
@@ -42,13 +44,17 @@ def read_detections(path: Path) -> Foreign | None:
     zipped = path.suffix == ".gz"
     with path.open("rb") as stream:
         head = stream.read(_HEAD)
-    if _FIRST.match(_unzipped(head) if zipped else head) is None:
+    text = _unzipped(head) if zipped else head
+    header = _NAMES.match(text)
+    if header is not None and b"sequence" in header[0]:
+        return None
+    if _FIRST.match(text, header.end() if header else 0) is None:
         return None
     source = pa.BufferReader(compressed.read(path)) if zipped else path
     try:
         rows = pyarrow.csv.read_csv(
             source,
-            pyarrow.csv.ReadOptions(column_names=list(_TYPES)),
+            pyarrow.csv.ReadOptions(column_names=list(_TYPES), skip_rows=int(header is not None)),
             pyarrow.csv.ParseOptions(quote_char=False),
             pyarrow.csv.ConvertOptions(column_types=_TYPES, null_values=[]),
         )

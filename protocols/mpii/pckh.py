@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from har_bench.arrays import Bools, Floats, kernel
+from har_bench.arrays import Bools, Floats, kernel, taken
 from har_bench.errors import HarBenchError
 from har_bench.protocol import (
     Along,
@@ -148,7 +148,12 @@ class Hits(NamedTuple):
 
 
 def pckh(
-    predicted: Floats, truth: Floats, head_size: Floats, *, at: float = 0.5, compare: Literal["<=", "<"] = "<="
+    predicted: npt.ArrayLike,
+    truth: npt.ArrayLike,
+    head_size: npt.ArrayLike,
+    *,
+    at: float = 0.5,
+    compare: Literal["<=", "<"] = "<=",
 ) -> Hits:
     """Which joints lie within ``at`` head sizes (``<=``, as the official MPII evaluator).
 
@@ -160,15 +165,18 @@ def pckh(
         compare: whether a distance of exactly ``at`` is a hit (``<=``) or not (``<``).
 
     Raises:
-        HarBenchError: shapes that do not belong together.
+        HarBenchError: no arrays of numbers, or shapes that do not belong together.
 
-    >>> one = pckh(np.array([[[3.0, 4.0]]]), np.zeros((1, 1, 2)), np.array([10.0]))
+    >>> one = pckh([[[3, 4]]], [[[0, 0]]], [10])
     >>> one.hit.tolist(), one.counted.tolist()
     ([[True]], [[True]])
     """
-    distance = head_distance(predicted, truth, head_size)
+    points, true, sizes = taken(
+        "pckh", predicted=(predicted, "N J 2"), truth=(truth, "N J 2"), head_size=(head_size, "N")
+    )
+    distance = head_distance(points, true, sizes)
     hit = np.less_equal(distance, at) if compare == "<=" else np.less(distance, at)
-    return Hits(hit, annotated(truth))
+    return Hits(hit, annotated(true))
 
 
 def annotated(truth: Floats) -> Bools:
@@ -186,13 +194,7 @@ def head_distance(
         truth: (N, J, 2) px.
         head_size: (N,) px.
         precision: of the points, their difference and its norm; the division is always in double precision.
-
-    Raises:
-        HarBenchError: shapes that do not belong together.
     """
-    if predicted.shape != truth.shape or truth.shape[2:] != (2,) or head_size.shape != truth.shape[:1]:
-        shapes = f"{predicted.shape}, {truth.shape} and {head_size.shape}"
-        raise HarBenchError(f"PCKh needs points (N, J, 2), (N, J, 2) and head sizes (N,), and was given {shapes}")
     difference = predicted.astype(precision) - truth.astype(precision)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         norm = np.sqrt(difference[..., 0] ** 2 + difference[..., 1] ** 2)

@@ -52,34 +52,38 @@ def mpjve_errors(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
 
 def mpjpe(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     """The mean of :func:`mpjpe_errors`, in the poses' unit."""
-    return float(mpjpe_errors(predicted, truth).mean())
+    return _mean(mpjpe_errors(predicted, truth))
 
 
 def p_mpjpe(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     """The mean of :func:`p_mpjpe_errors`, in the poses' unit."""
-    return float(p_mpjpe_errors(predicted, truth).mean())
+    return _mean(p_mpjpe_errors(predicted, truth))
 
 
 def n_mpjpe(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     """The mean of :func:`n_mpjpe_errors`, in the poses' unit."""
-    return float(n_mpjpe_errors(predicted, truth).mean())
+    return _mean(n_mpjpe_errors(predicted, truth))
 
 
 def mpjve(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     """The mean of :func:`mpjve_errors`, in the poses' unit; NaN for fewer than two frames."""
-    errors = mpjve_errors(predicted, truth)
+    return _mean(mpjve_errors(predicted, truth))
+
+
+def _mean(errors: npt.NDArray[Any]) -> float:
+    """NaN of nothing."""
     return float(errors.mean()) if errors.size else nan
 
 
 def pck3d(predicted: npt.ArrayLike, truth: npt.ArrayLike, *, at: float = 150.0) -> float:
     """Percentage of joints nearer to the truth than ``at`` (strictly), in the poses' unit: 150 mm by custom."""
-    return 100 * float((mpjpe_errors(predicted, truth) < at).mean())
+    return 100 * _mean(mpjpe_errors(predicted, truth) < at)
 
 
 def auc3d(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     """Mean of :func:`pck3d` over 0, 5 … 150, for poses in mm; a perfect prediction has 96.77, as none is below 0."""
     errors = mpjpe_errors(predicted, truth)
-    return 100 * float(np.mean([(errors < at).mean() for at in THRESHOLDS]))
+    return 100 * float(np.mean([_mean(errors < at) for at in THRESHOLDS]))
 
 
 def sequence_sums(predicted: npt.ArrayLike, truth: npt.ArrayLike, *, recentre: bool) -> Floats:

@@ -76,6 +76,12 @@ def _nested(path: Path, naming: Naming, held: npt.NDArray[Any]) -> Iterator[tupl
         for action, cameras in actions.items():
             if not isinstance(cameras, Mapping | list | tuple | np.ndarray):
                 raise HarBenchError(f"{path}: positions_3d[{subject!r}][{action!r}] is no list of the cameras' arrays")
+            if isinstance(cameras, np.ndarray) and cameras.dtype != object and cameras.ndim == 3:
+                raise HarBenchError(
+                    f"{path}: positions_3d[{subject!r}][{action!r}] is one array {cameras.shape} and no list of the "
+                    f"cameras' arrays: is it in the world's frame, as data_3d_h36m.npz? give the poses in the frame "
+                    f"of each camera, for {', '.join(naming.cameras)}"
+                )
             named = cameras.items() if isinstance(cameras, Mapping) else zip(naming.cameras, cameras, strict=False)
             for camera, poses in named:
                 sequence = f"{subject}/{naming.action(str(action))}/{camera}"
@@ -86,8 +92,13 @@ def _nested(path: Path, naming: Naming, held: npt.NDArray[Any]) -> Iterator[tupl
 
 def _checked(path: Path, sequence: str, poses: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The poses of a sequence in mm."""
-    if poses.ndim != 3 or poses.shape[-1] != 3 or poses.dtype.kind != "f":
-        raise HarBenchError(f"{path}: {sequence} has shape {poses.shape}; poses are (n, J, 3) numbers")
+    if poses.dtype.kind != "f":
+        raise HarBenchError(
+            f"{path}: {sequence} holds {poses.dtype} numbers, and this format is in metres; write it as float32, or "
+            "whole millimetres in our columns"
+        )
+    if poses.ndim != 3 or poses.shape[-1] != 3:
+        raise HarBenchError(f"{path}: {sequence} has the shape {poses.shape}; give poses (n, J, 3)")
     if poses.size and np.nanmax(np.abs(poses)) > FARTHEST_M:
         raise HarBenchError(f"{path}: {sequence} reaches {np.nanmax(np.abs(poses)):.0f}; this format is in metres")
     millimetres: npt.NDArray[Any] = poses * poses.dtype.type(METRE)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Facts, Foreign, Scores, option
 from har_bench.results import Row
+from har_bench.skeletons import skeleton as layout
 from har_bench.store import Store
 
 from .averages import TABLES, PoseAverages, PoseOptions, PoseRecipe
@@ -34,6 +35,9 @@ class MPJPERecipe(PoseRecipe):
     drop: tuple[str, ...] = ("camera-missing",)
     split: str = "standard/test"
 
+
+SIXTEEN = "h36m16"
+"""h36m17 without its joint between thorax and head."""
 
 RECIPES = (
     MPJPERecipe(
@@ -67,6 +71,9 @@ class MPJPEOptions(PoseOptions):
     """What of the test subjects is scored."""
 
     every: int | None = option(None, "score one frame in so many, from frame 0 (default: the recipe's)", least=1)
+    skeleton: Literal["h36m17", "h36m16"] | None = option(
+        None, "the joints that are scored (default: the recipe's, and h36m16 of predictions that have 16 joints)"
+    )
     without_damaged: bool = option(False, "leave out the sequences whose truth is shifted (three of S9's)")
 
 
@@ -91,6 +98,15 @@ class MPJPE(PoseAverages):
         """VideoPose3D-like ``.npz``: arrays by ``S9|Walking 1|54138969``, or its nested ``positions_3d``; in metres."""
         del store
         return read_poses(path, NAMING)
+
+    def for_joints(self, joints: int, skeleton: str | None) -> Self:
+        """Over 16 joints where the predictions have 16, as SemGCN and 3d-pose-baseline print their numbers."""
+        sixteen = skeleton == SIXTEEN or (skeleton is None and joints == len(layout(SIXTEEN)))
+        if self.recipe.skeleton != "h36m17" or "skeleton" in self.given or not sixteen:
+            return self
+        made = type(self)(self.recipe.name, {**self.given, "skeleton": SIXTEEN})
+        made.device = self.device
+        return made
 
     def select(self, sequences: pa.Table) -> pa.Table:
         """The test sequences of the wanted subjects and cameras, without those that the recipe leaves out.
@@ -124,10 +140,12 @@ class MPJPE(PoseAverages):
         return pa.chunked_array([pa.array(rows["frame"].to_numpy() % self.recipe.every == 0)])
 
     def remarks(self) -> list[str]:
-        """What MPJVE is over frames that are apart, and how few poses were scored."""
-        every = self.recipe.every
+        """What MPJVE is over frames that are apart, and that means are over fewer joints."""
+        every, joints = self.recipe.every, len(layout(self.recipe.skeleton))
+        fewer = f"every mean is over the {joints} joints of {SIXTEEN}, and cannot be compared with one over 17"
         apart = f"MPJVE is of frames that are {every} apart, and cannot be compared with that of all frames"
-        return [apart] if every > 1 and "MPJVE" in self.metrics_of() else []
+        said = [fewer] if self.recipe.skeleton == SIXTEEN else []
+        return [*said, apart] if every > 1 and "MPJVE" in self.metrics_of() else said
 
     def compute(self) -> Scores:
         """Metrics, counts, and breakdowns by action, subject, camera, joint, sequence and threshold."""

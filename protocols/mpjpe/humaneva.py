@@ -11,8 +11,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.arrays import Floats
-from har_bench.errors import HarBenchError
+from har_bench.arrays import Floats, taken
 from har_bench.protocol import Foreign, Groups, Metric, Scores, option
 from har_bench.protocol.tables import grouped
 from har_bench.results import Row
@@ -115,10 +114,8 @@ def error_rel(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> float:
 
 
 def _points(poses: npt.ArrayLike) -> Floats:
-    array = np.asarray(poses, np.float64)
-    if array.ndim != 3 or array.shape[1:] != (len(POINTS), 3):
-        raise HarBenchError(f"HumanEva's error needs poses (N, {len(POINTS)}, 3), and was given {array.shape}")
-    return array
+    (found,) = taken("HumanEva's error", poses=(poses, f"N {len(POINTS)} 3"))
+    return found.astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True)

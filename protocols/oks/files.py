@@ -43,11 +43,14 @@ class _Joints(msgspec.Struct, gc=False, kw_only=True):
 
 
 class _Detection(_Joints, gc=False, kw_only=True):
-    """A member of a results file; ids may be whole numbers with a decimal point, which Python holds for equal."""
+    """A member of a results file; ids may be whole numbers with a decimal point, which Python holds for equal.
 
-    image_id: int | float
-    category_id: int | float
-    score: float
+    That the first three are numbers is seen to for all members together, by :func:`_check_numbers`.
+    """
+
+    image_id: Any = None
+    category_id: Any = None
+    score: Any = None
     foot_score: float | None = None
     face_score: float | None = None
     lefthand_score: float | None = None
@@ -57,7 +60,7 @@ class _Detection(_Joints, gc=False, kw_only=True):
     def score_of(self, part: str) -> float:
         """The score of a part, which is that of the detection where the part has none of its own."""
         own: float | None = getattr(self, f"{part}_score", None)
-        return self.score if own is None else own
+        return float(self.score) if own is None else own
 
 
 class _Image(msgspec.Struct, gc=False):
@@ -140,6 +143,8 @@ def read_results(path: Path, category: int = 1, part: str = "") -> Results:
     if not found:
         raise HarBenchError(f"{path} holds no detection; write at least one, as the official tool cannot score none")
     source = _Source(path, "record", range(len(found)))
+    for name in ("image_id", "category_id", "score"):
+        _check_numbers(source, name, [getattr(one, name) for one in found])
     values, lengths = _joints(source, found)
     width = int(lengths[0])
     if width % 3 or not width:
@@ -161,6 +166,21 @@ def read_results(path: Path, category: int = 1, part: str = "") -> Results:
         score=np.array([one.score_of(part) if part else one.score for one in chosen], np.float64),
         bbox=None if boxes is None else boxes.reshape(len(found), 4)[rows],
         notes=_others(found, category, len(chosen)),
+    )
+
+
+def _check_numbers(source: _Source, name: str, values: Sequence[Any]) -> None:
+    """Refuse a member that lacks a number, or has a text in its place."""
+    if set(map(type, values)) <= {int, float}:
+        return
+    row, value = next((row, each) for row, each in enumerate(values) if type(each) not in (int, float))
+    if value is None:
+        raise HarBenchError(
+            f"{source.name(row)} has no {name}; give every detection image_id, category_id, keypoints and score"
+        )
+    kind = "a text" if isinstance(value, str) else f"a {type(value).__name__}"
+    raise HarBenchError(
+        f"{source.name(row)} has {kind}, {str(value)[:20]!r}, as {name}; write it as a number, without quotation marks"
     )
 
 

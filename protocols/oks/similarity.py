@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from har_bench.arrays import Bools, Floats, Ints, kernel
+from har_bench.arrays import Bools, Floats, Ints, kernel, taken
 
 EPSILON = float(np.spacing(1))
 
@@ -70,7 +71,12 @@ class Chosen(NamedTuple):
 
 
 def similarities(
-    keypoints: Floats, truth: Floats, labelled: Bools, bbox: Floats, area: Floats, sigmas: Floats
+    keypoints: npt.ArrayLike,
+    truth: npt.ArrayLike,
+    labelled: npt.ArrayLike,
+    bbox: npt.ArrayLike,
+    area: npt.ArrayLike,
+    sigmas: npt.ArrayLike,
 ) -> Floats:
     """(D, G) object keypoint similarity of each detection with each person of an image.
 
@@ -85,18 +91,29 @@ def similarities(
         area: (G,) px^2.
         sigmas: (J,).
 
-    >>> similarities(np.zeros((1, 1, 2)), np.array([[[3.0, 4.0]]]), np.array([[True]]), np.zeros((1, 4)),
-    ...              np.array([12.5]), np.array([0.5])).round(3).tolist()
+    Raises:
+        HarBenchError: no arrays of numbers, or shapes that do not belong together.
+
+    >>> similarities([[[0, 0]]], [[[3, 4]]], [[True]], [[0, 0, 0, 0]], [12.5], [0.5]).round(3).tolist()
     [[0.368]]
     """
-    counted = labelled.sum(axis=1)
-    terms = np.where(counted > 0, counted, len(sigmas)).astype(np.int64)
-    values = np.empty(int(terms.sum()) * len(keypoints))
-    plain = np.zeros(len(truth), np.bool_)
-    persons = Persons(np.array([0, len(truth)], np.int64), truth, labelled, bbox, area, plain, plain, ~plain)
-    every = Chosen(np.array([0, len(keypoints)], np.int64), np.arange(len(keypoints)))
-    exponents(0, 1, every, keypoints, persons, (2 * sigmas) ** 2, values)
-    found = np.empty((len(keypoints), len(truth)))
+    points, true, flags, boxes, areas, deviations = taken(
+        "similarities",
+        keypoints=(keypoints, "D J 2"),
+        truth=(truth, "G J 2"),
+        labelled=(labelled, "G J flags"),
+        bbox=(bbox, "G 4"),
+        area=(area, "G"),
+        sigmas=(sigmas, "J"),
+    )
+    counted = flags.sum(axis=1)
+    terms = np.where(counted > 0, counted, len(deviations)).astype(np.int64)
+    values = np.empty(int(terms.sum()) * len(points))
+    nobody = np.zeros(len(true), np.bool_)
+    persons = Persons(np.array([0, len(true)], np.int64), true, flags, boxes, areas, nobody, nobody, ~nobody)
+    every = Chosen(np.array([0, len(points)], np.int64), np.arange(len(points)))
+    exponents(0, 1, every, points, persons, (2 * deviations) ** 2, values)
+    found = np.empty((len(points), len(true)))
     _means(np.exp(values), 0, terms, found)
     return found
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.arrays import Bools, Floats, Ints, kernel
+from har_bench.arrays import Bools, Floats, Ints, kernel, numbers, taken
 
 Area = Literal["envelope", "eleven-point", "sum", "trapezoid"]
 
@@ -54,13 +54,16 @@ def holds_midpoint(segments: npt.ArrayLike, truth: npt.ArrayLike, *, closed: boo
         truth: (M, 2).
         closed: whether a middle on the end of the true interval is inside; intervals of first and last frame have it.
     """
-    middle = np.asarray(segments, np.float64).reshape(-1, 2).sum(axis=1)[:, None] / 2
+    first, last = _columns(segments)
+    middle = (first + last)[:, None] / 2
     start, stop = _columns(truth)
-    return cast(Bools, (start <= middle) & ((middle <= stop) if closed else (middle < stop)))
+    return (start <= middle) & ((middle <= stop) if closed else (middle < stop))
 
 
 def _columns(intervals: npt.ArrayLike) -> tuple[Floats, Floats]:
-    rows = np.asarray(intervals, np.float64).reshape(-1, 2)
+    given = numbers(intervals, "the array of intervals")
+    (rows,) = taken("the comparison", intervals=(np.atleast_2d(given) if given.size else np.zeros((0, 2)), "N 2"))
+    rows = rows.astype(np.float64, copy=False)
     return rows[:, 0], rows[:, 1]
 
 

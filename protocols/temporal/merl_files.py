@@ -195,7 +195,7 @@ def read_frames(path: Path, store: Store) -> Foreign | None:
 
 
 def read_chunks(path: Path, store: Store) -> Foreign | None:
-    """A prediction file of the TCN repository: ``P``, ``Y`` and ``S`` of chunks, with a cut tail perhaps.
+    """A prediction file of the TCN repository: ``P``, ``Y`` and ``S`` of chunks or images, with a cut tail perhaps.
 
     Which of ``P`` and ``Y`` is the truth differs between the files, and so does the image of a chunk whose class it
     is; the store's own classes tell both. The rows are given at that image's frame.
@@ -215,21 +215,52 @@ def read_chunks(path: Path, store: Store) -> Foreign | None:
         for image in range(CHUNK):
             if np.array_equal(labels[name], truth[image::CHUNK][:chunks]):
                 return _chunk_rows(rows, image, labels[other], variables.get("S"), path)
+        for late in (0, 1, -1):
+            own, true = _from_background(labels[name][max(-late, 0) :]), truth[max(late, 0) :]
+            if len(own) > len(truth) // CHUNK + 1 and np.array_equal(own, true[: len(own)]):
+                guess = _from_background(labels[other][max(-late, 0) :])
+                return _image_rows(rows, max(late, 0), guess, path)
     raise HarBenchError(
-        f"{path}: neither P nor Y ({chunks} chunks) is the classes of the store's test videos, so the predictions "
+        f"{path}: neither P nor Y ({chunks} labels) is the classes of the store's test videos, so the predictions "
         "cannot be told apart; write them in our columns"
     )
+
+
+def _from_background(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Classes that count from the background 0 as those of the released list, in which it is the last."""
+    return np.where(labels == 0, len(CLASSES), labels.astype(np.int64) - 1)
+
+
+def _image_rows(rows: Rows, late: int, labels: npt.NDArray[Any], path: Path) -> Foreign:
+    """A label for every image from number ``late`` on."""
+    row = 1 + late + np.arange(len(labels))
+    video = rows.video_of(row)
+    columns = {
+        "sequence": pa.array(rows.names[video], pa.string()),
+        "frame": rows.frame_of(row, video),
+        "label": pa.array(_names_of(labels, path)),
+    }
+    return Foreign(pa.table(columns), f"the TCN repository's labels of {len(labels)} images, background 0")
+
+
+def _names_of(labels: npt.NDArray[Any], path: Path) -> list[str]:
+    """The labels' names.
+
+    Raises:
+        HarBenchError: one is no class.
+    """
+    if labels.dtype.kind not in "iu" or not np.isin(labels, np.arange(len(NAMES))).all():
+        raise HarBenchError(f"{path} predicts classes other than 0 to {len(NAMES) - 1}; write them in our columns")
+    return np.array(NAMES)[labels].tolist()  # type: ignore[no-any-return]
 
 
 def _chunk_rows(rows: Rows, image: int, labels: npt.NDArray[Any], scores: Any, path: Path) -> Foreign:
     row = 1 + image + CHUNK * np.arange(len(labels))
     video = rows.video_of(row)
-    if labels.dtype.kind not in "iu" or not np.isin(labels, np.arange(len(NAMES))).all():
-        raise HarBenchError(f"{path} predicts classes other than 0 to {len(NAMES) - 1}; write them in our columns")
     columns = {
         "sequence": pa.array(rows.names[video], pa.string()),
         "frame": rows.frame_of(row, video),
-        "label": pa.array(np.array(NAMES)[labels].tolist()),
+        "label": pa.array(_names_of(labels, path)),
     }
     if isinstance(scores, np.ndarray) and scores.size == len(labels) * len(NAMES):
         columns["scores"] = vector(scores.reshape(-1, len(NAMES)).astype(np.float64))

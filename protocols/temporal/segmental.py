@@ -4,7 +4,8 @@ Lea et al., Temporal Convolutional Networks for Action Segmentation and Detectio
 sequence of chunks, each of six images at 15 fps with one label; segments are its runs of equal labels without those of
 the background. The published files differ in which image of a chunk gives its true class (their ED-TCN takes the
 second, their ``MERL_dense`` the first), so the frame of each prediction says it; and they may lack the end, in whole
-pieces of 600 chunks (ED-TCN: 9,000 of 9,460), so chunks behind the last prediction are left out, and counted.
+pieces of 600 chunks (ED-TCN: 9,000 of 9,460), so chunks behind the last prediction are left out, and counted. Their
+``MERL_sparse`` has a label for every image, which is then a chunk of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from har_bench.arrays import Floats, kernel
+from har_bench.arrays import Floats, kernel, taken
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Along, Batch, Facts, Foreign, Groups, Metric, Protocol, Recipe, Records, Scores
 from har_bench.protocol.tables import cell, mean
@@ -30,6 +31,9 @@ Labels = npt.NDArray[np.int64]
 
 BACKGROUND = len(CLASSES)
 OVERLAPS = (0.10, 0.25, 0.50)
+LABELS = 4096
+"""Labels from 0 up to this are compared as they are; others get numbers first."""
+
 PIECE = 600
 """Chunks that the published files are cut into; a rest of less is lost."""
 
@@ -76,14 +80,20 @@ def segments(labels: Labels, background: int | None = None) -> Segments:
     return Segments(start[kept], stop[kept], label[kept])
 
 
-def edit_score(predicted: Labels, truth: Labels) -> float:
+def edit_score(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     """100 (1 - d / n) of two orders of segments (K,), (L,): d edits apart, and n the longer one's length [%].
 
-    >>> edit_score(np.array([0, 1, 2]), np.array([0, 2]))
+    >>> edit_score([0, 1, 2], [0, 2])
     66.66666666666667
+
+    Raises:
+        HarBenchError: no arrays of whole numbers.
     """
-    longer = max(len(predicted), len(truth))
-    return 100 * (1 - levenshtein(predicted, truth) / longer) if longer else 100.0
+    mine, true = taken("edit_score", predicted=(predicted, "K whole"), truth=(truth, "L whole"))
+    if len(mine) and len(true) and not 0 <= min(mine.min(), true.min()) <= max(mine.max(), true.max()) < LABELS:
+        mine, true = np.split(np.unique(np.concatenate([mine, true]), return_inverse=True)[1], [len(mine)])
+    longer = max(len(mine), len(true))
+    return 100 * (1 - levenshtein(mine, true) / longer) if longer else 100.0
 
 
 def levenshtein(first: Labels, second: Labels) -> int:
@@ -195,19 +205,27 @@ class Video(NamedTuple):
 
     Attributes:
         row: the video's first row in the released order.
-        chunks: how many it has.
-        truth: (N,) classes 0 to 5 of the first N.
+        images: how many it has.
+        truth: (N,) classes 0 to 5 of its first N chunks, or of N of its images.
         predicted: (N,) the same, predicted.
         scores: (N, 6) or None.
-        image: which image of each chunk gave its class, 0 to 5; -1 without predictions.
+        image: which image of each chunk gave its class, 0 to 5; with a label for each image, the first that has one;
+            -1 without predictions.
+        step: images per label: those of a chunk, or 1.
     """
 
     row: int
-    chunks: int
+    images: int
     truth: Labels
     predicted: Labels
     scores: Floats | None
     image: int
+    step: int = CHUNK
+
+    def lacks(self, step: int) -> int:
+        """How many labels are not there, of a file with one for so many images."""
+        begun = self.image if self.step == 1 else 0
+        return -(-(self.images - max(begun, 0)) // step) - len(self.truth)
 
 
 F1 = {f"F1@{at}": Along("F1", at, rises=False) for at in (10, 25, 50)}
@@ -298,17 +316,18 @@ class Segmental(Protocol):
             for name, at in (("0.1", 0.1), ("0.5", 0.5), ("mid", None)):
                 areas[name] = segment_average_precision(mine, scores, true, len(CLASSES), at)
                 metrics[f"mAP@{name}"] = mean(areas[name])
-        chunks = sum(video.chunks for video in self.state.values())
+        step = videos[0].step
+        lacking = sum(video.lacks(step) for video in self.state.values())
         return Scores(
             metrics=metrics,
             tables={
                 "class": [_class_row(code, mine, true, truth, predicted, areas) for code in range(len(CLASSES))],
-                "sampling": [{"images_per_chunk": CHUNK, "labelled_image": 1 + videos[0].image}],
+                "sampling": [{"images_per_chunk": step, "labelled_image": 1 + (videos[0].image if step > 1 else 0)}],
             },
             counts={
                 "videos": len(videos),
                 "chunks": len(truth),
-                "chunks_left_out": chunks - len(truth),
+                "chunks_left_out": lacking,
                 "segments": len(true.label),
             },
         )
@@ -328,37 +347,41 @@ class Segmental(Protocol):
     def _leading(self) -> list[Video]:
         """The videos with predictions, in the released order, which must be the first ones, but for a cut tail."""
         videos = sorted(zip(self.units(), self.state.values(), strict=True), key=lambda item: item[1].row)
-        missing = [index for index, (_, video) in enumerate(videos) if len(video.truth) < video.chunks]
-        first = missing[0] if missing else len(videos)
-        chunks = sum(len(video.truth) for _, video in videos)
-        late = any(len(video.truth) for _, video in videos[first + 1 :])
-        if missing and (late or chunks % PIECE or not chunks):
-            name, video = videos[first]
-            raise HarBenchError(
-                f"{name} has labels for {len(video.truth)} of its {video.chunks} chunks; label all of them, one each "
-                f"(only a tail may lack, when what is there is whole pieces of {PIECE} chunks of the videos in order)"
-            )
-        images = {video.image for _, video in videos if len(video.truth)}
-        if len(images) > 1:
+        ways = {(video.step, video.image if video.step > 1 else 0) for _, video in videos if len(video.truth)}
+        if len(ways) > 1:
             raise HarBenchError(
                 "the labels are at different images of the videos' chunks; give them all at one, such as the first"
+            )
+        step = next(iter(ways), (CHUNK, 0))[0]
+        missing = [index for index, (_, video) in enumerate(videos) if video.lacks(step)]
+        first = missing[0] if missing else len(videos)
+        given = sum(len(video.truth) for _, video in videos)
+        late = any(len(video.truth) for _, video in videos[first + 1 :])
+        cut = given % PIECE if step > 1 else sum(video.lacks(step) for _, video in videos) >= min(PIECE, given)
+        if missing and (late or cut or not given):
+            name, video = videos[first]
+            whole = -(-video.images // step)
+            raise HarBenchError(
+                f"{name} has labels for {len(video.truth)} of its {whole} {'chunks' if step > 1 else 'images'}; label "
+                f"all of them, one each (only a tail may lack, when what is there is whole pieces of {PIECE} chunks of "
+                f"the videos in order, or all but less than {PIECE} images)"
             )
         return [video for _, video in videos if len(video.truth)]
 
 
 def _video(name: str, row: int, thumb: int, labels: Labels, columns: dict[str, npt.NDArray[Any]]) -> Video:
     """A video's chunks, from its images' classes and the predicted rows."""
-    given, chunks = columns["frame"], -(-len(labels) // CHUNK)
+    given, images = columns["frame"], len(labels)
     if not len(given):
-        return Video(row, chunks, np.zeros(0, np.int64), np.zeros(0, np.int64), None, -1)
+        return Video(row, images, np.zeros(0, np.int64), np.zeros(0, np.int64), None, -1)
     order = np.argsort(given, kind="stable")
-    place = np.searchsorted(frames_of(thumb, len(labels)), given[order], "right") - 1
-    image = int(place[0])
-    if not 0 <= image < CHUNK or not np.array_equal(place, image + CHUNK * np.arange(len(place))):
+    place = np.searchsorted(frames_of(thumb, images), given[order], "right") - 1
+    image, step = int(place[0]), 1 if len(place) > 1 and place[1] == place[0] + 1 else CHUNK
+    if not 0 <= image < CHUNK or not np.array_equal(place, image + step * np.arange(len(place))):
         first = int(frames_of(thumb, 1)[0])
         raise HarBenchError(
-            f"{name} does not have one label per chunk of {2 * CHUNK} frames from its frame {first} on; "
-            f"give them at frames {first}, {first + 2 * CHUNK} and so on"
+            f"{name} does not have one label per chunk of {2 * CHUNK} frames from its frame {first} on, nor one per "
+            f"image of 2 frames; give them at frames {first}, {first + 2 * CHUNK} and so on, or at every second frame"
         )
     codes = {label: code for code, label in enumerate(NAMES)}
     strange = set(columns["label"].tolist()) - set(codes)
@@ -366,7 +389,7 @@ def _video(name: str, row: int, thumb: int, labels: Labels, columns: dict[str, n
         raise HarBenchError(f"{name} is labelled {min(map(str, strange))!r}; the labels are {', '.join(NAMES)}")
     predicted = np.array([codes[label] for label in columns["label"][order].tolist()], np.int64)
     scores = columns["scores"][order] if "scores" in columns else None
-    return Video(row, chunks, labels[place], predicted, scores, image)
+    return Video(row, images, labels[place], predicted, scores, image, step)
 
 
 def _class_row(

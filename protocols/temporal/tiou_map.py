@@ -9,6 +9,7 @@ any other store that has segments.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -259,7 +260,16 @@ def read_results(path: Path, store: Store) -> Foreign | None:
     try:
         results = msgspec.json.decode(content, type=_Results).results
     except (msgspec.MsgspecError, UnicodeError) as error:
-        raise HarBenchError(f"{path} is not ActivityNet's json of results ({error})") from error
+        number = re.search(rb"[:,\[]\s*-?(NaN|Infinity)\b", content)
+        if number is not None:
+            line = content.count(b"\n", 0, number.start()) + 1
+            raise HarBenchError(
+                f"{path} holds {number[1].decode()} in line {line}, which is no score or time; give finite numbers"
+            ) from error
+        raise HarBenchError(
+            f"{path} is not ActivityNet's json of results ({error}); write {{'results': {{video: [{{'label', 'score', "
+            "'segment': [start, stop]}]}}"
+        ) from error
     rates = dict(zip(*(store.sequences[name].to_pylist() for name in ("sequence", "fps")), strict=True))
     rows: dict[str, list[Any]] = {name: [] for name in ("sequence", "start", "stop", "label", "score")}
     for video, detections in results.items():

@@ -227,7 +227,7 @@ def test_one_image_of_every_chunk_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("frame", np.arange(6, 22, 2), "30_1 does not have one label per chunk of 12 frames from its frame 6 on"),
+        ("frame", np.arange(6, 38, 4), "30_1 does not have one label per chunk of 12 frames from its frame 6 on"),
         ("frame", np.arange(0, 96, 12), "30_1 does not have one label per chunk"),
         ("label", np.array(["walk"] * 8, object), "30_1 is labelled 'walk'; the labels are ReachToShelf"),
     ],
@@ -259,6 +259,26 @@ def test_a_file_tells_its_truth_by_the_stores_classes(sample: Store, tmp_path: P
     assert result.tables["sampling"][0]["labelled_image"] == image + 1
     assert "mAP@mid" in result.metrics
     assert har_bench.score(Segmental(), sample, tmp_path, resamples=0).metrics == result.metrics
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize(("late", "cut"), [(0, 0), (1, 0), (1, 37), (-1, 5)])
+def test_a_file_of_images_counts_from_the_background(
+    sample: Store, tmp_path: Path, late: int, cut: int, swapped: bool
+) -> None:
+    """Background 0, classes 1 to 5, beginning an image late or early, without a tail of some images."""
+    every = (np.concatenate(scored_rows(sample.sequences, "the test").labels).astype(int) + 1) % 6
+    truth = np.concatenate([[3] * max(-late, 0), every])[max(late, 0) :]
+    truth = truth[: len(truth) - cut]
+    guess = truth.copy()
+    guess[::7] = (guess[::7] + 1) % 6
+    scipy.io.savemat(tmp_path / "1.mat", {"PY"[swapped]: guess[None], "PY"[not swapped]: truth[None]})
+    result = har_bench.score(Segmental(), sample, tmp_path / "1.mat", resamples=0)
+    begun = max(-late, 0)
+    assert result["accuracy"] == pytest.approx(100 * (guess == truth)[begun:].mean())
+    assert result["edit"] == numbers((guess[begun:] - 1) % 6, (truth[begun:] - 1) % 6)["edit"]
+    assert result.tables["sampling"][0]["images_per_chunk"] == 1
+    assert (result.counts["chunks"], result.counts["chunks_left_out"]) == (len(truth) - begun, cut)
 
 
 def test_files_that_are_not_of_these_videos_are_named(sample: Store, tmp_path: Path) -> None:

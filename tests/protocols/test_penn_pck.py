@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +13,17 @@ from hypothesis import strategies as st
 
 import har_bench
 from har_bench.converters.penn_action import PennAction
+from har_bench.converters.penn_action.sample import label, write_label
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch
 from har_bench.protocols.penn_pck import (
     JOINTS,
+    TORSOS,
     PennPCK,
     box_size,
     carried_forward,
     pck,
+    torso_length,
     torso_size,
 )
 from har_bench.results import Result
@@ -48,6 +52,7 @@ def batches(sequences: int = 5, seed: int = 0) -> tuple[Batch, Batch]:
         }
     )
     columns = {"keypoints": truth, "visibility": np.full(truth.shape[:2], 2, np.uint8), "box": box}
+    columns |= {name: random.integers(0, 60, len(truth)).astype(float) for name in TORSOS}
     return Batch(table, starts, columns), Batch(table, starts, {"keypoints": predicted})
 
 
@@ -126,20 +131,63 @@ def test_a_frame_before_the_first_box_does_not_count() -> None:
 
 @pytest.mark.parametrize(("torso", "size"), [(30.0, 30.0), (1.0, 1.0), (0.5, 50.0), (np.nan, 50.0)])
 def test_the_predicted_torso_replaces_a_true_one_that_is_tiny_or_unknown(torso: float, size: float) -> None:
-    truth, predicted = np.zeros((1, 13, 2)), np.zeros((1, 13, 2))
-    truth[0, HIP, 0], predicted[0, HIP, 1] = torso, 50
-    assert torso_size(predicted, truth).tolist() == [size]
+    assert torso_size(np.array([torso]), np.array([50.0])).tolist() == [size]
 
 
-def test_the_torso_recipe_measures_in_torsos() -> None:
+def test_a_torso_is_a_diagonal_or_goes_down_the_middle() -> None:
+    points = np.zeros((1, 13, 2))
+    points[0, SHOULDER], points[0, HIP] = [4, 0], [0, 3]
+    assert torso_length(points).tolist() == [5]
+    assert torso_length(points, "torso_middle").tolist() == [2.5]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "stored", "hits"),
+    [
+        *(
+            ("torso", 25.0, [True, True, False]),
+            ("torso", 0.99, [True, True, True]),
+            ("torso", 24.0, [False, True, False]),
+        ),
+        *(("torso-middle", 25.0, [True, True, False]), ("torso-visible", 1.0, [True, True, False])),
+    ],
+)
+def test_the_torso_recipes_measure_in_torsos(recipe: str, stored: float, hits: list[bool]) -> None:
+    """The head is missed by 5 px, the shoulder by nothing, the hip by 5.5; only torso-visible measures what it sees."""
     truth, predictions = one_frame([10, 10, 60, 30], 5.0)
+    truth["torso"][:] = truth["torso_middle"][:] = stored
     truth["keypoints"][0, SHOULDER], truth["keypoints"][0, HIP] = [100, 100], [100, 125]
     predictions["keypoints"][0, SHOULDER], predictions["keypoints"][0, HIP] = [100, 100], [100, 130.5]
-    scores = scored("torso", truth, predictions).compute()
+    scores = scored(recipe, truth, predictions).compute()
     by_joint = {row["joint"]: row["PCK@0.2"] for row in scores.tables["joint"]}
-    assert by_joint["head"] == by_joint["left_shoulder"] == 100
-    assert by_joint["right_hip"] == 0
+    assert [by_joint[joint] == 100 for joint in ("head", "left_shoulder", "right_hip")] == hits
     assert by_joint["left_hip"] is None
+
+
+def test_torsos_are_of_the_label_s_numbers_placeholders_too(tmp_path: Path) -> None:
+    raw = label(1, 0, np.random.default_rng(0))
+    for name, value in (("x", 0.75), ("y", 0.75), ("visibility", 0)):
+        raw[name][2, HIP] = value
+    write_label(tmp_path / "raw" / "labels" / "0001.mat", raw)
+    store = har_bench.convert("penn_action", tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
+    found = store.poses().to_pydict()
+    x, y = raw["x"].astype(float), raw["y"].astype(float)
+    assert found["torso"][2] == np.hypot(x[2, SHOULDER] - 0.75, y[2, SHOULDER] - 0.75)
+    middle = np.hypot(*(each[:, 1:3].mean(axis=1) - each[:, 7:9].mean(axis=1) for each in (x, y)))
+    assert found["torso_middle"] == pytest.approx(middle.tolist(), abs=1e-12)
+
+
+def test_a_store_without_torsos_is_to_be_converted_again(sample_store: Store) -> None:
+    class Old:
+        path = "old"
+
+        def schema(self, table: str) -> Any:
+            return sample_store.schema(table).remove(sample_store.schema(table).get_field_index("torso"))
+
+    old: Any = Old()
+    PennPCK("lstm-pm").prepare(old)
+    with pytest.raises(HarBenchError, match=r"old does not hold the length of torsos.*convert Penn Action again"):
+        PennPCK("torso").prepare(old)
 
 
 def test_a_missing_prediction_is_a_miss_by_every_recipe() -> None:

@@ -1,8 +1,8 @@
 """Entries grouped into boards: one dataset, one way of scoring, methods as rows and metrics as columns.
 
 A column never holds two recipes. What sources print stays on boards of its own, under the source's own protocol text;
-a printed number stands beside verified ones only where :data:`EQUALS` declares, with a reason, that both were scored
-in the same way.
+a printed number stands beside those scored here only where :data:`EQUALS` declares, with a reason, that both were
+scored in the same way.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 from har_bench import registry
 from har_bench.errors import HarBenchError
 
-from .entries import DATASETS, SUMMARY, Entry, Readme, RepoFile, Reported, Value, Verified
+from .entries import DATASETS, SUMMARY, Entry, Readme, RepoFile, Reported, Scored, Value
 
 Better = Literal["higher", "lower"]
 
@@ -133,9 +133,9 @@ class Board:
         return column.name if self.breakdown or not column.unit else f"{column.name} [{column.unit}]"
 
     @property
-    def verified(self) -> bool:
+    def scored_here(self) -> bool:
         """Whether anything on the board was scored here."""
-        return any(isinstance(line.entry, Verified) for line in self.lines)
+        return any(isinstance(line.entry, Scored) for line in self.lines)
 
     def best(self, column: Column) -> float:
         """The best number of a column; NaN, which equals nothing, when it ranks fewer than two lines."""
@@ -146,10 +146,10 @@ class Board:
 
 
 def boards(entries: Iterable[Entry], datasets: Sequence[str] | None = None) -> list[Board]:
-    """The boards of all entries: sections in the order of :data:`DATASETS`, boards with verified entries first.
+    """The boards of all entries: sections in the order of :data:`DATASETS`, boards with something scored here first.
 
     Args:
-        entries: reported and verified.
+        entries: reported and scored here.
         datasets: only these, by our names or the sources'; all when None.
 
     Raises:
@@ -157,15 +157,15 @@ def boards(entries: Iterable[Entry], datasets: Sequence[str] | None = None) -> l
     """
     chosen = _select(list(entries), datasets)
     printed: dict[tuple[str, str], list[Reported]] = defaultdict(list)
-    scored: dict[tuple[str, str, str, str], list[Verified]] = defaultdict(list)
+    scored: dict[tuple[str, str, str, str], list[Scored]] = defaultdict(list)
     for entry in chosen:
-        if isinstance(entry, Verified):
+        if isinstance(entry, Scored):
             fingerprint = "" if _equal(entry) else entry.result.fingerprints.get("store", "")
             scored[entry.dataset, entry.scoring, entry.result.version, fingerprint].append(entry)
         elif isinstance(entry, Reported):
             printed[_section(entry), entry.scoring].append(entry)
     ways = Counter((dataset, scoring) for dataset, scoring, _, _ in scored)
-    families = [[_verified_board(group, printed, alone=ways[key[:2]] == 1)] for key, group in scored.items()]
+    families = [[_scored_board(group, printed, alone=ways[key[:2]] == 1)] for key, group in scored.items()]
     for (dataset, scoring), group in printed.items():
         families.append([_reported_board(dataset, scoring, group), *_breakdowns(dataset, scoring, group)])
     return _with_slugs([board for family in sorted(families, key=_position) for board in family])
@@ -189,7 +189,7 @@ def _section(entry: Entry) -> str:
     return SECTIONS.get(entry.dataset, entry.dataset)
 
 
-def _equal(entry: Verified) -> Equal | None:
+def _equal(entry: Scored) -> Equal | None:
     """The declaration that puts an entry beside published rows: same recipe, and the whole evaluation set scored."""
     for equal in EQUALS:
         if equal.scoring == entry.scoring and equal.scored in entry.result.counts.values():
@@ -197,7 +197,7 @@ def _equal(entry: Verified) -> Equal | None:
     return None
 
 
-def _verified_board(group: list[Verified], printed: Mapping[tuple[str, str], list[Reported]], *, alone: bool) -> Board:
+def _scored_board(group: list[Scored], printed: Mapping[tuple[str, str], list[Reported]], *, alone: bool) -> Board:
     """The board of one way of scoring on one ground truth, named as such unless it is alone with this scoring."""
     first = group[0]
     result, equal = first.result, _equal(first)
@@ -242,7 +242,7 @@ def _translated(equal: Equal, printed: Mapping[tuple[str, str], list[Reported]])
     return list(joined.values())
 
 
-def _truth(entry: Verified) -> str:
+def _truth(entry: Scored) -> str:
     """The store in a few words: the start of its fingerprint, and how much of it was scored."""
     counts = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in entry.result.counts.items())
     store = entry.result.fingerprints.get("store", "of unknown fingerprint")[:12]
@@ -251,12 +251,8 @@ def _truth(entry: Verified) -> str:
 
 def _directions(protocol: str) -> dict[str, Better]:
     """Which direction is better, as the protocol declares it; nothing for one that is not installed here."""
-    if protocol not in registry.available("protocols"):
-        return {}
-    try:
-        return {metric.name: metric.better for metric in registry.load("protocols", protocol).metrics}
-    except HarBenchError:
-        return {}
+    found = registry.installed("protocols", protocol)
+    return {metric.name: metric.better for metric in found.metrics} if found else {}
 
 
 def _better(unit: str) -> Better:
@@ -297,7 +293,7 @@ def _ranked(lines: Iterable[Line], primary: Column) -> tuple[Line, ...]:
 
     def rank(line: Line) -> tuple[float, str, str, str]:
         value, entry = line.values.get(primary.name), line.entry
-        setting = entry.file if isinstance(entry, Verified) else repr(entry)
+        setting = entry.file if isinstance(entry, Scored) else repr(entry)
         return (sign * value.number if value else math.inf, entry.method.casefold(), entry.method, setting)
 
     return tuple(sorted(lines, key=rank))
@@ -309,11 +305,18 @@ def _matches(dataset: str, title: str) -> bool:
 
 
 def _position(family: list[Board]) -> tuple[int, str, bool, int, str, str]:
-    """Sections in their order; in each, verified boards before reported ones, and long ones before short ones."""
+    """Sections in their order; in each, boards scored here before reported ones, and long ones before short ones."""
     board = family[0]
     places = (place for place, title in enumerate(DATASETS.values()) if _matches(board.dataset, title))
-    version = board.lines[0].entry.result.version if isinstance(board.lines[0].entry, Verified) else ""
-    return (next(places, len(DATASETS)), board.dataset, not board.verified, -len(board.lines), board.scoring, version)
+    version = board.lines[0].entry.result.version if isinstance(board.lines[0].entry, Scored) else ""
+    return (
+        next(places, len(DATASETS)),
+        board.dataset,
+        not board.scored_here,
+        -len(board.lines),
+        board.scoring,
+        version,
+    )
 
 
 def _with_slugs(found: list[Board]) -> list[Board]:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 from markupsafe import Markup, escape
 
 from har_bench.results import Interval, Result, Row
+from har_bench.texts import number
 
 from .board import Board
-from .entries import Verified
+from .entries import Scored
 
 WIDTH = 420
 STRIP = 720
@@ -22,6 +23,10 @@ LABEL = 130
 STEP = 20
 MOST_BARS = 60
 """More bars than this (sequences, the classes of the largest datasets) are read in the table, not seen at a glance."""
+
+
+LEAST, MOST = 1e-300, 1e300
+"""Lengths of an axis that can be divided."""
 
 
 class Drawing(NamedTuple):
@@ -33,7 +38,7 @@ class Drawing(NamedTuple):
 
 
 def strip(board: Board) -> Markup:
-    """Every score of the primary column on one axis: rings are reported, discs verified, a line its interval.
+    """Every score of the primary column on one axis: rings are reported, discs scored here, a line its interval.
 
     Empty for fewer than three scores: there is nothing to see.
     """
@@ -46,15 +51,15 @@ def strip(board: Board) -> Markup:
     axis = Axis(min(ends), max(ends), 24, STRIP - 24)
     parts = [_line(axis.start, 34, axis.stop, 34, "axis")]
     parts += [_text(axis.at(tick), 50, _number(tick), "tick", "middle") for tick in axis.ticks()]
-    for entry, value in sorted(marks, key=lambda mark: isinstance(mark[0], Verified)):
-        verified = isinstance(entry, Verified)
+    for entry, value in sorted(marks, key=lambda mark: isinstance(mark[0], Scored)):
+        here = isinstance(entry, Scored)
         x = axis.at(value.number)
         if value.interval:
             parts.append(_line(axis.at(value.interval.low), 18, axis.at(value.interval.high), 18, "whisker"))
-        hint = f"{entry.method}: {value.text} {value.unit} ({'verified' if verified else 'reported'})"
+        hint = f"{entry.method}: {value.text} {value.unit} ({'scored here' if here else 'reported'})"
         parts.append(
             Markup('<circle class="{}" cx="{:.1f}" cy="18" r="5"><title>{}</title></circle>').format(
-                "disc" if verified else "ring", x, hint
+                "disc" if here else "ring", x, hint
             )
         )
     better = f"{board.primary.better} is better"
@@ -75,18 +80,22 @@ def pictures(result: Result) -> dict[str, Markup]:
 
 def _drawing(name: str, rows: Sequence[Row], primary: str) -> Drawing | None:
     """Which column names the rows, and which to draw: the primary metric, else the first column of fractions."""
-    if len(rows) < 2:
+    every = columns(rows)
+    if len(rows) < 2 or not every:
         return None
-    key = name if name in rows[0] else next(iter(rows[0]))
-    columns = [
-        column for column in rows[0] if column != key and any(isinstance(row.get(column), float) for row in rows)
-    ]
-    if not columns:
+    key = name if name in every else every[0]
+    drawable = [column for column in every if column != key and any(isinstance(row.get(column), float) for row in rows)]
+    if not drawable:
         return None
-    value = primary if primary in columns else columns[0]
+    value = primary if primary in drawable else drawable[0]
     points = [(_label(row.get(key)), number) for row in rows if isinstance(number := row.get(value), int | float)]
     drawing = Drawing(key, value, points)
     return drawing if len(points) > 1 and (_over_numbers(drawing) or len(points) <= MOST_BARS) else None
+
+
+def columns(rows: Sequence[Row]) -> list[str]:
+    """The columns of a breakdown: those of every row, in the order in which they come."""
+    return list(dict.fromkeys(column for row in rows for column in row))
 
 
 def _label(key: str | int | float | None) -> str | float:
@@ -111,7 +120,7 @@ def _bars(drawing: Drawing, caption: str) -> Markup:
         parts.append(
             Markup('<rect class="bar" x="{}" y="{}" width="{:.1f}" height="12" rx="2"/>').format(LABEL, y + 4, width)
         )
-        parts.append(_text(LABEL + width + 6, y + 14, f"{value:.1f}", "label", "start"))
+        parts.append(_text(LABEL + width + 6, y + 14, number(value, 1), "label", "start"))
     return _svg(WIDTH, len(drawing.points) * STEP + 4, "bars", caption, parts)
 
 
@@ -139,19 +148,22 @@ class Axis(NamedTuple):
     stop: float
 
     def at(self, number: float) -> float:
-        """The pixel of a number; the middle when the axis has no length."""
+        """The pixel of a number; the middle when the axis has no length that a float can hold."""
         span = self.high - self.low
-        return self.start + (self.stop - self.start) * ((number - self.low) / span if span else 0.5)
+        share = (number - self.low) / span if span and math.isfinite(span) else 0.5
+        return self.start + (self.stop - self.start) * share
 
     def ticks(self) -> list[float]:
-        """About five round numbers inside the axis."""
+        """About five round numbers inside the axis; its ends where there is none between that a float can hold."""
         span = self.high - self.low
-        if not span:
-            return [self.low]
-        power = 10.0 ** math.floor(math.log10(span / 4))
-        step = next((power * factor for factor in (1, 2, 5) if span / (power * factor) <= 5), power * 10)
-        first = math.ceil(self.low / step)
-        return [round(index * step, 10) for index in range(first, math.floor(self.high / step + 1e-9) + 1)]
+        if not LEAST < span < MOST or span < 1e-12 * max(abs(self.low), abs(self.high)):
+            return sorted({self.low, self.high})
+        digits = math.floor(math.log10(span / 4))
+        step = next(
+            (factor * 10.0**digits for factor in (1, 2, 5) if span / (factor * 10.0**digits) <= 5), 10.0 ** (digits + 1)
+        )
+        inside = range(math.ceil(self.low / step), math.floor(self.high / step + 1e-9) + 1)
+        return [round(index * step, 10 - digits) for index in inside]
 
 
 def _number(value: float) -> str:
@@ -177,4 +189,5 @@ def _svg(width: int, height: int, kind: str, caption: str, parts: Iterable[Marku
 def interval_text(interval: Interval) -> str:
     """``95 % interval 68.10 to 70.60, 1,000 resamples``."""
     resamples = f", {interval.resamples:,} resamples" if interval.resamples else ""
-    return f"{interval.level * 100:g} % interval {interval.low:.2f} to {interval.high:.2f}{resamples}"
+    ends = f"{number(interval.low)} to {number(interval.high)}"
+    return f"{interval.level * 100:g} % interval {ends}{resamples}"

@@ -7,8 +7,11 @@ import io
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from har_bench import texts
+from har_bench.texts import one_line
+
 from .board import EQUALS, Board, Column, Line
-from .entries import SUMMARY, Entry, Part, Reported, Value, Verified
+from .entries import SUMMARY, Entry, Part, Reported, Scored, Value
 
 MARKDOWN_SPECIALS = re.compile(r"([\\`*_{}\[\]<>|&~#!])")
 LATEX_SPECIALS = {
@@ -29,11 +32,6 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 
-def one_line(text: str) -> str:
-    """Text without line breaks: a foreign name must not start a new row, or leave a comment."""
-    return " ".join(text.split())
-
-
 def markdown_escape(text: str) -> str:
     """Text that Markdown prints as it is, inside a table cell too."""
     return MARKDOWN_SPECIALS.sub(r"\\\1", one_line(text))
@@ -45,13 +43,18 @@ def latex_escape(text: str) -> str:
 
 
 def status(entry: Entry) -> str:
-    """``verified`` or ``reported``."""
-    return "verified" if isinstance(entry, Verified) else "reported"
+    """``scored here`` or ``reported``."""
+    return "scored here" if isinstance(entry, Scored) else "reported"
+
+
+def kind(entry: Entry) -> str:
+    """``scored`` or ``reported``: what a style sheet and a filter call it."""
+    return "scored" if isinstance(entry, Scored) else "reported"
 
 
 def provenance(entry: Entry) -> str:
     """Where the numbers of an entry come from, in one line."""
-    if isinstance(entry, Verified):
+    if isinstance(entry, Scored):
         prints = (f"{name} {value[:12]}" for name, value in entry.result.fingerprints.items())
         return ", ".join([f"result file {entry.file}", *prints])
     return entry.source.text if isinstance(entry, Reported) else ""
@@ -83,7 +86,9 @@ def cell(board: Board, line: Line, column: Column, bold: str) -> str:
     if value is None:
         return ""
     text = bold % value.text if value.number == board.best(column) else value.text
-    return f"{text} [{value.interval.low:.2f}, {value.interval.high:.2f}]" if value.interval else text
+    return (
+        f"{text} [{texts.number(value.interval.low)}, {texts.number(value.interval.high)}]" if value.interval else text
+    )
 
 
 def markdown(board: Board, *, sources: bool = True) -> str:
@@ -119,7 +124,10 @@ def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: i
 
 def markdown_page(found: Iterable[Board]) -> str:
     """Every board as Markdown, under a heading per dataset."""
-    parts = ["# Leaderboard\n", "**reported**: copied from the source named. **verified**: scored by har_bench.\n"]
+    parts = [
+        "# Leaderboard\n",
+        "**reported**: copied from the source named. **scored here**: by har_bench, from the predictions.\n",
+    ]
     section = ""
     for board in found:
         if board.dataset != section:
@@ -131,8 +139,8 @@ def markdown_page(found: Iterable[Board]) -> str:
     return "\n".join(parts)
 
 
-def verified_markdown(found: Iterable[Board], protocol: str) -> str:
-    """The verified entries of a protocol as small Markdown tables for a README, one for each way of scoring.
+def scored_markdown(found: Iterable[Board], protocol: str) -> str:
+    """What was scored here with a protocol as small Markdown tables for a README, one for each way of scoring.
 
     Args:
         found: all boards.
@@ -140,7 +148,7 @@ def verified_markdown(found: Iterable[Board], protocol: str) -> str:
     """
     parts = []
     for board in found:
-        lines = [line for line in board.lines if isinstance(line.entry, Verified)]
+        lines = [line for line in board.lines if isinstance(line.entry, Scored)]
         if lines and (board.scoring == protocol or board.scoring.startswith((f"{protocol}:", f"{protocol},"))):
             header = ["Model", *(board.heading(column) for column in board.columns)]
             rows = [
@@ -190,7 +198,8 @@ def csv_page(entries: Iterable[Entry]) -> str:
     for entry in entries:
         shared = _csv_entry(entry)
         for part, value in _numbers(entry):
-            writer.writerow({**shared, **_csv_number(entry, part, value)})
+            row = {**shared, **_csv_number(entry, part, value)}
+            writer.writerow({column: texts.cell(each) for column, each in row.items()})
     return out.getvalue()
 
 
@@ -213,7 +222,7 @@ def _csv_entry(entry: Entry) -> dict[str, object]:
         same = [equal.scoring for equal in EQUALS if equal.translate(entry)]
         row |= {"year": entry.year or "", "training": entry.training, "same_as": "".join(same)}
         row |= {"source": entry.source.text, "source_url": entry.source.url}
-    if isinstance(entry, Verified):
+    if isinstance(entry, Scored):
         result = entry.result
         row |= {"file": entry.file, "protocol": result.protocol, "version": result.version, "recipe": result.recipe}
         row |= {name: result.fingerprints.get(name, "") for name in ("store", "predictions")}
@@ -222,9 +231,9 @@ def _csv_entry(entry: Entry) -> dict[str, object]:
 
 
 def _csv_number(entry: Entry, part: Part, value: Value) -> dict[str, object]:
-    exact = repr(value.number) if isinstance(entry, Verified) else value.text
+    exact = repr(value.number) if isinstance(entry, Scored) else value.text
     row: dict[str, object] = {**part._asdict(), "value": exact, "unit": value.unit, "note": value.note}
-    if isinstance(entry, Verified):
+    if isinstance(entry, Scored):
         row["primary"] = "yes" if part.metric == entry.result.primary else ""
     if value.interval:
         row |= {"ci_low": value.interval.low, "ci_high": value.interval.high, "ci_level": value.interval.level}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cyclopts import App
 
@@ -56,12 +56,24 @@ def demo(folder: Path = Path("demo")) -> None:
 def build(results: Path, site: Path) -> None:
     """Build Markdown, CSV, LaTeX and one self-contained web page from a folder of results.
 
+    A result that cannot be (an impossible number, a protocol that never was, a file changed after it was written) is
+    named and left out; the others are published, and the exit status is 1.
+
     Args:
         results: A folder of result files; folders in it are searched too.
         site: The folder to write.
     """
     from har_bench import registry
+    from har_bench.cli.entry import FAILED
 
+    refused = []
     publish = registry.load("leaderboards", "site")
-    for path in publish(results, site, on_problem=lambda problem: print(f"har-bench: {problem}", file=sys.stderr)):
+
+    def tell(problem: Any) -> None:
+        print(f"har-bench: {problem.sentence}", file=sys.stderr)
+        refused.extend([problem] * problem.refused)
+
+    for path in publish(results, site, on_problem=tell):
         say(str(path))
+    if refused:
+        sys.exit(FAILED)

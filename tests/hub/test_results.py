@@ -47,7 +47,7 @@ def test_the_top_level_has_the_documented_keys(result: Result) -> None:
         *("protocol", "version", "recipe", "options", "dataset", "primary", "metrics", "units", "intervals"),
         *("tables", "counts", "fingerprints", "versions"),
     ]
-    assert keys[13:] == ["environment", "model", "speed", "readings", "notes", "schema"]
+    assert keys[13:] == ["environment", "model", "speed", "readings", "notes", "schema", "seal"]
     text = (Path(__file__).parents[2] / "docs" / "result-file.md").read_text()
     assert not [key for key in keys if f"`{key}`" not in text]
 

@@ -8,6 +8,7 @@ import pytest
 
 from har_bench.errors import HarBenchError
 from har_bench.leaderboard import build
+from har_bench.leaderboard.entries import Problem
 
 
 def test_the_site_is_four_files(save: Callable[..., Path], tmp_path: Path):
@@ -35,10 +36,10 @@ def test_no_path_of_this_machine_is_published(save: Callable[..., Path], tmp_pat
 def test_an_unreadable_file_is_told_and_does_not_stop_the_others(save: Callable[..., Path], tmp_path: Path):
     results = save()
     (results / "broken.json").write_text("{")
-    told: list[str] = []
+    told: list[Problem] = []
     index, *_ = build(results, tmp_path / "site", on_problem=told.append)
     assert len(told) == 1
-    assert told[0].startswith("broken.json is not a har_bench result")
+    assert told[0].sentence.startswith("broken.json is not a har_bench result")
     assert "lifter" in index.read_text("utf-8")
     assert "broken.json" in index.read_text("utf-8")
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from har_bench.texts import one_line
+from har_bench.foreign.words import one_line
 
 NAMED = 12
 """How many names a message lists; more are counted."""

@@ -17,8 +17,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from har_bench import texts
 from har_bench.errors import HarBenchError
+from har_bench.foreign import words
 from har_bench.results import Interval, NoResultError, Result, read
 
 from .checking import require
@@ -287,12 +287,12 @@ def scored(folder: Path) -> tuple[list[Scored], list[Problem]]:
         raise HarBenchError(f"{folder} is not a folder; give the folder with the result files of har-bench score")
     entries, problems = [], []
     for path in sorted(folder.rglob("*.json"), key=lambda path: path.relative_to(folder).as_posix()):
-        name = texts.one_line(path.relative_to(folder).as_posix(), texts.LONGEST)
+        name = words.one_line(path.relative_to(folder).as_posix(), words.LONGEST)
         try:
             result = read(path)
             require(result, name)
         except HarBenchError as error:
-            sentence = str(error).replace(texts.one_line(str(path)), name)
+            sentence = str(error).replace(words.one_line(str(path)), name)
             problems.append(Problem(sentence, refused=not isinstance(error, NoResultError)))
         else:
             entries.append(entry_of(result, name))
@@ -301,14 +301,14 @@ def scored(folder: Path) -> tuple[list[Scored], list[Problem]]:
 
 def entry_of(result: Result, file: str) -> Scored:
     """A result as an entry; texts in it are shortened to what is shown, and lose what hides or turns text around."""
-    result = msgspec.convert(texts.cleaned(msgspec.to_builtins(result)), Result)
+    result = msgspec.convert(words.cleaned(msgspec.to_builtins(result)), Result)
     return Scored(
         dataset=DATASETS.get(result.dataset, result.dataset),
         scoring=result.canonical,
         method=result.model or Path(file).stem,
         input=f"2D keypoints: {keypoints}" if (keypoints := result.environment.get("keypoints")) else "",
         values={
-            name: Value(number, texts.number(number), result.units.get(name, ""), interval=result.intervals.get(name))
+            name: Value(number, words.number(number), result.units.get(name, ""), interval=result.intervals.get(name))
             for name, number in result.metrics.items()
         },
         result=result,

@@ -15,7 +15,7 @@ from itertools import groupby
 import jinja2
 from markupsafe import Markup
 
-from har_bench import texts
+from har_bench.foreign import words
 
 from . import pictures
 from .board import Board
@@ -63,7 +63,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(status=status, kind=kind, number=texts.number)
+    environment.filters.update(status=status, kind=kind, number=words.number)
     environment.globals.update(
         markdown=markdown,
         latex=latex,

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
+from har_bench.foreign.words import number
 from har_bench.results import Interval, Result, Row
-from har_bench.texts import number
 
 from .board import Board
 from .entries import Scored

@@ -7,8 +7,8 @@ import io
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from har_bench import texts
-from har_bench.texts import one_line
+from har_bench.foreign import words
+from har_bench.foreign.words import one_line
 
 from .board import EQUALS, Board, Column, Line
 from .entries import SUMMARY, Entry, Part, Reported, Scored, Value
@@ -87,7 +87,7 @@ def cell(board: Board, line: Line, column: Column, bold: str) -> str:
         return ""
     text = bold % value.text if value.number == board.best(column) else value.text
     return (
-        f"{text} [{texts.number(value.interval.low)}, {texts.number(value.interval.high)}]" if value.interval else text
+        f"{text} [{words.number(value.interval.low)}, {words.number(value.interval.high)}]" if value.interval else text
     )
 
 
@@ -97,9 +97,9 @@ def markdown(board: Board, *, sources: bool = True) -> str:
     header = ["Method", "Status", *(name for name, _ in extra), *(board.heading(column) for column in board.columns)]
     rows = []
     for line in board.lines:
-        words = [line.entry.method, status(line.entry), *(read(line.entry) for _, read in extra)]
+        said = [line.entry.method, status(line.entry), *(read(line.entry) for _, read in extra)]
         rows.append(
-            [*map(markdown_escape, words), *(cell(board, line, column, "**%s**") for column in board.columns)]
+            [*map(markdown_escape, said), *(cell(board, line, column, "**%s**") for column in board.columns)]
             + [markdown_escape(provenance(line.entry))] * sources
         )
     return _aligned([*map(markdown_escape, header), *["Source"] * sources], rows, numbers=len(board.columns))
@@ -163,15 +163,15 @@ def scored_markdown(found: Iterable[Board], protocol: str) -> str:
 def latex(board: Board) -> str:
     """A board as a LaTeX table (packages ``booktabs``), best values bold, each row's source in a comment."""
     extra = [(name, read) for name, read in settings(board) if name != "Year"]
-    words = ["Method", "Status", *(name for name, _ in extra)]
+    heads = ["Method", "Status", *(name for name, _ in extra)]
     lines = [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{latex_escape(f'{board.dataset}: {board.title}')}}}",
         rf"\label{{tab:{board.slug}}}",
-        rf"\begin{{tabular}}{{{'l' * len(words)}{'r' * len(board.columns)}}}",
+        rf"\begin{{tabular}}{{{'l' * len(heads)}{'r' * len(board.columns)}}}",
         r"\toprule",
-        _latex_row([*words, *(latex_escape(board.heading(column)) for column in board.columns)]),
+        _latex_row([*heads, *(latex_escape(board.heading(column)) for column in board.columns)]),
         r"\midrule",
     ]
     for line in board.lines:
@@ -199,7 +199,7 @@ def csv_page(entries: Iterable[Entry]) -> str:
         shared = _csv_entry(entry)
         for part, value in _numbers(entry):
             row = {**shared, **_csv_number(entry, part, value)}
-            writer.writerow({column: texts.cell(each) for column, each in row.items()})
+            writer.writerow({column: words.cell(each) for column, each in row.items()})
     return out.getvalue()
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from har_bench import texts
 from har_bench.errors import HarBenchError, HarBenchWarning
+from har_bench.foreign import words
 
 if TYPE_CHECKING:
     from har_bench.results import Result
@@ -51,7 +51,7 @@ def heard() -> Iterator[None]:
 
 def say(text: str) -> None:
     """A sentence, or several lines; what would move the cursor or turn text around is left out."""
-    _print(texts.lines(text))
+    _print(words.lines(text))
 
 
 def _print(text: str) -> None:
@@ -67,7 +67,7 @@ def warnings_as_sentences() -> Iterator[None]:
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
             if issubclass(category, HarBenchWarning):
-                print(f"har-bench: {texts.one_line(str(message))}", file=sys.stderr)
+                print(f"har-bench: {words.one_line(str(message))}", file=sys.stderr)
             else:
                 usual(message, category, *place, **options)
 
@@ -83,13 +83,13 @@ def show_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, .
     from rich.text import Text
 
     say(title)
-    rows = [tuple(texts.one_line(cell, texts.LONGEST) for cell in row) for row in rows]
+    rows = [tuple(words.one_line(cell, words.LONGEST) for cell in row) for row in rows]
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for position, name in enumerate(columns):
         cells = [row[position] for row in rows]
         whole = position == 0 or all(map(_is_number, cells))
         shown.add_column(
-            Text(texts.one_line(name, texts.LONGEST)),
+            Text(words.one_line(name, words.LONGEST)),
             no_wrap=whole,
             min_width=max(map(cell_len, cells), default=0) if whole else None,
         )

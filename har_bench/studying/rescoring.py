@@ -133,7 +133,7 @@ def _one(path: Path, found: _Found, jobs: int, *, quiet: bool) -> Rescored:
         before = old.metrics.get(old.primary)
         protocol: type[Protocol] | None = registry.installed("protocols", old.protocol)
         if protocol is None:
-            raise HarBenchError(f"no protocol {old.protocol!r} is installed; install the package that has it")
+            raise HarBenchError(f"no protocol is called {old.protocol!r}; install the package that has it")
         target = _beside(path, old, protocol.version)
         if old.version == protocol.version:
             return Rescored(path, "current", f"{old.protocol} is at version {old.version}", before=before)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from har_bench import texts
+from har_bench.foreign import words
 from har_bench.leaderboard import build
 from har_bench.leaderboard.board import boards
 from har_bench.leaderboard.entries import entry_of, reported
@@ -124,21 +124,21 @@ def test_no_cell_is_worked_out_by_a_spreadsheet(make_result: MakeResult, start: 
     assert first["method"].startswith("'")
     assert first["file"].startswith("'")
     for row in csv.reader(io.StringIO(text)):
-        assert not [cell for cell in row if cell.startswith(texts.FORMULA)]
+        assert not [cell for cell in row if cell.startswith(words.FORMULA)]
 
 
 def test_numbers_of_a_csv_stay_numbers() -> None:
     for row in csv.DictReader(io.StringIO(csv_page(reported()))):
         assert math.isfinite(float(row["value"]))
-    assert [texts.cell(each) for each in (-1.5, "-1.5", "+3", "-1e-300", None, 7)] == [
+    assert [words.cell(each) for each in (-1.5, "-1.5", "+3", "-1e-300", None, 7)] == [
         *(-1.5, "-1.5", "+3", "-1e-300", None, 7)
     ]
 
 
 @given(st.text(), st.integers(2, 50))
 def test_one_line_is_printable_short_and_settled(text: str, longest: int) -> None:
-    shown = texts.one_line(text, longest)
+    shown = words.one_line(text, longest)
     assert shown.isprintable()
     assert len(shown) <= longest
-    assert texts.one_line(shown, longest) == shown
-    assert texts.lines(text).replace("\n", "").isprintable()
+    assert words.one_line(shown, longest) == shown
+    assert words.lines(text).replace("\n", "").isprintable()

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import msgspec
 from blake3 import blake3
 
-from har_bench import registry
+from har_bench import registry, remote
 from har_bench.errors import HarBenchError, unknown
-from har_bench.files import destination, write_whole
+from har_bench.files import write_whole
 from har_bench.naming import canonical
 
 RESULT_SCHEMA = 1
@@ -128,18 +128,21 @@ class NoResultError(HarBenchError):
     """A JSON file is another program's, not a result that something happened to."""
 
 
-def write(result: Result, path: Path) -> Path:
-    """Write a result file; folders are made, and the file appears whole or not at all."""
-    return write_whole(destination(path), result.to_json())
+def write(result: Result, place: str | Path) -> Path:
+    """Write a result file to a path or a URL; folders are made, and the file appears whole or not at all."""
+    path = write_whole(remote.destination(place), result.to_json())
+    remote.publish(path, place)
+    return path
 
 
-def read(path: Path) -> Result:
-    """Read a result file of this or an earlier version.
+def read(place: str | Path) -> Result:
+    """Read a result file of this or an earlier version, from a path or a URL.
 
     Raises:
         HarBenchError: the file is not a result (:class:`NoResultError` where it is well-formed JSON of something
             else), it comes from a newer har_bench, was changed after it was written, or contradicts itself.
     """
+    path = remote.fetch(place)
     content = _content(path)
     layout = content.get("schema")
     if isinstance(layout, int) and layout > RESULT_SCHEMA:

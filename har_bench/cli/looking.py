@@ -60,20 +60,22 @@ def build(results: Path, site: Path) -> None:
     named and left out; the others are published, and the exit status is 1.
 
     Args:
-        results: A folder of result files; folders in it are searched too.
-        site: The folder to write.
+        results: A folder of result files, or its URL; folders in it are searched too.
+        site: The folder to write, or its URL.
     """
-    from har_bench import registry
+    from har_bench import registry, remote
     from har_bench.cli.entry import FAILED
 
     refused = []
-    publish = registry.load("leaderboards", "site")
 
     def tell(problem: Any) -> None:
         print(f"har-bench: {problem.sentence}", file=sys.stderr)
         refused.extend([problem] * problem.refused)
 
-    for path in publish(results, site, on_problem=tell):
-        say(str(path))
+    folder, url = remote.destination_folder(site), remote.as_url(site)
+    write = registry.load("leaderboards", "site")
+    for path in write(remote.fetch(results), folder, on_problem=tell):
+        say(f"{url}/{path.name}" if url else str(path))
+    remote.publish(folder, site, last="index.html")
     if refused:
         sys.exit(FAILED)

@@ -135,9 +135,7 @@ def _one(path: str | Path, found: _Found, jobs: int, *, quiet: bool) -> Rescored
     try:
         old = results.read(path)
         before = old.metrics.get(old.primary)
-        protocol: type[Protocol] | None = registry.installed("protocols", old.protocol)
-        if protocol is None:
-            raise HarBenchError(f"no protocol is called {old.protocol!r}; install the package that has it")
+        protocol: type[Protocol] = registry.load("protocols", old.protocol)
         target = _beside(path, old, protocol.version)
         if old.version == protocol.version:
             return Rescored(path, "current", f"{old.protocol} is at version {old.version}", before=before)

@@ -47,7 +47,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: ``groups`` of the data, points of a ``curve``, or mere ``facts``.
-        measure: the column that is comparable with the primary number; None when there is none.
+        measure: of groups the column that is comparable with the primary number, of a curve its height; None when
+            there is none.
         shares_out: whether every scored sequence belongs to exactly one row.
     """
 
@@ -154,7 +155,10 @@ def read(place: str | Path) -> Result:
     if content.get(SEAL, "") not in ("", seal(content)):
         raise HarBenchError(f"{path} was changed after it was written; score the predictions again")
     protocol = registry.installed("protocols", result.protocol)
-    broken = protocol.contradictions(result) if protocol else ()
+    try:
+        broken = protocol.contradictions(result) if protocol else ()
+    except OverflowError as error:
+        raise HarBenchError(f"{path} holds a number that is none ({error}); score the predictions again") from error
     if broken:
         raise HarBenchError(f"{path} contradicts itself: {'; '.join(broken)}; score the predictions again")
     return result

@@ -77,6 +77,16 @@ def test_what_is_no_result_is_named(content: bytes, tmp_path: Path) -> None:
         results.read(path)
 
 
+@pytest.mark.parametrize("number", ["1e400", "1" + "0" * 400])
+def test_a_number_that_no_float_holds_is_refused(result: Result, number: str, tmp_path: Path) -> None:
+    path = results.write(result, tmp_path / "r.json")
+    content = json.loads(path.read_text())
+    del content["seal"]
+    path.write_text(json.dumps(content).replace("33.0", number))
+    with pytest.raises(HarBenchError, match=r"r\.json .*; score the predictions again"):
+        results.read(path)
+
+
 def test_a_result_of_a_newer_version_is_refused(result: Result, tmp_path: Path) -> None:
     result.schema = results.RESULT_SCHEMA + 1
     path = results.write(result, tmp_path / "r.json")

@@ -47,6 +47,7 @@ def load(kind: Kind, name: str) -> Any:
         ) from error
 
 
+@cache
 def installed(kind: Kind, name: str) -> Any:
     """The class behind a name that a file gives, or None: a file must not choose what is imported."""
     try:

@@ -12,7 +12,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from har_bench import registry
@@ -139,10 +139,17 @@ class Board:
 
     def best(self, column: Column) -> float:
         """The best number of a column; NaN, which equals nothing, when it ranks fewer than two lines."""
-        numbers = [line.values[column.name].number for line in self.lines if column.name in line.values]
-        if len(numbers) < 2:
-            return math.nan
-        return max(numbers) if column.better == "higher" else min(numbers)
+        return self._bests[column]
+
+    @cached_property
+    def _bests(self) -> dict[Column, float]:
+        """The best number of every column, found once for all cells that ask."""
+        found = {}
+        for column in self.columns:
+            numbers = [line.values[column.name].number for line in self.lines if column.name in line.values]
+            best = max if column.better == "higher" else min
+            found[column] = best(numbers) if len(numbers) > 1 else math.nan
+        return found
 
 
 def boards(entries: Iterable[Entry], datasets: Sequence[str] | None = None) -> list[Board]:
@@ -320,11 +327,13 @@ def _position(family: list[Board]) -> tuple[int, str, bool, int, str, str]:
 
 
 def _with_slugs(found: list[Board]) -> list[Board]:
-    taken: set[str] = set()
+    last: Counter[str] = Counter()
     named = []
     for board in found:
-        stem = re.sub(r"[^a-z0-9]+", "-", f"{board.dataset} {board.title}".casefold()).strip("-")[:80]
-        slug = next(name for number in count(1) if (name := stem if number == 1 else f"{stem}-{number}") not in taken)
-        taken.add(slug)
+        stem = slug = re.sub(r"[^a-z0-9]+", "-", f"{board.dataset} {board.title}".casefold()).strip("-")[:80]
+        while slug in last:
+            last[stem] += 1
+            slug = f"{stem}-{last[stem]}"
+        last[slug] = 1
         named.append(replace(board, slug=slug))
     return named

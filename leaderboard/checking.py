@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from har_bench import registry
 from har_bench.errors import HarBenchError, listed
@@ -50,7 +51,7 @@ def way(result: Result, protocol: type[Protocol]) -> Iterator[str]:
         return
     if result.recipe not in protocol.recipes:
         yield f"no recipe of {protocol.name} is called {result.recipe!r}, there are {listed(protocol.recipes)}"
-    elif result.primary != (primary := protocol(result.recipe).primary.name):
+    elif result.primary != (primary := primary_of(protocol, result.recipe)):
         yield f"the primary metric is {result.primary!r}, and {protocol.name}:{result.recipe} ranks by {primary}"
     units = {metric.name: metric.unit for metric in protocol.metrics}
     for name in result.metrics.keys() - units.keys():
@@ -58,6 +59,12 @@ def way(result: Result, protocol: type[Protocol]) -> Iterator[str]:
     for name, unit in sorted(units.items()):
         if name in result.metrics and result.units.get(name) != unit:
             yield f"{name} is in {result.units.get(name)!r}, and {protocol.name} measures it in {unit}"
+
+
+@cache
+def primary_of(protocol: type[Protocol], recipe: str) -> str:
+    """The metric by which a recipe ranks."""
+    return protocol(recipe).primary.name
 
 
 def known_version(version: str, installed: str) -> bool:

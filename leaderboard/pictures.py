@@ -49,11 +49,8 @@ def strip(board: Board) -> Markup:
         if value.interval:
             parts.append(_line(axis.at(value.interval.low), 18, axis.at(value.interval.high), 18, "whisker"))
         hint = f"{entry.method}: {value.text} {value.unit} ({'scored here' if here else 'reported'})"
-        parts.append(
-            Markup('<circle class="{}" cx="{:.1f}" cy="18" r="5"><title>{}</title></circle>').format(
-                "disc" if here else "ring", x, hint
-            )
-        )
+        look = "disc" if here else "ring"
+        parts.append(f'<circle class="{look}" cx="{x:.1f}" cy="18" r="5"><title>{escape(hint)}</title></circle>')
     better = f"{board.primary.better} is better"
     return _svg(STRIP, 56, "strip", f"{board.heading(board.primary)} of every entry; {better}", parts)
 
@@ -97,9 +94,7 @@ def _bars(numbers: Mapping[str, float], caption: str) -> Markup:
         shown = text if len(text) <= 19 else f"{text[:18]}…"
         parts.append(_text(LABEL - 8, y + 14, shown, "label", "end", hint=text))
         width = max(value, 0.0) / top * room
-        parts.append(
-            Markup('<rect class="bar" x="{}" y="{}" width="{:.1f}" height="12" rx="2"/>').format(LABEL, y + 4, width)
-        )
+        parts.append(f'<rect class="bar" x="{LABEL}" y="{y + 4}" width="{width:.1f}" height="12" rx="2"/>')
         parts.append(_text(LABEL + width + 6, y + 14, number(value, 1), "label", "start"))
     return _svg(WIDTH, len(numbers) * STEP + 4, "bars", caption, parts)
 
@@ -116,7 +111,7 @@ def _curve(line: Sequence[tuple[float, float]], caption: str) -> Markup:
         parts.append(_line(across.start, up.at(tick), across.stop, up.at(tick), "grid"))
         parts.append(_text(across.start - 6, up.at(tick) + 4, _number(tick), "tick", "end"))
     path = " ".join(f"{across.at(x):.1f},{up.at(y):.1f}" for x, y in line)
-    parts.append(Markup('<polyline class="curve" points="{}"/>').format(path))
+    parts.append(f'<polyline class="curve" points="{path}"/>')
     return _svg(WIDTH, 204, "line", caption, parts)
 
 
@@ -150,20 +145,19 @@ def _number(value: float) -> str:
     return f"{value:g}"
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
-    pattern = Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>')
-    return pattern.format(kind, x1, y1, x2, y2)
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
-def _text(x: float, y: float, text: str, kind: str, anchor: str, *, hint: str = "") -> Markup:
-    title = Markup("<title>{}</title>").format(hint) if hint and hint != text else Markup("")
-    pattern = Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}{}</text>')
-    return pattern.format(kind, x, y, anchor, text, title)
+def _text(x: float, y: float, text: str, kind: str, anchor: str, *, hint: str = "") -> str:
+    title = f"<title>{escape(hint)}</title>" if hint and hint != text else ""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}{title}</text>'
 
 
-def _svg(width: int, height: int, kind: str, caption: str, parts: Iterable[Markup]) -> Markup:
-    pattern = Markup('<svg class="{}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')
-    return pattern.format(kind, width, height, caption, Markup("").join(map(escape, parts)))
+def _svg(width: int, height: int, kind: str, caption: str, parts: Iterable[str]) -> Markup:
+    """A picture of parts whose foreign texts are escaped already, which is many times as fast as escaping them here."""
+    head = f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(caption)}">'
+    return Markup(f"{head}{''.join(parts)}</svg>")  # noqa: S704 -- see above
 
 
 def interval_text(interval: Interval) -> str:

@@ -153,3 +153,11 @@ def test_datasets_are_chosen_by_our_names_or_the_sources():
     assert {board.dataset for board in boards(reported(), ["h36m"])} == {"Human3.6M"}
     with pytest.raises(HarBenchError, match="no entry of 'imagenet'"):
         boards(reported(), ["imagenet"])
+
+
+def test_boards_of_one_title_have_slugs_of_their_own(built):
+    results = [
+        {"counts": {"poses": 1}, "fingerprints": {"store": f"{n:064x}"}, "options": {"a": "-" * n}} for n in range(40)
+    ]
+    found = scored(built(*results))
+    assert len({board.slug for board in found}) == len(found) == 40

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from har_bench import registry
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 
 from .entries import DATASETS, SUMMARY, Entry, Readme, RepoFile, Reported, Scored, Value
 
@@ -128,6 +128,10 @@ class Board:
         scoring = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", self.scoring)
         return scoring + (f": {self.breakdown}" if self.breakdown else "") + (f" ({self.truth})" if self.truth else "")
 
+    def is_of(self, protocol: str) -> bool:
+        """Whether it is scored with a protocol, such as ``mpii/pckh``, or as a canonical name says."""
+        return self.scoring == protocol or self.scoring.startswith((f"{protocol}:", f"{protocol},"))
+
     def heading(self, column: Column) -> str:
         """A column's name with its unit; the title of a breakdown has it once for all."""
         return column.name if self.breakdown or not column.unit else f"{column.name} [{column.unit}]"
@@ -152,15 +156,18 @@ class Board:
         return found
 
 
-def boards(entries: Iterable[Entry], datasets: Sequence[str] | None = None) -> list[Board]:
+def boards(
+    entries: Iterable[Entry], datasets: Sequence[str] | None = None, protocols: Sequence[str] | None = None
+) -> list[Board]:
     """The boards of all entries: sections in the order of :data:`DATASETS`, boards with something scored here first.
 
     Args:
         entries: reported and scored here.
         datasets: only these, by our names or the sources'; all when None.
+        protocols: only boards of these, such as ``mpii/pckh`` or ``mpii/pckh:hrnet``; all when None.
 
     Raises:
-        HarBenchError: a dataset of which there is no entry.
+        HarBenchError: a dataset or protocol of which there is no entry.
     """
     chosen = _select(list(entries), datasets)
     printed: dict[tuple[str, str], list[Reported]] = defaultdict(list)
@@ -175,7 +182,11 @@ def boards(entries: Iterable[Entry], datasets: Sequence[str] | None = None) -> l
     families = [[_scored_board(group, printed, alone=ways[key[:2]] == 1)] for key, group in scored.items()]
     for (dataset, scoring), group in printed.items():
         families.append([_reported_board(dataset, scoring, group), *_breakdowns(dataset, scoring, group)])
-    return _with_slugs([board for family in sorted(families, key=_position) for board in family])
+    found = _with_slugs([board for family in sorted(families, key=_position) for board in family])
+    for name in protocols or ():
+        if not any(board.is_of(name) for board in found):
+            raise unknown("board", name, dict.fromkeys(board.scoring for board in found if board.scored_here))
+    return [board for board in found if protocols is None or any(map(board.is_of, protocols))]
 
 
 def _select(entries: list[Entry], datasets: Sequence[str] | None) -> list[Entry]:

@@ -19,9 +19,8 @@ import msgspec
 
 from har_bench.errors import HarBenchError
 from har_bench.foreign import words
+from har_bench.protocol.checking import require
 from har_bench.results import Interval, NoResultError, Result, read
-
-from .checking import require
 
 DATASETS = {
     "h36m": "Human3.6M",

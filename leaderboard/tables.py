@@ -149,7 +149,7 @@ def scored_markdown(found: Iterable[Board], protocol: str) -> str:
     parts = []
     for board in found:
         lines = [line for line in board.lines if isinstance(line.entry, Scored)]
-        if lines and (board.scoring == protocol or board.scoring.startswith((f"{protocol}:", f"{protocol},"))):
+        if lines and board.is_of(protocol):
             header = ["Model", *(board.heading(column) for column in board.columns)]
             rows = [
                 [markdown_escape(line.entry.method), *(cell(board, line, column, "%s") for column in board.columns)]

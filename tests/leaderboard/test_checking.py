@@ -11,8 +11,8 @@ import pytest
 
 from har_bench.errors import HarBenchError
 from har_bench.leaderboard import build
-from har_bench.leaderboard.checking import known_version, require
 from har_bench.leaderboard.entries import Problem, scored
+from har_bench.protocol.checking import known_version, require
 from har_bench.results import Interval
 from tests.leaderboard.conftest import PREDICTIONS, STORE, MakeResult
 

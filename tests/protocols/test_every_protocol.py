@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 import har_bench
 from har_bench import HarBenchError, Store, registry, results
-from har_bench.leaderboard.checking import require
 from har_bench.protocol import Batch, Protocol, make_protocol
+from har_bench.protocol.checking import require
 from har_bench.scoring.pairing import prepared
 from tests import enlarged
 from tests.enlarged import predicted

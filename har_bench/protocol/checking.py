@@ -1,6 +1,7 @@
-"""What a result must be before a board shows it: scored by a protocol that is here, with numbers that can be.
+"""What a result must be before it is shown or believed: scored by a protocol that is here, with numbers that can be.
 
-What a file says against itself is refused where it is read (:mod:`har_bench.results`); here is what only a board asks.
+What a file says against itself is refused where it is read (:mod:`har_bench.results`); here is what only those ask who
+publish it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from functools import cache
 
 from har_bench import registry
 from har_bench.errors import HarBenchError, listed
-from har_bench.protocol import Protocol
+from har_bench.protocol.contract import Protocol
 from har_bench.results import Result
 
 FINGERPRINT = re.compile(r"(?!(.)\1*$)[0-9a-f]{64}")

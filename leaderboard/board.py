@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 
 from har_bench import registry
 from har_bench.errors import HarBenchError, unknown
+from har_bench.results import Result
 
 from .entries import DATASETS, SUMMARY, Entry, Readme, RepoFile, Reported, Scored, Value
 
@@ -27,6 +28,13 @@ PRIMARY = ("MPJPE", "AP", "mAP", "PCKh@0.5", "top-1 accuracy", "AUC")
 
 SECTIONS = {"Kinetics400": "Kinetics-400"}
 """Spellings of one dataset, which make one section; the entries keep their own."""
+
+
+MACHINE = {"platform", "processors"}
+"""What a result's environment says of the machine, which is no setting of a method."""
+
+MOST_SETTINGS = 6
+"""Settings that tell entries of one method apart."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +225,7 @@ def _equal(entry: Scored) -> Equal | None:
 
 def _scored_board(group: list[Scored], printed: Mapping[tuple[str, str], list[Reported]], *, alone: bool) -> Board:
     """The board of one way of scoring on one ground truth, named as such unless it is alone with this scoring."""
+    group = _told_apart(group)
     first = group[0]
     result, equal = first.result, _equal(first)
     lines = [Line(entry, entry.values) for entry in group]
@@ -247,6 +256,22 @@ def _scored_board(group: list[Scored], printed: Mapping[tuple[str, str], list[Re
         notes=tuple(notes),
         truth="" if alone else f"version {result.version}, store {store}",
     )
+
+
+def _told_apart(group: list[Scored]) -> list[Scored]:
+    """Entries of one method with the settings in which they differ; with their files where they differ in none."""
+    by_method: dict[str, list[Scored]] = defaultdict(list)
+    for entry in group:
+        by_method[entry.method].append(entry)
+    told = []
+    for same in by_method.values():
+        facts = [entry.result.environment for entry in same]
+        names = [name for name in dict.fromkeys(name for each in facts for name in each) if name not in MACHINE]
+        differing = [name for name in names if len({each.get(name) for each in facts}) > 1][:MOST_SETTINGS]
+        for entry, each in zip(same, facts, strict=True):
+            setting = ", ".join(f"{name} {each[name]}" for name in differing if name in each) or entry.file
+            told.append(replace(entry, setting=setting if len(same) > 1 else ""))
+    return told
 
 
 def _translated(equal: Equal, printed: Mapping[tuple[str, str], list[Reported]]) -> list[Line]:
@@ -322,19 +347,27 @@ def _matches(dataset: str, title: str) -> bool:
     return dataset == title or dataset.startswith(f"{title} v")
 
 
-def _position(family: list[Board]) -> tuple[int, str, bool, int, str, str]:
-    """Sections in their order; in each, boards scored here before reported ones, and long ones before short ones."""
+def _position(family: list[Board]) -> tuple[int, str, bool, tuple[str, int, int], int, str, str]:
+    """Sections in their order; in each, boards scored here come first, and default recipes and long ones before others."""
     board = family[0]
     places = (place for place, title in enumerate(DATASETS.values()) if _matches(board.dataset, title))
-    version = board.lines[0].entry.result.version if isinstance(board.lines[0].entry, Scored) else ""
+    result = next((line.entry.result for line in board.lines if isinstance(line.entry, Scored)), None)
     return (
         next(places, len(DATASETS)),
         board.dataset,
         not board.scored_here,
+        _recipe_order(result) if result else ("", 0, 0),
         -len(board.lines),
         board.scoring,
-        version,
+        result.version if result else "",
     )
+
+
+def _recipe_order(result: Result) -> tuple[str, int, int]:
+    """Protocols by name, their default recipe first, and a recipe as published before any other choice of options."""
+    protocol = registry.installed("protocols", result.protocol)
+    recipes = list(protocol.recipes) if protocol else []
+    return (result.protocol, recipes.index(result.recipe) if result.recipe in recipes else 0, len(result.options))
 
 
 def _with_slugs(found: list[Board]) -> list[Board]:

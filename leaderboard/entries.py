@@ -188,6 +188,7 @@ class Entry:
         values: the overall numbers by metric.
         parts: the numbers of published breakdowns.
         input: what the method was given, such as a detector's keypoints.
+        setting: what tells it from other entries of its method on the same board.
     """
 
     dataset: str
@@ -196,6 +197,7 @@ class Entry:
     values: Mapping[str, Value]
     parts: Mapping[Part, Value] = field(default_factory=dict)
     input: str = ""
+    setting: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

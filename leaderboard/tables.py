@@ -26,9 +26,9 @@ LATEX_SPECIALS = {
     **{character: f"\\{character}" for character in "&%$#_"},
 }
 CSV_COLUMNS = (
-    "status", "dataset", "scoring", "same_as", "method", "year", "input", "training", "metric", "axis", "item", "value",
-    "unit", "ci_low", "ci_high", "ci_level", "primary", "note", "source", "source_url", "file", "protocol", "version",
-    "recipe", "store", "predictions", "har_bench",
+    "status", "dataset", "scoring", "same_as", "method", "year", "input", "setting", "training", "metric", "axis",
+    "item", "value", "unit", "ci_low", "ci_high", "ci_level", "primary", "note", "source", "source_url", "file",
+    "protocol", "version", "recipe", "store", "predictions", "har_bench",
 )  # fmt: skip
 
 
@@ -62,6 +62,7 @@ def provenance(entry: Entry) -> str:
 
 SETTINGS: tuple[tuple[str, Callable[[Entry], str]], ...] = (
     ("Input", lambda entry: entry.input),
+    ("Setting", lambda entry: entry.setting),
     ("Training", lambda entry: entry.training if isinstance(entry, Reported) else ""),
     ("Year", lambda entry: str(entry.year or "") if isinstance(entry, Reported) else ""),
 )
@@ -217,6 +218,7 @@ def _csv_entry(entry: Entry) -> dict[str, object]:
         "scoring": entry.scoring,
         "method": entry.method,
         "input": entry.input,
+        "setting": entry.setting,
     }
     if isinstance(entry, Reported):
         same = [equal.scoring for equal in EQUALS if equal.translate(entry)]

@@ -155,6 +155,30 @@ def test_datasets_are_chosen_by_our_names_or_the_sources():
         boards(reported(), ["imagenet"])
 
 
+def test_runs_of_one_name_show_the_settings_that_differ(built):
+    one, two = (
+        {"environment": {"epochs": epochs, "channels": "64", "platform": epochs}, "model": "lifter"} for epochs in "12"
+    )
+    (board,) = scored(built(one, two, {"environment": {"epochs": "3"}, "model": "other"}))
+    here = [line.entry for line in board.lines if isinstance(line.entry, Scored)]
+    assert {(entry.method, entry.setting) for entry in here} == {
+        *(("lifter", "epochs 1"), ("lifter", "epochs 2"), ("other", "")),
+    }
+    (board,) = scored(built(one, one))
+    assert {line.entry.setting for line in board.lines if isinstance(line.entry, Scored)} == {"0.json", "1.json"}
+
+
+def test_the_default_recipe_comes_first_as_it_was_published(built):
+    deephar = {"recipe": "deephar"}
+    found = scored(built(deephar, {**deephar, "model": "b"}, {"options": {"every": 64}}, {}, {"recipe": "recentred"}))
+    assert [board.scoring for board in found] == [
+        "h36m/mpjpe:videopose3d",
+        "h36m/mpjpe:videopose3d,every=64",
+        "h36m/mpjpe:recentred",
+        "h36m/mpjpe:deephar",
+    ]
+
+
 def test_boards_of_one_title_have_slugs_of_their_own(built):
     results = [
         {"counts": {"poses": 1}, "fingerprints": {"store": f"{n:064x}"}, "options": {"a": "-" * n}} for n in range(40)

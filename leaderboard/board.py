@@ -348,7 +348,7 @@ def _matches(dataset: str, title: str) -> bool:
 
 
 def _position(family: list[Board]) -> tuple[int, str, bool, tuple[str, int, int], int, str, str]:
-    """Sections in their order; in each, boards scored here come first, and default recipes and long ones before others."""
+    """Sections in their order; in each, boards scored here first, default recipes and long ones before others."""
     board = family[0]
     places = (place for place, title in enumerate(DATASETS.values()) if _matches(board.dataset, title))
     result = next((line.entry.result for line in board.lines if isinstance(line.entry, Scored)), None)

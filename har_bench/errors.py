@@ -7,11 +7,16 @@ from bisect import bisect
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from har_bench.foreign.words import one_line
+
 NAMED = 12
 """How many names a message lists; more are counted."""
 
 COMPARED = 1000
 """How many names on either side of one that is not there are compared with it."""
+
+LONGEST = 4000
+"""Letters of a sentence, should a file be quoted in it."""
 
 
 class HarBenchError(Exception):
@@ -22,8 +27,7 @@ class HarBenchError(Exception):
 
     def __init__(self, sentence: str) -> None:
         # a damaged file's bytes may be in the sentence, quoted by the library that choked on them
-        printable = (letter if letter.isprintable() else " " for letter in sentence)
-        super().__init__(" ".join("".join(printable).split()))
+        super().__init__(one_line(sentence, LONGEST))
 
 
 class HarBenchWarning(UserWarning):

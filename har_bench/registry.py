@@ -44,6 +44,15 @@ def load(kind: Kind, name: str) -> Any:
         ) from error
 
 
+@cache
+def installed(kind: Kind, name: str) -> Any:
+    """The class behind a name that a file gives, or None: a file must not choose what is imported."""
+    try:
+        return load(kind, name) if name in available(kind) else None
+    except HarBenchError:  # the library that it needs is not here
+        return None
+
+
 def _load_path(kind: Kind, path: str) -> Any:
     module, _, attribute = path.partition(":")
     here = str(Path.cwd())

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+from blake3 import blake3
 
-from har_bench import remote
+from har_bench import registry, remote
 from har_bench.errors import HarBenchError, unknown
 from har_bench.files import write_whole
 from har_bench.naming import canonical
 
 RESULT_SCHEMA = 1
+SEAL = "seal"
 
 Row = dict[str, str | int | float | None]
 
@@ -112,8 +114,19 @@ class Result(msgspec.Struct, kw_only=True, omit_defaults=False):
         return canonical(self.protocol, self.recipe, self.options)
 
     def to_json(self) -> bytes:
-        """The file's bytes: indented JSON, keys in the order of the class."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+        """The file's bytes: indented JSON, keys in the order of the class, then the seal of them all."""
+        content = msgspec.json.decode(msgspec.json.encode(self))
+        return msgspec.json.format(msgspec.json.encode({**content, SEAL: seal(content)}), indent=1) + b"\n"
+
+
+def seal(content: Mapping[str, Any]) -> str:
+    """The blake3 of what a result file says; the order of keys, spaces and how a number is spelled do not matter."""
+    said = {name: value for name, value in content.items() if name != SEAL}
+    return blake3(msgspec.json.encode(said, order="deterministic")).hexdigest()
+
+
+class NoResultError(HarBenchError):
+    """A JSON file is another program's, not a result that something happened to."""
 
 
 def write(result: Result, place: str | Path) -> Path:
@@ -127,16 +140,40 @@ def read(place: str | Path) -> Result:
     """Read a result file of this or an earlier version, from a path or a URL.
 
     Raises:
-        HarBenchError: the file is not a result, or it comes from a newer har_bench.
+        HarBenchError: the file is not a result (:class:`NoResultError` where it is well-formed JSON of something
+            else), it comes from a newer har_bench, was changed after it was written, or contradicts itself.
     """
     path = remote.fetch(place)
+    content = _content(path)
+    layout = content.get("schema")
+    if isinstance(layout, int) and layout > RESULT_SCHEMA:
+        raise HarBenchError(f"{path} was written by a newer har_bench (layout {layout}); update har_bench")
     try:
-        raw = path.read_bytes()
-        result = msgspec.json.decode(raw, type=Result)
-    except OSError as error:
-        raise HarBenchError(f"{path} cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise HarBenchError(f"{path} is not a har_bench result: {error}") from error
-    if result.schema > RESULT_SCHEMA:
-        raise HarBenchError(f"{path} was written by a newer har_bench (layout {result.schema}); update har_bench")
+        result = msgspec.convert(content, Result)
+    except msgspec.ValidationError as error:
+        raise HarBenchError(f"{path} is not a har_bench result: {error}; score the predictions again") from error
+    if content.get(SEAL, "") not in ("", seal(content)):
+        raise HarBenchError(f"{path} was changed after it was written; score the predictions again")
+    protocol = registry.installed("protocols", result.protocol)
+    try:
+        broken = protocol.contradictions(result) if protocol else ()
+    except OverflowError as error:
+        raise HarBenchError(f"{path} holds a number that is none ({error}); score the predictions again") from error
+    if broken:
+        raise HarBenchError(f"{path} contradicts itself: {'; '.join(broken)}; score the predictions again")
     return result
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """What a result file says by its keys, not looked at yet."""
+    try:
+        content = msgspec.json.decode(path.read_bytes())
+    except OSError as error:
+        raise HarBenchError(f"{path} cannot be read ({error.strerror}); name a result file") from error
+    except RecursionError as error:
+        raise NoResultError(f"{path} is not a har_bench result: it is nested too deeply; move it elsewhere") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise HarBenchError(f"{path} is not a har_bench result: {error}; score the predictions again") from error
+    if not isinstance(content, dict) or "protocol" not in content:
+        raise NoResultError(f"{path} is not a har_bench result: it names no protocol; move it elsewhere")
+    return content

@@ -1,20 +1,20 @@
 """Results and published rows as tables and pages."""
 
 from .board import Board, boards
-from .entries import Reported, Verified, reported, verified
+from .entries import Reported, Scored, reported, scored
 from .site import build
-from .tables import csv_page, latex, markdown, verified_markdown
+from .tables import csv_page, latex, markdown, scored_markdown
 
 __all__ = [
     "Board",
     "Reported",
-    "Verified",
+    "Scored",
     "boards",
     "build",
     "csv_page",
     "latex",
     "markdown",
     "reported",
-    "verified",
-    "verified_markdown",
+    "scored",
+    "scored_markdown",
 ]

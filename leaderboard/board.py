@@ -1,8 +1,8 @@
 """Entries grouped into boards: one dataset, one way of scoring, methods as rows and metrics as columns.
 
 A column never holds two recipes. What sources print stays on boards of its own, under the source's own protocol text;
-a printed number stands beside verified ones only where :data:`EQUALS` declares, with a reason, that both were scored
-in the same way.
+a printed number stands beside those scored here only where :data:`EQUALS` declares, with a reason, that both were
+scored in the same way.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from har_bench import registry
-from har_bench.errors import HarBenchError, unknown
+from har_bench.errors import unknown
+from har_bench.results import Result
 
-from .entries import DATASETS, SUMMARY, Entry, Readme, RepoFile, Reported, Value, Verified
+from .entries import DATASETS, SUMMARY, Entry, Readme, RepoFile, Reported, Scored, Value
 
 Better = Literal["higher", "lower"]
 
@@ -27,6 +28,13 @@ PRIMARY = ("MPJPE", "AP", "mAP", "PCKh@0.5", "top-1 accuracy", "AUC")
 
 SECTIONS = {"Kinetics400": "Kinetics-400"}
 """Spellings of one dataset, which make one section; the entries keep their own."""
+
+
+MACHINE = {"platform", "processors"}
+"""What a result's environment says of the machine, which is no setting of a method."""
+
+MOST_SETTINGS = 6
+"""Settings that tell entries of one method apart."""
 
 
 @dataclass(frozen=True)
@@ -128,47 +136,65 @@ class Board:
         scoring = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", self.scoring)
         return scoring + (f": {self.breakdown}" if self.breakdown else "") + (f" ({self.truth})" if self.truth else "")
 
+    def is_of(self, protocol: str) -> bool:
+        """Whether it is scored with a protocol, such as ``mpii/pckh``, or as a canonical name says."""
+        return self.scoring == protocol or self.scoring.startswith((f"{protocol}:", f"{protocol},"))
+
     def heading(self, column: Column) -> str:
         """A column's name with its unit; the title of a breakdown has it once for all."""
         return column.name if self.breakdown or not column.unit else f"{column.name} [{column.unit}]"
 
     @property
-    def verified(self) -> bool:
+    def scored_here(self) -> bool:
         """Whether anything on the board was scored here."""
-        return any(isinstance(line.entry, Verified) for line in self.lines)
+        return any(isinstance(line.entry, Scored) for line in self.lines)
 
     def best(self, column: Column) -> float:
         """The best number of a column; NaN, which equals nothing, when it ranks fewer than two lines."""
-        numbers = [line.values[column.name].number for line in self.lines if column.name in line.values]
-        if len(numbers) < 2:
-            return math.nan
-        return max(numbers) if column.better == "higher" else min(numbers)
+        return self._bests[column]
+
+    @cached_property
+    def _bests(self) -> dict[Column, float]:
+        """The best number of every column, found once for all cells that ask."""
+        found = {}
+        for column in self.columns:
+            numbers = [line.values[column.name].number for line in self.lines if column.name in line.values]
+            best = max if column.better == "higher" else min
+            found[column] = best(numbers) if len(numbers) > 1 else math.nan
+        return found
 
 
-def boards(entries: Iterable[Entry], datasets: Sequence[str] | None = None) -> list[Board]:
-    """The boards of all entries: sections in the order of :data:`DATASETS`, boards with verified entries first.
+def boards(
+    entries: Iterable[Entry], datasets: Sequence[str] | None = None, protocols: Sequence[str] | None = None
+) -> list[Board]:
+    """The boards of all entries: sections in the order of :data:`DATASETS`, boards with something scored here first.
 
     Args:
-        entries: reported and verified.
+        entries: reported and scored here.
         datasets: only these, by our names or the sources'; all when None.
+        protocols: only boards of these, such as ``mpii/pckh`` or ``mpii/pckh:hrnet``; all when None.
 
     Raises:
-        HarBenchError: a dataset of which there is no entry.
+        HarBenchError: a dataset or protocol of which there is no entry.
     """
     chosen = _select(list(entries), datasets)
     printed: dict[tuple[str, str], list[Reported]] = defaultdict(list)
-    scored: dict[tuple[str, str, str, str], list[Verified]] = defaultdict(list)
+    scored: dict[tuple[str, str, str, str], list[Scored]] = defaultdict(list)
     for entry in chosen:
-        if isinstance(entry, Verified):
+        if isinstance(entry, Scored):
             fingerprint = "" if _equal(entry) else entry.result.fingerprints.get("store", "")
             scored[entry.dataset, entry.scoring, entry.result.version, fingerprint].append(entry)
         elif isinstance(entry, Reported):
             printed[_section(entry), entry.scoring].append(entry)
     ways = Counter((dataset, scoring) for dataset, scoring, _, _ in scored)
-    families = [[_verified_board(group, printed, alone=ways[key[:2]] == 1)] for key, group in scored.items()]
+    families = [[_scored_board(group, printed, alone=ways[key[:2]] == 1)] for key, group in scored.items()]
     for (dataset, scoring), group in printed.items():
         families.append([_reported_board(dataset, scoring, group), *_breakdowns(dataset, scoring, group)])
-    return _with_slugs([board for family in sorted(families, key=_position) for board in family])
+    found = _with_slugs([board for family in sorted(families, key=_position) for board in family])
+    for name in protocols or ():
+        if not any(board.is_of(name) for board in found):
+            raise unknown("board", name, dict.fromkeys(board.scoring for board in found if board.scored_here))
+    return [board for board in found if protocols is None or any(map(board.is_of, protocols))]
 
 
 def _select(entries: list[Entry], datasets: Sequence[str] | None) -> list[Entry]:
@@ -189,7 +215,7 @@ def _section(entry: Entry) -> str:
     return SECTIONS.get(entry.dataset, entry.dataset)
 
 
-def _equal(entry: Verified) -> Equal | None:
+def _equal(entry: Scored) -> Equal | None:
     """The declaration that puts an entry beside published rows: same recipe, and the whole evaluation set scored."""
     for equal in EQUALS:
         if equal.scoring == entry.scoring and equal.scored in entry.result.counts.values():
@@ -197,8 +223,9 @@ def _equal(entry: Verified) -> Equal | None:
     return None
 
 
-def _verified_board(group: list[Verified], printed: Mapping[tuple[str, str], list[Reported]], *, alone: bool) -> Board:
+def _scored_board(group: list[Scored], printed: Mapping[tuple[str, str], list[Reported]], *, alone: bool) -> Board:
     """The board of one way of scoring on one ground truth, named as such unless it is alone with this scoring."""
+    group = _told_apart(group)
     first = group[0]
     result, equal = first.result, _equal(first)
     lines = [Line(entry, entry.values) for entry in group]
@@ -231,6 +258,22 @@ def _verified_board(group: list[Verified], printed: Mapping[tuple[str, str], lis
     )
 
 
+def _told_apart(group: list[Scored]) -> list[Scored]:
+    """Entries of one method with the settings in which they differ; with their files where they differ in none."""
+    by_method: dict[str, list[Scored]] = defaultdict(list)
+    for entry in group:
+        by_method[entry.method].append(entry)
+    told = []
+    for same in by_method.values():
+        facts = [entry.result.environment for entry in same]
+        names = [name for name in dict.fromkeys(name for each in facts for name in each) if name not in MACHINE]
+        differing = [name for name in names if len({each.get(name) for each in facts}) > 1][:MOST_SETTINGS]
+        for entry, each in zip(same, facts, strict=True):
+            setting = ", ".join(f"{name} {each[name]}" for name in differing if name in each) or entry.file
+            told.append(replace(entry, setting=setting if len(same) > 1 else ""))
+    return told
+
+
 def _translated(equal: Equal, printed: Mapping[tuple[str, str], list[Reported]]) -> list[Line]:
     """Reported lines under the recipe's metric names; protocols of one setting and source become one line."""
     joined: dict[tuple[object, ...], Line] = {}
@@ -242,7 +285,7 @@ def _translated(equal: Equal, printed: Mapping[tuple[str, str], list[Reported]])
     return list(joined.values())
 
 
-def _truth(entry: Verified) -> str:
+def _truth(entry: Scored) -> str:
     """The store in a few words: the start of its fingerprint, and how much of it was scored."""
     counts = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in entry.result.counts.items())
     store = entry.result.fingerprints.get("store", "of unknown fingerprint")[:12]
@@ -251,12 +294,8 @@ def _truth(entry: Verified) -> str:
 
 def _directions(protocol: str) -> dict[str, Better]:
     """Which direction is better, as the protocol declares it; nothing for one that is not installed here."""
-    if protocol not in registry.available("protocols"):
-        return {}
-    try:
-        return {metric.name: metric.better for metric in registry.load("protocols", protocol).metrics}
-    except HarBenchError:
-        return {}
+    found = registry.installed("protocols", protocol)
+    return {metric.name: metric.better for metric in found.metrics} if found else {}
 
 
 def _better(unit: str) -> Better:
@@ -297,7 +336,7 @@ def _ranked(lines: Iterable[Line], primary: Column) -> tuple[Line, ...]:
 
     def rank(line: Line) -> tuple[float, str, str, str]:
         value, entry = line.values.get(primary.name), line.entry
-        setting = entry.file if isinstance(entry, Verified) else repr(entry)
+        setting = entry.file if isinstance(entry, Scored) else repr(entry)
         return (sign * value.number if value else math.inf, entry.method.casefold(), entry.method, setting)
 
     return tuple(sorted(lines, key=rank))
@@ -308,20 +347,37 @@ def _matches(dataset: str, title: str) -> bool:
     return dataset == title or dataset.startswith(f"{title} v")
 
 
-def _position(family: list[Board]) -> tuple[int, str, bool, int, str, str]:
-    """Sections in their order; in each, verified boards before reported ones, and long ones before short ones."""
+def _position(family: list[Board]) -> tuple[int, str, bool, tuple[str, int, int], int, str, str]:
+    """Sections in their order; in each, boards scored here first, default recipes and long ones before others."""
     board = family[0]
     places = (place for place, title in enumerate(DATASETS.values()) if _matches(board.dataset, title))
-    version = board.lines[0].entry.result.version if isinstance(board.lines[0].entry, Verified) else ""
-    return (next(places, len(DATASETS)), board.dataset, not board.verified, -len(board.lines), board.scoring, version)
+    result = next((line.entry.result for line in board.lines if isinstance(line.entry, Scored)), None)
+    return (
+        next(places, len(DATASETS)),
+        board.dataset,
+        not board.scored_here,
+        _recipe_order(result) if result else ("", 0, 0),
+        -len(board.lines),
+        board.scoring,
+        result.version if result else "",
+    )
+
+
+def _recipe_order(result: Result) -> tuple[str, int, int]:
+    """Protocols by name, their default recipe first, and a recipe as published before any other choice of options."""
+    protocol = registry.installed("protocols", result.protocol)
+    recipes = list(protocol.recipes) if protocol else []
+    return (result.protocol, recipes.index(result.recipe) if result.recipe in recipes else 0, len(result.options))
 
 
 def _with_slugs(found: list[Board]) -> list[Board]:
-    taken: set[str] = set()
+    last: Counter[str] = Counter()
     named = []
     for board in found:
-        stem = re.sub(r"[^a-z0-9]+", "-", f"{board.dataset} {board.title}".casefold()).strip("-")[:80]
-        slug = next(name for number in count(1) if (name := stem if number == 1 else f"{stem}-{number}") not in taken)
-        taken.add(slug)
+        stem = slug = re.sub(r"[^a-z0-9]+", "-", f"{board.dataset} {board.title}".casefold()).strip("-")[:80]
+        while slug in last:
+            last[stem] += 1
+            slug = f"{stem}-{last[stem]}"
+        last[slug] = 1
         named.append(replace(board, slug=slug))
     return named

@@ -1,4 +1,4 @@
-"""Entries of the leaderboard: `reported` (copied from a paper or README) and `verified` (a result file, scored here).
+"""Entries of the leaderboard: `reported` (copied from a paper or README) and `scored here` (a result file).
 
 The reported rows ship in ``data/reported.json``, each with its source; a value keeps the digits that its source
 printed, and only a fraction (.903) is rewritten as percent (90.3).
@@ -18,7 +18,9 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from har_bench.errors import HarBenchError
-from har_bench.results import Interval, Result, read
+from har_bench.foreign import words
+from har_bench.protocol.checking import require
+from har_bench.results import Interval, NoResultError, Result, read
 
 DATASETS = {
     "h36m": "Human3.6M",
@@ -186,6 +188,7 @@ class Entry:
         values: the overall numbers by metric.
         parts: the numbers of published breakdowns.
         input: what the method was given, such as a detector's keypoints.
+        setting: what tells it from other entries of its method on the same board.
     """
 
     dataset: str
@@ -194,6 +197,7 @@ class Entry:
     values: Mapping[str, Value]
     parts: Mapping[Part, Value] = field(default_factory=dict)
     input: str = ""
+    setting: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +210,7 @@ class Reported(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verified(Entry):
+class Scored(Entry):
     """An entry scored here from predictions: a result, and the name of its file under the results folder."""
 
     result: Result
@@ -262,8 +266,20 @@ def _reported(rows: list[ReportedRow], sources: tuple[Source, ...]) -> Reported:
     )
 
 
-def verified(folder: Path) -> tuple[list[Verified], list[str]]:
-    """The result files under a folder, and one sentence about each file that is not one.
+class Problem(NamedTuple):
+    """A ``.json`` file that is not published.
+
+    Attributes:
+        sentence: the file, what is wrong with it, and the remedy.
+        refused: whether it was to be a result; another program's file is only passed over.
+    """
+
+    sentence: str
+    refused: bool
+
+
+def scored(folder: Path) -> tuple[list[Scored], list[Problem]]:
+    """The results under a folder, and one sentence about each file that is none, or none that can be published.
 
     Raises:
         HarBenchError: there is no such folder.
@@ -272,24 +288,28 @@ def verified(folder: Path) -> tuple[list[Verified], list[str]]:
         raise HarBenchError(f"{folder} is not a folder; give the folder with the result files of har-bench score")
     entries, problems = [], []
     for path in sorted(folder.rglob("*.json"), key=lambda path: path.relative_to(folder).as_posix()):
-        name = path.relative_to(folder).as_posix()
+        name = words.one_line(path.relative_to(folder).as_posix(), words.LONGEST)
         try:
-            entries.append(_verified(read(path), name))
+            result = read(path)
+            require(result, name)
         except HarBenchError as error:
-            problems.append(str(error).replace(str(path), name))
+            sentence = str(error).replace(words.one_line(str(path)), name)
+            problems.append(Problem(sentence, refused=not isinstance(error, NoResultError)))
+        else:
+            entries.append(entry_of(result, name))
     return entries, problems
 
 
-def _verified(result: Result, file: str) -> Verified:
-    if result.primary not in result.metrics:
-        raise HarBenchError(f"{file} has no number for its primary metric {result.primary!r}; score it again")
-    return Verified(
+def entry_of(result: Result, file: str) -> Scored:
+    """A result as an entry; texts in it are shortened to what is shown, and lose what hides or turns text around."""
+    result = msgspec.convert(words.cleaned(msgspec.to_builtins(result)), Result)
+    return Scored(
         dataset=DATASETS.get(result.dataset, result.dataset),
         scoring=result.canonical,
         method=result.model or Path(file).stem,
         input=f"2D keypoints: {keypoints}" if (keypoints := result.environment.get("keypoints")) else "",
         values={
-            name: Value(number, f"{number:.2f}", result.units.get(name, ""), interval=result.intervals.get(name))
+            name: Value(number, words.number(number), result.units.get(name, ""), interval=result.intervals.get(name))
             for name, number in result.metrics.items()
         },
         result=result,

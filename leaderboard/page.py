@@ -15,10 +15,15 @@ from itertools import groupby
 import jinja2
 from markupsafe import Markup
 
+from har_bench.foreign import words
+
 from . import pictures
 from .board import Board
-from .entries import Reported, Verified
-from .tables import latex, markdown, status
+from .entries import Reported, Scored
+from .tables import kind, latex, markdown, status
+
+MOST_ROWS = 500
+"""Rows of a breakdown that the page shows; the result file has them all."""
 
 
 def page(boards: Sequence[Board], problems: Sequence[str] = ()) -> str:
@@ -26,7 +31,7 @@ def page(boards: Sequence[Board], problems: Sequence[str] = ()) -> str:
 
     Args:
         boards: in the order shown; boards of one dataset are neighbours.
-        problems: sentences about result files that could not be read; the page shows them.
+        problems: sentences about files that are not published; the page shows them.
     """
     sections = [(dataset, list(group)) for dataset, group in groupby(boards, key=lambda board: board.dataset)]
     overall = [line.entry for board in boards if not board.breakdown for line in board.lines]
@@ -38,7 +43,7 @@ def page(boards: Sequence[Board], problems: Sequence[str] = ()) -> str:
             sections=sections,
             problems=problems,
             n_reported=len({id(entry) for entry in overall if isinstance(entry, Reported)}),
-            n_verified=sum(isinstance(entry, Verified) for entry in overall),
+            n_scored=sum(isinstance(entry, Scored) for entry in overall),
             n_boards=len(boards),
             style=Markup(style),  # noqa: S704 -- our own file
             script=Markup(script),  # noqa: S704 -- our own file
@@ -58,13 +63,15 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["status"] = status
+    environment.filters.update(status=status, kind=kind, number=words.number)
     environment.globals.update(
         markdown=markdown,
         latex=latex,
         strip=pictures.strip,
         pictures=pictures.pictures,
         interval_text=pictures.interval_text,
+        columns=pictures.columns,
+        most=MOST_ROWS,
     )
     return environment
 

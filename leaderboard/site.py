@@ -5,17 +5,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
+from har_bench.errors import HarBenchWarning
 from har_bench.files import destination, write_whole
 
 from .board import boards
-from .entries import reported, verified
+from .entries import Entry, Problem, reported, scored
 from .page import page
 from .tables import csv_page, latex_page, markdown_page
 
 
-def _warn(problem: str) -> None:
-    warnings.warn(problem, stacklevel=3)
+def _warn(problem: Problem) -> None:
+    warnings.warn(problem.sentence, HarBenchWarning, stacklevel=3)
 
 
 def build(
@@ -23,7 +25,9 @@ def build(
     site: Path,
     *,
     datasets: Sequence[str] | None = None,
-    on_problem: Callable[[str], None] = _warn,
+    protocols: Sequence[str] | None = None,
+    only: Literal["scored", "reported"] | None = None,
+    on_problem: Callable[[Problem], None] = _warn,
 ) -> list[Path]:
     """Write ``index.html``, ``leaderboard.md``, ``leaderboard.csv`` and ``leaderboard.tex``.
 
@@ -33,22 +37,25 @@ def build(
         results: a folder of result files, read recursively.
         site: the folder to write; made when absent.
         datasets: only these, by our names (``h36m``) or as sources print them (``Human3.6M``); all when None.
-        on_problem: told, in a sentence that names the file, of each ``.json`` that is not a result; the others are
-            published nevertheless. Warns by default.
+        protocols: only boards of these, such as ``mpii/pckh`` or ``mpii/pckh:hrnet``; all when None.
+        only: only what was scored here, or only what sources report.
+        on_problem: told of each ``.json`` file that is no result, or none that can be; the others are published
+            nevertheless. Warns by default.
 
     Returns:
         The files written.
 
     Raises:
-        HarBenchError: there is no results folder, or no entry of a dataset.
+        HarBenchError: there is no results folder, or no entry of a dataset or protocol.
     """
-    scored, problems = verified(results)
+    entries, problems = scored(results)
     for problem in problems:
         on_problem(problem)
-    found = boards([*scored, *reported()], datasets)
+    chosen: list[Entry] = [*(entries if only != "reported" else ()), *(reported() if only != "scored" else ())]
+    found = boards(chosen, datasets, protocols)
     shown = {id(line.entry): line.entry for board in found for line in board.lines}
     contents = {
-        "index.html": page(found, problems),
+        "index.html": page(found, [problem.sentence for problem in problems]),
         "leaderboard.md": markdown_page(found),
         "leaderboard.csv": csv_page(shown.values()),
         "leaderboard.tex": latex_page(found),

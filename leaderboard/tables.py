@@ -7,8 +7,11 @@ import io
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from har_bench.foreign import words
+from har_bench.foreign.words import one_line
+
 from .board import EQUALS, Board, Column, Line
-from .entries import SUMMARY, Entry, Part, Reported, Value, Verified
+from .entries import SUMMARY, Entry, Part, Reported, Scored, Value
 
 MARKDOWN_SPECIALS = re.compile(r"([\\`*_{}\[\]<>|&~#!])")
 LATEX_SPECIALS = {
@@ -23,15 +26,10 @@ LATEX_SPECIALS = {
     **{character: f"\\{character}" for character in "&%$#_"},
 }
 CSV_COLUMNS = (
-    "status", "dataset", "scoring", "same_as", "method", "year", "input", "training", "metric", "axis", "item", "value",
-    "unit", "ci_low", "ci_high", "ci_level", "primary", "note", "source", "source_url", "file", "protocol", "version",
-    "recipe", "store", "predictions", "har_bench",
+    "status", "dataset", "scoring", "same_as", "method", "year", "input", "setting", "training", "metric", "axis",
+    "item", "value", "unit", "ci_low", "ci_high", "ci_level", "primary", "note", "source", "source_url", "file",
+    "protocol", "version", "recipe", "store", "predictions", "har_bench",
 )  # fmt: skip
-
-
-def one_line(text: str) -> str:
-    """Text without line breaks: a foreign name must not start a new row, or leave a comment."""
-    return " ".join(text.split())
 
 
 def markdown_escape(text: str) -> str:
@@ -45,13 +43,18 @@ def latex_escape(text: str) -> str:
 
 
 def status(entry: Entry) -> str:
-    """``verified`` or ``reported``."""
-    return "verified" if isinstance(entry, Verified) else "reported"
+    """``scored here`` or ``reported``."""
+    return "scored here" if isinstance(entry, Scored) else "reported"
+
+
+def kind(entry: Entry) -> str:
+    """``scored`` or ``reported``: what a style sheet and a filter call it."""
+    return "scored" if isinstance(entry, Scored) else "reported"
 
 
 def provenance(entry: Entry) -> str:
     """Where the numbers of an entry come from, in one line."""
-    if isinstance(entry, Verified):
+    if isinstance(entry, Scored):
         prints = (f"{name} {value[:12]}" for name, value in entry.result.fingerprints.items())
         return ", ".join([f"result file {entry.file}", *prints])
     return entry.source.text if isinstance(entry, Reported) else ""
@@ -59,6 +62,7 @@ def provenance(entry: Entry) -> str:
 
 SETTINGS: tuple[tuple[str, Callable[[Entry], str]], ...] = (
     ("Input", lambda entry: entry.input),
+    ("Setting", lambda entry: entry.setting),
     ("Training", lambda entry: entry.training if isinstance(entry, Reported) else ""),
     ("Year", lambda entry: str(entry.year or "") if isinstance(entry, Reported) else ""),
 )
@@ -83,7 +87,9 @@ def cell(board: Board, line: Line, column: Column, bold: str) -> str:
     if value is None:
         return ""
     text = bold % value.text if value.number == board.best(column) else value.text
-    return f"{text} [{value.interval.low:.2f}, {value.interval.high:.2f}]" if value.interval else text
+    return (
+        f"{text} [{words.number(value.interval.low)}, {words.number(value.interval.high)}]" if value.interval else text
+    )
 
 
 def markdown(board: Board, *, sources: bool = True) -> str:
@@ -92,9 +98,9 @@ def markdown(board: Board, *, sources: bool = True) -> str:
     header = ["Method", "Status", *(name for name, _ in extra), *(board.heading(column) for column in board.columns)]
     rows = []
     for line in board.lines:
-        words = [line.entry.method, status(line.entry), *(read(line.entry) for _, read in extra)]
+        said = [line.entry.method, status(line.entry), *(read(line.entry) for _, read in extra)]
         rows.append(
-            [*map(markdown_escape, words), *(cell(board, line, column, "**%s**") for column in board.columns)]
+            [*map(markdown_escape, said), *(cell(board, line, column, "**%s**") for column in board.columns)]
             + [markdown_escape(provenance(line.entry))] * sources
         )
     return _aligned([*map(markdown_escape, header), *["Source"] * sources], rows, numbers=len(board.columns))
@@ -119,7 +125,10 @@ def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: i
 
 def markdown_page(found: Iterable[Board]) -> str:
     """Every board as Markdown, under a heading per dataset."""
-    parts = ["# Leaderboard\n", "**reported**: copied from the source named. **verified**: scored by har_bench.\n"]
+    parts = [
+        "# Leaderboard\n",
+        "**reported**: copied from the source named. **scored here**: by har_bench, from the predictions.\n",
+    ]
     section = ""
     for board in found:
         if board.dataset != section:
@@ -131,8 +140,8 @@ def markdown_page(found: Iterable[Board]) -> str:
     return "\n".join(parts)
 
 
-def verified_markdown(found: Iterable[Board], protocol: str) -> str:
-    """The verified entries of a protocol as small Markdown tables for a README, one for each way of scoring.
+def scored_markdown(found: Iterable[Board], protocol: str) -> str:
+    """What was scored here with a protocol as small Markdown tables for a README, one for each way of scoring.
 
     Args:
         found: all boards.
@@ -140,8 +149,8 @@ def verified_markdown(found: Iterable[Board], protocol: str) -> str:
     """
     parts = []
     for board in found:
-        lines = [line for line in board.lines if isinstance(line.entry, Verified)]
-        if lines and (board.scoring == protocol or board.scoring.startswith((f"{protocol}:", f"{protocol},"))):
+        lines = [line for line in board.lines if isinstance(line.entry, Scored)]
+        if lines and board.is_of(protocol):
             header = ["Model", *(board.heading(column) for column in board.columns)]
             rows = [
                 [markdown_escape(line.entry.method), *(cell(board, line, column, "%s") for column in board.columns)]
@@ -155,15 +164,15 @@ def verified_markdown(found: Iterable[Board], protocol: str) -> str:
 def latex(board: Board) -> str:
     """A board as a LaTeX table (packages ``booktabs``), best values bold, each row's source in a comment."""
     extra = [(name, read) for name, read in settings(board) if name != "Year"]
-    words = ["Method", "Status", *(name for name, _ in extra)]
+    heads = ["Method", "Status", *(name for name, _ in extra)]
     lines = [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{latex_escape(f'{board.dataset}: {board.title}')}}}",
         rf"\label{{tab:{board.slug}}}",
-        rf"\begin{{tabular}}{{{'l' * len(words)}{'r' * len(board.columns)}}}",
+        rf"\begin{{tabular}}{{{'l' * len(heads)}{'r' * len(board.columns)}}}",
         r"\toprule",
-        _latex_row([*words, *(latex_escape(board.heading(column)) for column in board.columns)]),
+        _latex_row([*heads, *(latex_escape(board.heading(column)) for column in board.columns)]),
         r"\midrule",
     ]
     for line in board.lines:
@@ -190,7 +199,8 @@ def csv_page(entries: Iterable[Entry]) -> str:
     for entry in entries:
         shared = _csv_entry(entry)
         for part, value in _numbers(entry):
-            writer.writerow({**shared, **_csv_number(entry, part, value)})
+            row = {**shared, **_csv_number(entry, part, value)}
+            writer.writerow({column: words.cell(each) for column, each in row.items()})
     return out.getvalue()
 
 
@@ -208,12 +218,13 @@ def _csv_entry(entry: Entry) -> dict[str, object]:
         "scoring": entry.scoring,
         "method": entry.method,
         "input": entry.input,
+        "setting": entry.setting,
     }
     if isinstance(entry, Reported):
         same = [equal.scoring for equal in EQUALS if equal.translate(entry)]
         row |= {"year": entry.year or "", "training": entry.training, "same_as": "".join(same)}
         row |= {"source": entry.source.text, "source_url": entry.source.url}
-    if isinstance(entry, Verified):
+    if isinstance(entry, Scored):
         result = entry.result
         row |= {"file": entry.file, "protocol": result.protocol, "version": result.version, "recipe": result.recipe}
         row |= {name: result.fingerprints.get(name, "") for name in ("store", "predictions")}
@@ -222,9 +233,9 @@ def _csv_entry(entry: Entry) -> dict[str, object]:
 
 
 def _csv_number(entry: Entry, part: Part, value: Value) -> dict[str, object]:
-    exact = repr(value.number) if isinstance(entry, Verified) else value.text
+    exact = repr(value.number) if isinstance(entry, Scored) else value.text
     row: dict[str, object] = {**part._asdict(), "value": exact, "unit": value.unit, "note": value.note}
-    if isinstance(entry, Verified):
+    if isinstance(entry, Scored):
         row["primary"] = "yes" if part.metric == entry.result.primary else ""
     if value.interval:
         row |= {"ci_low": value.interval.low, "ci_high": value.interval.high, "ci_level": value.interval.level}

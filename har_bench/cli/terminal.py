@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from har_bench.errors import HarBenchWarning, unknown
+from har_bench.foreign import words
 
 if TYPE_CHECKING:
     from har_bench.results import Result
@@ -49,7 +50,11 @@ def heard() -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """A sentence."""
+    """A sentence, or several lines; what would move the cursor or turn text around is left out."""
+    _print(words.lines(text))
+
+
+def _print(text: str) -> None:
     with heard():
         print(text)
 
@@ -62,7 +67,7 @@ def warnings_as_sentences() -> Iterator[None]:
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
             if issubclass(category, HarBenchWarning):
-                print(f"har-bench: {message}", file=sys.stderr)
+                print(f"har-bench: {words.one_line(str(message))}", file=sys.stderr)
             else:
                 usual(message, category, *place, **options)
 
@@ -75,21 +80,27 @@ def show_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, .
     from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     say(title)
+    rows = [tuple(words.one_line(cell, words.LONGEST) for cell in row) for row in rows]
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for position, name in enumerate(columns):
         cells = [row[position] for row in rows]
         whole = position == 0 or all(map(_is_number, cells))
-        shown.add_column(name, no_wrap=whole, min_width=max(map(cell_len, cells), default=0) if whole else None)
+        shown.add_column(
+            Text(words.one_line(name, words.LONGEST)),
+            no_wrap=whole,
+            min_width=max(map(cell_len, cells), default=0) if whole else None,
+        )
     for row in rows:
-        shown.add_row(*row)
+        shown.add_row(*map(Text, row))  # a name in brackets is no markup
     console = Console()
     least = console.measure(shown, options=console.options.update(max_width=10_000)).minimum
     printed = io.StringIO()
     wide_enough = Console(file=printed, width=max(console.width, least), force_terminal=console.is_terminal)
     wide_enough.print(shown, soft_wrap=least > console.width)
-    say(printed.getvalue().removesuffix("\n"))
+    _print(printed.getvalue().removesuffix("\n"))
 
 
 def _is_number(text: str) -> bool:

@@ -24,10 +24,11 @@ from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError, listed, unknown
 from har_bench.naming import canonical, parsed
 from har_bench.options import given, read
+from har_bench.protocol import identities
 from har_bench.protocol.clues import Clues, Note
 from har_bench.protocol.declarations import Metric, Recipe, Table
 from har_bench.protocol.records import Records
-from har_bench.results import Reading, Row
+from har_bench.results import Reading, Result, Row
 
 if TYPE_CHECKING:
     from har_bench.store import Store
@@ -197,6 +198,11 @@ class Protocol(ABC):
                 )
             found[title] = declared[title].reading(rows, self.primary.name)
         return found
+
+    @classmethod
+    def contradictions(cls, result: Result) -> list[str]:
+        """What a result of this protocol says against itself, in words; see :mod:`har_bench.protocol.identities`."""
+        return identities.check(result, cls)
 
     @property
     def skeletons(self) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from har_bench import registry
-from har_bench.errors import HarBenchError
 from har_bench.protocol.contract import Protocol
 from har_bench.results import Reading, Result, Row
 
@@ -14,9 +13,8 @@ def readings(result: Result) -> Mapping[str, Reading]:
     """What the tables of a result are: as it says, else, for an older file, as its protocol now declares them."""
     if result.readings or not result.tables:
         return result.readings
-    try:
-        protocol: type[Protocol] = registry.load("protocols", result.protocol)
-    except HarBenchError:  # of a stranger's package that is not here
+    protocol: type[Protocol] | None = registry.installed("protocols", result.protocol)
+    if protocol is None:  # of a stranger's package that is not here
         return {}
     return {
         table.title: table.reading(result.tables[table.title], result.primary)

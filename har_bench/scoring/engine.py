@@ -18,10 +18,9 @@ import pyarrow as pa
 import har_bench
 from har_bench import devices, remote, workers
 from har_bench.progress import progress
-from har_bench.protocol import Protocol, clues, make_protocol
+from har_bench.protocol import Protocol, clues, identities, make_protocol
 from har_bench.protocol.clues import Clues
 from har_bench.results import Interval, Result, plain
-from har_bench.scoring import identities
 from har_bench.scoring.by_row import ByRow, Problems
 from har_bench.scoring.pairing import Pairs, paired, prepared
 from har_bench.scoring.ways import Missing, Remedies, Way
@@ -69,7 +68,7 @@ def score(
 
     Raises:
         HarBenchError: wrong store for the protocol, a device that it cannot use, or rows that do not fit; all kinds
-            are named before any score; or numbers that break an identity (:mod:`har_bench.scoring.identities`).
+            are named before any score; or numbers that break an identity (:mod:`har_bench.protocol.identities`).
     """
     chosen = make_protocol(protocol, recipe, options)
     if device:

@@ -8,22 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
-
-import msgspec
 
 from har_bench import registry, remote, results
 from har_bench.errors import HarBenchError
 from har_bench.files import FullError
 from har_bench.protocol import Protocol
 from har_bench.results import Result
-from har_bench.scoring import score
-from har_bench.scoring.ways import Remedies
-from har_bench.store import open_store
-from har_bench.storing import fingerprint, manifest
 from har_bench.studying.breakdowns import Texts
+from har_bench.studying.sources import Sources, again
 
 Status = Literal["rescored", "current", "already", "impossible"]
 
@@ -75,7 +69,7 @@ def rescore(
     Raises:
         HarBenchError: a folder or file that was named is not there, or the disk is full.
     """
-    found = _Found(list(stores), list(predictions))
+    found = Sources(list(stores), list(predictions))
     for place in (*found.store_roots, *found.prediction_roots):
         if not remote.is_there(place):
             raise HarBenchError(f"{place} does not exist; name a file or a folder that does")
@@ -98,40 +92,7 @@ def lines(outcomes: Sequence[Rescored]) -> list[str]:
     return [", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no result files"]
 
 
-@dataclass(frozen=True)
-class _Found:
-    """Stores and predictions under some folders, by fingerprint; nothing is read before it is needed."""
-
-    store_roots: list[str | Path]
-    prediction_roots: list[str | Path]
-
-    @cached_property
-    def stores(self) -> dict[str, str | Path]:
-        """Finished stores by the fingerprint of their content."""
-        found: dict[str, str | Path] = {}
-        for place in (place for root in self.store_roots for place in remote.files_at(root)):
-            name = Path(place).name
-            if name != manifest.MANIFEST and not name.endswith(".h5"):
-                continue
-            try:
-                opened = open_store(place if name.endswith(".h5") else remote.beside(place, ""))
-            except HarBenchError:  # another program's manifest.json, or an HDF5 file that is no store
-                continue
-            found.setdefault(opened.fingerprint, opened.place)
-        return found
-
-    @cached_property
-    def predictions(self) -> dict[str, Path]:
-        """Files by the blake3 of their bytes, folders by that of all their files: as scoring fingerprints them."""
-        found: dict[str, Path] = {}
-        for root in map(remote.fetch, self.prediction_roots):
-            inside = [root] if root.is_file() else [root, *sorted(root.rglob("*"))]
-            for path in inside:
-                found.setdefault(fingerprint.of_path(path), path)
-        return found
-
-
-def _one(path: str | Path, found: _Found, jobs: int, *, quiet: bool) -> Rescored:
+def _one(path: str | Path, found: Sources, jobs: int, *, quiet: bool) -> Rescored:
     before = None
     try:
         old = results.read(path)
@@ -146,7 +107,7 @@ def _one(path: str | Path, found: _Found, jobs: int, *, quiet: bool) -> Rescored
             )
         if remote.is_there(target):
             return Rescored(path, "already", "a result of the installed version is there", target, before)
-        new = _again(old, found, jobs, quiet=quiet)
+        new = again(old, found, jobs, quiet=quiet)
         results.write(new, target)
     except FullError:  # nothing else could be written either
         raise
@@ -154,34 +115,6 @@ def _one(path: str | Path, found: _Found, jobs: int, *, quiet: bool) -> Rescored
         return Rescored(path, "impossible", str(error), before=before)
     reason = f"{old.protocol} went from version {old.version} to {new.version}"
     return Rescored(path, "rescored", reason, target, before, new.metrics.get(new.primary))
-
-
-def _again(old: Result, found: _Found, jobs: int, *, quiet: bool) -> Result:
-    sources = []
-    for what, known, roots in (
-        ("store", found.stores, found.store_roots),
-        ("predictions", found.predictions, found.prediction_roots),
-    ):
-        digest = old.fingerprints.get(what, "")
-        if digest not in known:
-            where = f"in {names}" if (names := ", ".join(map(str, roots))) else "as no folder was given"
-            raise HarBenchError(f"its {what} (blake3 {digest[:16]}…) cannot be found, {where}")
-        sources.append(known[digest])
-    remedies, options = Remedies.taken(old.options)
-    new = score(
-        old.protocol,
-        *sources,
-        recipe=old.recipe,
-        options=options,
-        missing=options.pop("missing", "error"),
-        skeleton=old.environment.get("layout"),
-        remedies=remedies,
-        jobs=jobs,
-        resamples=max((interval.resamples for interval in old.intervals.values()), default=0),
-        model=old.model,
-        quiet=quiet,
-    )
-    return msgspec.structs.replace(new, speed=old.speed)
 
 
 def _beside(path: str | Path, old: Result, version: str) -> str | Path:

@@ -14,9 +14,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from har_bench import HarBenchError, registry, results
-from har_bench.protocol import Batch, Protocol
+from har_bench.protocol import Batch, Protocol, identities
 from har_bench.results import Interval, Result
-from har_bench.scoring import identities
 
 HISTORIC = sorted((Path(__file__).parent / "historic_results").glob("*.json"))
 LIFTING, POINTING = "h36m/mpjpe:", "mpii/pckh:"

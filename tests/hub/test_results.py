@@ -47,7 +47,7 @@ def test_the_top_level_has_the_documented_keys(result: Result) -> None:
         *("protocol", "version", "recipe", "options", "dataset", "primary", "metrics", "units", "intervals"),
         *("tables", "counts", "fingerprints", "versions"),
     ]
-    assert keys[13:] == ["environment", "model", "speed", "readings", "notes", "schema"]
+    assert keys[13:] == ["environment", "model", "speed", "readings", "notes", "schema", "seal"]
     text = (Path(__file__).parents[2] / "docs" / "result-file.md").read_text()
     assert not [key for key in keys if f"`{key}`" not in text]
 
@@ -74,6 +74,16 @@ def test_what_is_no_result_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     path.write_bytes(content)
     with pytest.raises(HarBenchError, match=r"r\.json is not a har_bench result"):
+        results.read(path)
+
+
+@pytest.mark.parametrize("number", ["1e400", "1" + "0" * 400])
+def test_a_number_that_no_float_holds_is_refused(result: Result, number: str, tmp_path: Path) -> None:
+    path = results.write(result, tmp_path / "r.json")
+    content = json.loads(path.read_text())
+    del content["seal"]
+    path.write_text(json.dumps(content).replace("33.0", number))
+    with pytest.raises(HarBenchError, match=r"r\.json .*; score the predictions again"):
         results.read(path)
 
 

@@ -66,3 +66,11 @@ def test_numbers_and_intervals_are_whole_in_a_narrow_terminal(
     shown = capsys.readouterr().out
     assert all(cell in shown for cell in row[:5])
     assert row[5] not in shown
+
+
+def test_names_of_strangers_move_no_cursor_and_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    show_table("a \x1b[2Jtitle", ("na\u202eme", "n"), [("[/bold]m\x1b[31model", "1"), ("[red]x", "2")])
+    said = capsys.readouterr().out
+    assert "[/bold]m[31model" in said
+    assert "[red]x" in said
+    assert not {letter for letter in said if not letter.isprintable() and letter != "\n"}

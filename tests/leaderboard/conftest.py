@@ -10,6 +10,8 @@ import pytest
 
 from har_bench.results import Interval, Result, write
 
+STORE, PREDICTIONS = "5a" * 32, "9b" * 32
+
 MakeResult = Callable[..., Result]
 
 
@@ -30,7 +32,7 @@ def make_result() -> MakeResult:
             "intervals": {"MPJPE": Interval(low=45.9, high=47.8, resamples=1000)},
             "tables": {"action": [{"action": "Walking", "MPJPE": 30.5}, {"action": "Sitting", "MPJPE": 60.25}]},
             "counts": {"sequences": 232, "poses": 543_344},
-            "fingerprints": {"store": "5" * 64, "predictions": "9" * 64},
+            "fingerprints": {"store": STORE, "predictions": PREDICTIONS},
             "versions": {"har_bench": "0.1.0"},
             "environment": {"platform": "Linux"},
             "model": "lifter",

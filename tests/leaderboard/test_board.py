@@ -3,29 +3,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
 from har_bench.errors import HarBenchError
 from har_bench.leaderboard.board import EQUALS, Board, boards
-from har_bench.leaderboard.entries import Reported, Verified, reported, verified
+from har_bench.leaderboard.entries import Reported, Scored, entry_of, reported
+from tests.leaderboard.conftest import MakeResult
 
 
 @pytest.fixture
-def built(save: Callable[..., Path]) -> Callable[..., list[Board]]:
+def built(make_result: MakeResult) -> Callable[..., list[Board]]:
     """Boards of the shipped rows and of synthetic results, given as the fields of each."""
 
     def build(*results: dict[str, object]) -> list[Board]:
-        for index, fields in enumerate(results):
-            folder = save(f"{index}.json", **fields)
-        return boards([*verified(folder)[0], *reported()])
+        entries = [entry_of(make_result(**fields), f"{index}.json") for index, fields in enumerate(results)]
+        return boards([*entries, *reported()])
 
     return build
 
 
 def scored(found: list[Board]) -> list[Board]:
-    return [board for board in found if board.verified]
+    return [board for board in found if board.scored_here]
 
 
 def test_reported_rows_stand_under_their_own_protocol_text():
@@ -90,7 +89,7 @@ def test_hrnet_numbers_join_only_the_hrnet_recipe(built):
     repositories = {line.entry.source.repo for line in hrnet.lines if isinstance(line.entry, Reported)}
     assert repositories == {"leoxiaobin/deep-high-resolution-net.pytorch", "microsoft/human-pose-estimation.pytorch"}
     assert all(set(line.values) == {"PCKh@0.5", "PCKh@0.1"} for line in hrnet.lines)
-    assert all(isinstance(line.entry, Verified) for line in official.lines)
+    assert all(isinstance(line.entry, Scored) for line in official.lines)
 
 
 def test_every_declared_equality_covers_shipped_rows():
@@ -119,7 +118,7 @@ def test_one_recipe_per_column(built, other):
     assert len(found) == 2
     assert len({board.slug for board in found}) == len({board.title for board in found}) == 2
     for board in found:
-        results = [line.entry.result for line in board.lines if isinstance(line.entry, Verified)]
+        results = [line.entry.result for line in board.lines if isinstance(line.entry, Scored)]
         assert {result.canonical for result in results} == {board.scoring}
         assert len({result.version for result in results}) == 1
 
@@ -146,7 +145,7 @@ def test_slugs_are_unique_and_sections_are_neighbours(built):
     changes = sum(before != after for before, after in pairwise(sections))
     assert changes == len(set(sections)) - 1
     assert sections[0] == "Human3.6M"
-    assert found[0].verified
+    assert found[0].scored_here
 
 
 def test_datasets_are_chosen_by_our_names_or_the_sources():
@@ -154,3 +153,35 @@ def test_datasets_are_chosen_by_our_names_or_the_sources():
     assert {board.dataset for board in boards(reported(), ["h36m"])} == {"Human3.6M"}
     with pytest.raises(HarBenchError, match="no dataset of the leaderboard is called 'imagenet'"):
         boards(reported(), ["imagenet"])
+
+
+def test_runs_of_one_name_show_the_settings_that_differ(built):
+    one, two = (
+        {"environment": {"epochs": epochs, "channels": "64", "platform": epochs}, "model": "lifter"} for epochs in "12"
+    )
+    (board,) = scored(built(one, two, {"environment": {"epochs": "3"}, "model": "other"}))
+    here = [line.entry for line in board.lines if isinstance(line.entry, Scored)]
+    assert {(entry.method, entry.setting) for entry in here} == {
+        *(("lifter", "epochs 1"), ("lifter", "epochs 2"), ("other", "")),
+    }
+    (board,) = scored(built(one, one))
+    assert {line.entry.setting for line in board.lines if isinstance(line.entry, Scored)} == {"0.json", "1.json"}
+
+
+def test_the_default_recipe_comes_first_as_it_was_published(built):
+    deephar = {"recipe": "deephar"}
+    found = scored(built(deephar, {**deephar, "model": "b"}, {"options": {"every": 64}}, {}, {"recipe": "recentred"}))
+    assert [board.scoring for board in found] == [
+        "h36m/mpjpe:videopose3d",
+        "h36m/mpjpe:videopose3d,every=64",
+        "h36m/mpjpe:recentred",
+        "h36m/mpjpe:deephar",
+    ]
+
+
+def test_boards_of_one_title_have_slugs_of_their_own(built):
+    results = [
+        {"counts": {"poses": 1}, "fingerprints": {"store": f"{n:064x}"}, "options": {"a": "-" * n}} for n in range(40)
+    ]
+    found = scored(built(*results))
+    assert len({board.slug for board in found}) == len(found) == 40

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from har_bench.errors import HarBenchError
-from har_bench.leaderboard.entries import Part, Readme, published, reported, reported_file, verified
+from har_bench.leaderboard.entries import Part, Readme, published, reported, reported_file, scored
 from tests.golden import ROOT
 
 REFERENCE = ROOT.parent / "shared" / "reference" / "reported_results.json"
@@ -97,7 +97,7 @@ def test_values_keep_the_digits_that_were_printed(value: float, unit: str, text:
 def test_results_are_read_recursively_in_the_order_of_their_names(save: Callable[..., Path]):
     save("b/deep.json", model="")
     folder = save("a.json")
-    entries, problems = verified(folder)
+    entries, problems = scored(folder)
     assert [(entry.file, entry.method) for entry in entries] == [("a.json", "lifter"), ("b/deep.json", "deep")]
     assert problems == []
     assert entries[0].values["MPJPE"].text == "46.81"
@@ -107,21 +107,22 @@ def test_results_are_read_recursively_in_the_order_of_their_names(save: Callable
 def test_a_file_that_is_no_result_is_named_and_the_others_are_read(save: Callable[..., Path], content: bytes):
     folder = save("good.json")
     (folder / "broken.json").write_bytes(content)
-    entries, problems = verified(folder)
+    entries, problems = scored(folder)
     assert [entry.file for entry in entries] == ["good.json"]
     assert len(problems) == 1
-    assert problems[0].startswith("broken.json is not a har_bench result")
-    assert str(folder) not in problems[0]
+    assert problems[0].sentence.startswith("broken.json is not a har_bench result")
+    assert str(folder) not in problems[0].sentence
+    assert problems[0].refused == (content != b"[]")
 
 
 def test_a_result_without_its_primary_number_is_named(save: Callable[..., Path]):
-    _, problems = verified(save(primary="PCK"))
-    assert problems == ["lifter.json has no number for its primary metric 'PCK'; score it again"]
+    _, problems = scored(save(primary="PCK"))
+    assert "there is no number for its primary metric 'PCK'" in problems[0].sentence
 
 
 def test_a_missing_folder_is_named(tmp_path: Path):
     with pytest.raises(HarBenchError, match="nowhere is not a folder"):
-        verified(tmp_path / "nowhere")
+        scored(tmp_path / "nowhere")
 
 
 def test_no_number_is_shipped_twice():

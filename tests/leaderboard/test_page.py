@@ -4,15 +4,15 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
 from har_bench.leaderboard.board import boards
-from har_bench.leaderboard.entries import reported, verified
+from har_bench.leaderboard.entries import entry_of, reported
 from har_bench.leaderboard.page import page
 from har_bench.leaderboard.pictures import Axis, pictures, strip
 from har_bench.results import Reading
+from tests.leaderboard.conftest import MakeResult
 
 EVIL = "<script>alert(1)</script> \"'&"
 VOID = {"meta", "input", "br", "hr", "img", "link"}
@@ -52,9 +52,9 @@ class Document(HTMLParser):
 
 
 @pytest.fixture
-def render(save: Callable[..., Path]) -> Callable[..., Document]:
+def render(make_result: MakeResult) -> Callable[..., Document]:
     def build(problems: tuple[str, ...] = (), **fields: object) -> Document:
-        return Document(page(boards([*verified(save(**fields))[0], *reported()]), problems))
+        return Document(page(boards([entry_of(make_result(**fields), "lifter.json"), *reported()]), problems))
 
     return build
 
@@ -131,15 +131,15 @@ def test_every_number_shows_its_source_and_status(render):
     assert len(cells) > 1372
     assert all(len(cell["title"] or "") > 3 for cell in cells)
     rows = Counter(row["data-status"] for row in document.all("tr") if "data-status" in row)
-    assert rows["verified"] == 1
-    badges = Counter(text for tag, text in document.texts if tag == "span" and text in ("✓ verified", "reported"))
+    assert rows["scored"] == 1
+    badges = Counter(text for tag, text in document.texts if tag == "span" and text in ("scored here", "reported"))
     assert badges["reported"] == rows["reported"] + 1
 
 
-def test_a_verified_entry_can_be_checked(render):
+def test_an_entry_scored_here_can_be_checked(render):
     document = render(options={"every": 64}, speed={"fps": 12.5})
     text = " ".join(text for _, text in document.texts)
-    for fact in ("5" * 64, "9" * 64, "every=64", "har_bench 0.1.0", "poses 543,344", "fps 12.5", "lifter.json"):
+    for fact in ("5a" * 32, "9b" * 32, "every=64", "har_bench 0.1.0", "poses 543,344", "fps 12.5", "lifter.json"):
         assert fact in text
     assert "95 % interval 45.90 to 47.80, 1,000 resamples" in text
     assert any(svg["class"] == "bars" for svg in document.all("svg"))
@@ -191,8 +191,8 @@ def test_tables_of_older_results_are_what_their_protocol_declares(make_result):
     assert pictures(make_result(tables=tables, protocol="stranger/own")) == {}
 
 
-def test_the_strip_marks_every_entry_once(save):
-    board = boards([*verified(save())[0], *reported()])[0]
+def test_the_strip_marks_every_entry_once(make_result):
+    board = boards([entry_of(make_result(), "lifter.json"), *reported()])[0]
     picture = str(strip(board))
     assert picture.count('class="ring"') == 6
     assert picture.count('class="disc"') == 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from har_bench.errors import HarBenchError
 from har_bench.leaderboard import build
+from har_bench.leaderboard.entries import Problem
 
 
 def test_the_site_is_four_files(save: Callable[..., Path], tmp_path: Path):
@@ -35,10 +37,10 @@ def test_no_path_of_this_machine_is_published(save: Callable[..., Path], tmp_pat
 def test_an_unreadable_file_is_told_and_does_not_stop_the_others(save: Callable[..., Path], tmp_path: Path):
     results = save()
     (results / "broken.json").write_text("{")
-    told: list[str] = []
+    told: list[Problem] = []
     index, *_ = build(results, tmp_path / "site", on_problem=told.append)
     assert len(told) == 1
-    assert told[0].startswith("broken.json is not a har_bench result")
+    assert told[0].sentence.startswith("broken.json is not a har_bench result")
     assert "lifter" in index.read_text("utf-8")
     assert "broken.json" in index.read_text("utf-8")
 
@@ -57,6 +59,23 @@ def test_a_failed_build_leaves_the_old_site(save: Callable[..., Path], tmp_path:
     with pytest.raises(HarBenchError, match="imagenet"):
         build(save(model="other"), site, datasets=["imagenet"])
     assert [path.read_bytes() for path in written] == before
+
+
+def test_what_is_shown_may_be_chosen(save: Callable[..., Path], tmp_path: Path):
+    results = save()
+
+    def shown(**how: object) -> set[tuple[str, str]]:
+        build(results, tmp_path / "site", **how)
+        with (tmp_path / "site" / "leaderboard.csv").open(newline="") as file:
+            return {(row["status"], row["dataset"]) for row in csv.DictReader(file)}
+
+    assert shown(only="scored") == {("scored here", "Human3.6M")}
+    assert {status for status, _ in shown(only="reported")} == {"reported"}
+    assert shown(datasets=["h36m"]) == {("scored here", "Human3.6M"), ("reported", "Human3.6M")}
+    assert shown(protocols=["h36m/mpjpe"], only="scored") == shown(protocols=["h36m/mpjpe:videopose3d"], only="scored")
+    assert len(shown(protocols=["h36m/mpjpe"])) == 2  # with the published rows that were scored in the same way
+    with pytest.raises(HarBenchError, match=r"no board is called 'h36m/mpjpes'; did you mean"):
+        shown(protocols=["h36m/mpjpes"])
 
 
 def test_without_results_the_reported_rows_are_published(tmp_path: Path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from har_bench.leaderboard.board import Board, boards
-from har_bench.leaderboard.entries import Entry, RepoFile, Reported, published, reported, verified
+from har_bench.leaderboard.entries import Entry, RepoFile, Reported, published, reported, scored
 from har_bench.leaderboard.tables import (
     csv_page,
     latex,
@@ -17,7 +17,7 @@ from har_bench.leaderboard.tables import (
     markdown,
     markdown_escape,
     markdown_page,
-    verified_markdown,
+    scored_markdown,
 )
 
 SOURCE = RepoFile(repo="a/b", commit="0123456789abcdef", path="README.md", table="Zoo")
@@ -80,12 +80,12 @@ def test_csv_of_the_shipped_rows_loses_none():
 
 
 def test_csv_says_what_identifies_a_result(save: Callable[..., Path]):
-    entries, _ = verified(save(options={"every": 64}))
+    entries, _ = scored(save(options={"every": 64}))
     first, second = csv.DictReader(io.StringIO(csv_page(entries)))
     assert first["scoring"] == "h36m/mpjpe:videopose3d,every=64"
     assert (first["value"], first["ci_low"], first["ci_high"], first["ci_level"]) == ("46.8125", "45.9", "47.8", "0.95")
     assert (first["primary"], second["primary"]) == ("yes", "")
-    assert (first["store"], first["predictions"], first["har_bench"]) == ("5" * 64, "9" * 64, "0.1.0")
+    assert (first["store"], first["predictions"], first["har_bench"]) == ("5a" * 32, "9b" * 32, "0.1.0")
     assert (first["file"], first["version"], first["recipe"]) == ("lifter.json", "1", "videopose3d")
 
 
@@ -141,21 +141,21 @@ def test_pages_hold_every_board():
     assert latex_page(found).count(r"\begin{table}") == latex_page(found).count(r"\end{table}") == len(found)
 
 
-def test_a_readme_table_shows_the_verified_entries_of_a_protocol(save: Callable[..., Path]):
+def test_a_readme_table_shows_what_was_scored_of_a_protocol(save: Callable[..., Path]):
     save("a.json", model="first|model")
-    folder = save("b.json", recipe="other", intervals={}, metrics={"MPJPE": 50.0}, model="second")
-    found = boards([*verified(folder)[0], *reported()])
-    text = verified_markdown(found, "h36m/mpjpe")
+    folder = save("b.json", recipe="deephar", intervals={}, metrics={"MPJPE": 50.0}, model="second")
+    found = boards([*scored(folder)[0], *reported()])
+    text = scored_markdown(found, "h36m/mpjpe")
     assert text == (
         "`h36m/mpjpe:videopose3d`\n\n"
         "| Model        |         MPJPE \\[mm\\] | P-MPJPE \\[mm\\] |\n"
         "| ------------ | -------------------: | -------------: |\n"
         "| first\\|model | 46.81 [45.90, 47.80] |          36.50 |\n"
         "\n"
-        "`h36m/mpjpe:other`\n\n"
+        "`h36m/mpjpe:deephar`\n\n"
         "| Model  | MPJPE \\[mm\\] |\n"
         "| ------ | -----------: |\n"
         "| second |        50.00 |\n"
     )
-    assert verified_markdown(found, "h36m/mpjpe:other").count("\n|") == 3
-    assert verified_markdown(found, "h36m/mp") == ""
+    assert scored_markdown(found, "h36m/mpjpe:deephar").count("\n|") == 3
+    assert scored_markdown(found, "h36m/mp") == ""

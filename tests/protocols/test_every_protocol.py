@@ -21,8 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import har_bench
-from har_bench import HarBenchError, Store, registry
+from har_bench import HarBenchError, Store, registry, results
 from har_bench.protocol import Batch, Protocol, make_protocol
+from har_bench.protocol.checking import require
 from har_bench.scoring.pairing import prepared
 from tests import enlarged
 from tests.enlarged import predicted
@@ -167,6 +168,15 @@ def test_rows_of_the_file_without_ties(name: str, recipe: str, stores: Any) -> N
     shuffled = rows.take(pa.array(np.random.default_rng(0).permutation(len(rows))))
     straight, other = (digits(scored(protocol, batches(protocol, store, each))) for each in (rows, shuffled))
     assert straight == other
+
+
+@pytest.mark.parametrize(("name", "recipe"), CASES)
+def test_its_result_can_be_read_and_published(name: str, recipe: str, stores: Any, tmp_path: Path) -> None:
+    """No honest number is outside its own interval, and no identity or bound is in an honest result's way."""
+    store = stores(name, recipe)
+    rows = made(make_protocol(name, recipe), store)
+    found = har_bench.score(f"{name}:{recipe}", store, rows, missing="count-as-error", resamples=200)
+    require(results.read(results.write(found, tmp_path / "r.json")), "r.json")
 
 
 @pytest.fixture(scope="module")

@@ -16,15 +16,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from har_bench import registry
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Along, Counted, Curve, Groups, Protocol, Table
-from har_bench.protocol.declarations import UNITS
+from har_bench.protocol.declarations import UNITS, Along, Counted, Curve, Groups, Table
 from har_bench.results import Result, Row
 
-Declared = type[Protocol] | None
+if TYPE_CHECKING:
+    from har_bench.protocol.contract import Protocol
+
+    Declared = type[Protocol] | None
+
 T = TypeVar("T", bound=Table)
 
 SLACK = 1e-9
@@ -36,10 +39,12 @@ def check(result: Result, protocol: Declared = None) -> list[str]:
 
     Args:
         result: of any protocol.
-        protocol: whose declarations hold; by default the installed one of the result's name. Without any, numbers
-            are held against their units only.
+        protocol: whose declarations hold, if the result is of its version; by default the installed one of the
+            result's name. Without any, numbers are held against their units only.
     """
-    declared = protocol or _installed(result.protocol)
+    declared = protocol or registry.installed("protocols", result.protocol)
+    if declared is not None and declared.version != result.version:
+        declared = None
     found = [*ranges(result), *curves(result, declared), *tables(result, declared)]
     if declared is not None:
         found += [*thresholds(result, declared), *precision_and_recall(result, declared)]
@@ -59,13 +64,6 @@ def require(result: Result, protocol: Declared = None) -> None:
             f"{result.canonical} contradicts itself: {'; '.join(broken)}; this is a defect of the protocol, not of "
             "the predictions: please report it"
         )
-
-
-def _installed(name: str) -> Declared:
-    try:
-        return registry.load("protocols", name)  # type: ignore[no-any-return]
-    except HarBenchError:  # of a stranger's package that is not here
-        return None
 
 
 def _tables(result: Result, declared: Declared, kind: type[T]) -> Iterator[tuple[T, list[Row]]]:

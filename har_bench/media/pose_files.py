@@ -184,7 +184,7 @@ def _write_json(path: Path, parts: Iterable[Part], bones: Skeleton, facts: Mappi
         "id": 1,
         "name": "person",
         "keypoints": list(bones.joints),
-        "skeleton": [[parent + 1, joint + 1] for parent, joint in bones.bones],
+        "skeleton": [[one + 1, other + 1] for one, other in bones.lines],
     }
     document = {"info": dict(facts), "images": images, "annotations": annotations, "categories": [category]}
     files.write_whole(path, msgspec.json.encode(document))

@@ -59,7 +59,7 @@ def pose_schema(bones: Skeleton, *, in_space: bool) -> pa.Schema:
             column("keypoints", pa.float32(), "px", shape=(count, 2)),
             column("keypoint_scores", pa.float32(), shape=(count,)),
             column("score", pa.float64()),
-            column("bbox", pa.float32(), "px", shape=(4,), about="x, y, w, h around the points"),
+            column("bbox", pa.float32(), "px", shape=(4,), about="x, y, w, h around the person"),
             *deep,
         ]
     )

@@ -255,6 +255,8 @@ def test_odd_sizes_are_pictures_too(size: tuple[int, int], tmp_path: Path) -> No
         (["{clip}", "out.json", "--set", "colour=red"], "no option of tests.pictures:Finder is called 'colour'"),
         (["{clip}", "out.json", "--set", "boxes=truth"], "boxes is for `har-bench run`, on a store; leave it out"),
         (["none.mp4", "out.json"], "none.mp4 is not there"),
+        (["none.jpg", "out.json"], "none.jpg is not there; give an image, a folder of images, a video or a webcam's"),
+        (["half.jpg", "out.json"], "half.jpg is not a whole image that Pillow can read"),
         (["text.mp4", "out.json"], "text.mp4 is not a whole video"),
         (["{clip}", "out.json", "--model", "mean-pose"], "mean-pose is no model of images"),
     ],
@@ -269,6 +271,7 @@ def test_what_cannot_be_done_is_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("text.mp4").write_text("no film")
+    Path("half.jpg").write_bytes(save(Path("a.jpg"), [(10, 10, 20, 40)]).read_bytes()[:-400])
     model = [] if "--model" in arguments else ["--model", FINDER]
     with pytest.raises(SystemExit) as stopped:
         main(["pose", *(word.format(clip=clip) for word in arguments), *model, "--quiet"])

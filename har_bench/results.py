@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from har_bench import remote
 from har_bench.errors import HarBenchError, unknown
-from har_bench.files import destination, write_whole
+from har_bench.files import write_whole
 from har_bench.naming import canonical
 
 RESULT_SCHEMA = 1
@@ -44,7 +45,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: ``groups`` of the data, points of a ``curve``, or mere ``facts``.
-        measure: the column that is comparable with the primary number; None when there is none.
+        measure: of groups the column that is comparable with the primary number, of a curve its height; None when
+            there is none.
         shares_out: whether every scored sequence belongs to exactly one row.
     """
 
@@ -114,17 +116,20 @@ class Result(msgspec.Struct, kw_only=True, omit_defaults=False):
         return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
 
 
-def write(result: Result, path: Path) -> Path:
-    """Write a result file; folders are made, and the file appears whole or not at all."""
-    return write_whole(destination(path), result.to_json())
+def write(result: Result, place: str | Path) -> Path:
+    """Write a result file to a path or a URL; folders are made, and the file appears whole or not at all."""
+    path = write_whole(remote.destination(place), result.to_json())
+    remote.publish(path, place)
+    return path
 
 
-def read(path: Path) -> Result:
-    """Read a result file of this or an earlier version.
+def read(place: str | Path) -> Result:
+    """Read a result file of this or an earlier version, from a path or a URL.
 
     Raises:
         HarBenchError: the file is not a result, or it comes from a newer har_bench.
     """
+    path = remote.fetch(place)
     try:
         raw = path.read_bytes()
         result = msgspec.json.decode(raw, type=Result)

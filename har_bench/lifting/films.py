@@ -55,7 +55,8 @@ def lift_film(
     """
     if not is_film(film, fps):
         raise HarBenchError(f"{film} is no film; give a video, or a folder of its images and their --fps")
-    about_files = [name for name in ("layout", "size", "video", "first_frame") if lifting.get(name) is not None]
+    words = {"layout": "--layout", "size": "--width and --height", "video": "--video", "first_frame": "--first-frame"}
+    about_files = [word for name, word in words.items() if lifting.get(name) is not None]
     if about_files:
         raise HarBenchError(
             f"{film} is a film in which {pose_model} is the detector, and {', '.join(about_files)} would be about a "

@@ -79,7 +79,7 @@ def test_what_cannot_be_lifted_is_one_sentence(weights: Path, tmp_path: Path) ->
     with pytest.raises(HarBenchError, match=r"o.poses.parquet holds nobody; detect"):
         lift_film("videopose3d", clip, out, **given)
     with pytest.raises(
-        HarBenchError, match="is the detector, and --layout, --video would be about a file of keypoints"
+        HarBenchError, match="is the detector, and --layout, --video would be about"
     ):
         lift_film("videopose3d", clip, out, layout="coco17", video="clip", **given)
     (tmp_path / "text.mp4").write_text("no film")

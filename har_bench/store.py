@@ -307,11 +307,10 @@ class Store:
 
     def rows_by_part(self, chosen: pa.Table) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
         """For each part that holds poses of the chosen sequences: its number and their sorted row numbers in it."""
-        part, first, count = (chosen[name].to_numpy() for name in ("part", "first_row", "rows"))
-        for number in np.unique(part[count > 0]):
-            inside = (part == number) & (count > 0)
-            spans = zip(first[inside], count[inside], strict=True)
-            yield int(number), np.concatenate([np.arange(start, start + length) for start, length in spans])
+        held = chosen["rows"].to_numpy() > 0
+        part, first, count = (chosen[name].to_numpy()[held] for name in ("part", "first_row", "rows"))
+        for number, places in by_number(part):
+            yield number, _spanned(first[places], count[places])
 
     def _row_groups(self, chosen: pa.Table) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
         """The same in pieces of one row group, so that memory does not grow with the size of a part."""
@@ -382,6 +381,24 @@ def _pandas(table: pa.Table) -> pd.DataFrame:
 
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame
+
+
+def by_number(numbers: npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Each number that there is, in rising order, with its places in their order.
+
+    >>> [(number, places.tolist()) for number, places in by_number(np.array([7, 3, 7]))]
+    [(3, [1]), (7, [0, 2])]
+    """
+    order = np.argsort(numbers, kind="stable")
+    found, starts = np.unique(numbers[order], return_index=True)
+    if len(found):
+        yield from zip(found.tolist(), np.split(order, starts[1:]), strict=True)
+
+
+def _spanned(first: npt.NDArray[np.int64], count: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The numbers of the rows of spans, one span after the other."""
+    ends = np.cumsum(count)
+    return np.repeat(first - ends + count, count) + np.arange(ends[-1])
 
 
 def _contains(lists: pa.ChunkedArray, names: set[str]) -> pa.Array:

@@ -175,7 +175,10 @@ def test_wrong_predictions_are_one_line(
     assert not (tmp_path / "owned").exists()
 
 
-def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for words, message in (
         (("convert", "mpi", "x", "y"), "does not exist"),
         (("info", "nothing"), "nothing is called 'nothing'"),

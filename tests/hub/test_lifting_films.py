@@ -78,9 +78,7 @@ def test_what_cannot_be_lifted_is_one_sentence(weights: Path, tmp_path: Path) ->
     given = {"pose_model": FINDER, "weights": weights}
     with pytest.raises(HarBenchError, match=r"o.poses.parquet holds nobody; detect"):
         lift_film("videopose3d", clip, out, **given)
-    with pytest.raises(
-        HarBenchError, match="is the detector, and --layout, --video would be about"
-    ):
+    with pytest.raises(HarBenchError, match="is the detector, and --layout, --video would be about"):
         lift_film("videopose3d", clip, out, layout="coco17", video="clip", **given)
     (tmp_path / "text.mp4").write_text("no film")
     with pytest.raises(HarBenchError, match=r"text.mp4 is not a whole video"):

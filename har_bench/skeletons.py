@@ -78,6 +78,23 @@ class Skeleton(msgspec.Struct, frozen=True, kw_only=True):
         """(parent, joint) indices of every bone."""
         return tuple((parent, joint) for joint, parent in enumerate(self.parents) if parent >= 0)
 
+    @property
+    def lines(self) -> tuple[tuple[int, int], ...]:
+        """Indices of the two ends of every line that a picture of a pose has, as people draw them.
+
+        They are the bones; but where a layout has no joint in the middle of the shoulders, hips or mouth, a line joins
+        their two sides, and none goes from the shoulders to the face.
+        """
+        found = dict.fromkeys(self.bones)
+        for part in ("shoulder", "hip", "mouth"):
+            sides = [self.joints.index(name) for name in (f"left_{part}", f"right_{part}") if name in self.joints]
+            above = {self.parents[side] for side in sides}
+            if len(sides) == 2 and (len(above) == 2 or self.joints[min(above)] in ("nose", "head")):
+                found[sides[0], sides[1]] = None
+                for side in sides if len(above) == 1 else ():
+                    del found[self.parents[side], side]
+        return tuple(found)
+
 
 @dataclass(frozen=True)
 class Mapping:

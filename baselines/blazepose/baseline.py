@@ -33,6 +33,7 @@ from .runtimes import Files, Networks, networks
 
 MM = 1000.0
 
+_TOP = mapping(skeleton("blazepose33"), skeleton("mpii16"))
 SCORED = tuple(places[0] for places in mapping(skeleton("blazepose33"), skeleton("coco17")).sources)
 """The joints whose visibility makes a person's score: COCO's, so that fingers do not count five times."""
 
@@ -99,7 +100,8 @@ class BlazePose(PixelModel):
         scores = np.array([each.visibility for each in seen])
         score = np.array([each.flag for each in seen]) * scores[:, SCORED].mean(axis=1)
         world = np.array([each.world for each in seen]) * MM
-        return Poses(points, scores, score if sure is None else score * sure, poses.around(points), world)
+        extent = poses.around(np.concatenate([points, _TOP.points(points)[:, [_TOP.target.index("head_top")]]], axis=1))
+        return Poses(points, scores, score if sure is None else score * sure, extent, world)
 
     def describe(self) -> dict[str, Any]:
         """What was given, and which networks ran where."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from har_bench.cli.app import Settings, app, pairs
 from har_bench.cli.terminal import say
@@ -28,19 +28,24 @@ def lift(
     world: bool = False,
     fit_fps: float | None = None,
     smooth: bool = False,
+    pose_model: str = "blazepose",
+    overlay: Path | None = None,
     device: str | None = None,
     setting: Settings = None,
+    quiet: bool = False,
 ) -> None:
-    """Lift the 2D keypoints of the people in any video to 3D joints.
+    """Lift the people in any video to 3D joints: a video itself, or 2D keypoints that somebody found in it.
 
+        har-bench lift videopose3d holiday.mp4 joints.bvh --weights w.bin --overlay seen.mp4
         har-bench lift videopose3d detections.json joints.npy --weights w.bin --width 1920 --height 1080 --fps 25
 
-    Keypoints are what ultralytics, MMPose, OpenPose, AlphaPose, MediaPipe, Detectron or anybody wrote;
-    docs/keypoints.md has the formats. Frames without a detection are interpolated.
+    Of a video the 2D keypoints are found first, as `har-bench pose` does, and kept beside the joints. Those of others
+    are what ultralytics, MMPose, OpenPose, AlphaPose, MediaPipe, Detectron or anybody wrote; docs/keypoints.md has the
+    formats. Frames without a detection are interpolated.
 
     Args:
         baseline: A lifting model from `har-bench list`, or package.module:Name.
-        keypoints: The file or folder of 2D keypoints.
+        keypoints: A video, a folder of its images (with --fps), or a file or folder of 2D keypoints.
         out: Where the joints go: .npy, .parquet, .json, .csv, .trc (OpenSim) or .bvh (animation).
         weights: Published or saved weights.
         joints: The joints that the model was trained on, such as coco17 or h36m17, where its weights do not say.
@@ -54,31 +59,39 @@ def lift(
         world: Turn the joints to the axes of a room, with feet on the floor; a guess.
         fit_fps: Let the model see the video at this rate, the one it was trained on (Human3.6M: 50).
         smooth: One-Euro filter the joints.
+        pose_model: Of a video: the model of images that finds the 2D keypoints.
+        overlay: Of a video: draw them on its pictures: .mp4, .gif or .png.
         device: Such as cpu or cuda:1; a GPU if there is one.
-        setting: An option of the model, as name=value; may be repeated.
+        setting: An option of the lifting model, as name=value; may be repeated.
+        quiet: Of a video: show no progress.
     """
+    from har_bench.lifting.films import is_film, lift_film
     from har_bench.lifting.video import lift as run
 
     if (width is None) != (height is None):
         raise HarBenchError("a video has a width and a height; give both")
-    said = run(
-        baseline,
-        keypoints,
-        out,
-        weights=weights,
-        joints=joints,
-        layout=layout,
-        size=(width, height) if width is not None and height is not None else None,
-        fps=fps,
-        person=_person(person),
-        video=video,
-        first_frame=first_frame,
-        world=world,
-        fit_fps=fit_fps,
-        smooth=smooth,
-        settings=({"device": device} if device else {}) | dict(pairs(setting)),
-    )
-    say(said)
+    where = {"device": device} if device else {}
+    given: dict[str, Any] = {
+        "weights": weights,
+        "joints": joints,
+        "layout": layout,
+        "size": None if width is None else (width, height),
+        "fps": fps,
+        "person": _person(person),
+        "video": video,
+        "first_frame": first_frame,
+        "world": world,
+        "fit_fps": fit_fps,
+        "smooth": smooth,
+        "settings": where | dict(pairs(setting)),
+    }
+    if is_film(keypoints, fps):
+        seeing: dict[str, Any] = {"pose_model": pose_model, "pose_settings": where, "overlay": overlay, "quiet": quiet}
+        say(lift_film(baseline, keypoints, out, **seeing, **given))
+    elif overlay is not None:
+        raise HarBenchError(f"--overlay draws on the pictures of a video, and {keypoints} is none; leave it out")
+    else:
+        say(run(baseline, keypoints, out, **given))
 
 
 def _person(word: str | None) -> int | Literal["all"] | None:

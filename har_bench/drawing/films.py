@@ -20,8 +20,8 @@ from har_bench.media import video
 
 TILES = 12
 """Of a contact sheet, at least half as many where there are so many pictures."""
-TILE = 320
-"""Pixels across."""
+TILE, GUTTER, GROUND = 400, 6, (40, 40, 40)
+"""Pixels across, pixels between them, and the colour there."""
 GIF_SIDE = 480
 """Pixels; larger pictures are made smaller."""
 GIF_FRAMES = 1000
@@ -173,10 +173,13 @@ class _Sheet(Canvas):
         if not chosen:
             return
         across = math.ceil(math.sqrt(len(chosen)))
-        width, height = max(tile.width for tile in chosen), max(tile.height for tile in chosen)
-        sheet = Image.new("RGB", (across * width, math.ceil(len(chosen) / across) * height))
+        width, height = max(tile.width for tile in chosen) + GUTTER, max(tile.height for tile in chosen) + GUTTER
+        size = across * width + GUTTER, math.ceil(len(chosen) / across) * height + GUTTER
+        sheet = Image.new("RGB", size, GROUND)
         for place, tile in enumerate(chosen):
-            sheet.paste(tile, (place % across * width, place // across * height))
+            middle = (width - GUTTER - tile.width) // 2, (height - GUTTER - tile.height) // 2
+            corner = place % across * width + GUTTER, place // across * height + GUTTER
+            sheet.paste(tile, (corner[0] + middle[0], corner[1] + middle[1]))
         sheet.save(self._path, "PNG")
 
 

@@ -18,10 +18,12 @@ OUTLINE = (20, 20, 20)
 SURE = 0.5
 """Scores below are drawn thin."""
 
-_LINES_A_SIDE = 200
+_LINES_A_SIDE = 160
 """A line's width is the image's shorter side over this."""
-_LETTER = 5
+_LETTER = 6
 """A letter's height over a line's width."""
+_LEAST_LETTER = 13
+"""Pixels."""
 
 
 def draw(
@@ -38,7 +40,7 @@ def draw(
     Args:
         image: (H, W, 3) RGB uint8.
         points: (n, J, 2) px; a joint that is NaN is left out, and so are its bones.
-        bones: the joints' names and parents.
+        bones: the joints' names and the lines between them.
         scores: (n, J) how sure each joint is; all are when left out.
         boxes: (n, 4) x, y, w, h to draw too.
         labels: a text for each person, at the top left of the box or pose.
@@ -66,19 +68,24 @@ def colour_of(bones: Skeleton, joint: int) -> tuple[int, int, int]:
     return LEFT if name.startswith("left_") else RIGHT if name.startswith("right_") else MIDDLE
 
 
+def _colour_between(bones: Skeleton, one: int, other: int) -> tuple[int, int, int]:
+    """A bone's colour is that of its end; a line from side to side is in the middle."""
+    return colour_of(bones, other) if bones.parents[other] == one else MIDDLE
+
+
 def _skeleton(pen: ImageDraw.ImageDraw, points: Floats, sure: Floats, bones: Skeleton, width: int) -> None:
     seen: Bools = np.asarray(np.isfinite(points).all(axis=1))
-    lines = [(parent, joint) for parent, joint in bones.bones if seen[parent] and seen[joint]]
+    lines = [(one, other) for one, other in bones.lines if seen[one] and seen[other]]
     for outline in (True, False):
-        for parent, joint in lines:
-            thick = width if min(sure[parent], sure[joint]) >= SURE else max(1, width // 3)
-            ends = (*points[parent], *points[joint])
+        for one, other in lines:
+            thick = width if min(sure[one], sure[other]) >= SURE else max(1, width // 3)
+            ends = (*points[one], *points[other])
             if math.hypot(ends[0] - ends[2], ends[1] - ends[3]) < 1:
                 continue
             if outline:
                 pen.line(ends, fill=OUTLINE, width=thick + 2)
             else:
-                pen.line(ends, fill=colour_of(bones, joint), width=thick)
+                pen.line(ends, fill=_colour_between(bones, one, other), width=thick)
     for joint in np.flatnonzero(seen).tolist():
         (x, y), radius = points[joint], width if sure[joint] >= SURE else max(1, width // 2)
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour_of(bones, joint), outline=OUTLINE)
@@ -92,7 +99,7 @@ def _box(pen: ImageDraw.ImageDraw, box: Floats, width: int) -> None:
 def _label(pen: ImageDraw.ImageDraw, text: str, corner: Floats, width: int) -> None:
     if not np.isfinite(corner).all():
         return
-    font = _font(max(10, _LETTER * width))
+    font = _font(max(_LEAST_LETTER, _LETTER * width))
     left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
     x, y = max(0.0, float(corner[0])), max(0.0, float(corner[1]) - (bottom - top) - 2 * width)
     pen.rectangle((x, y, x + right - left + 2 * width, y + bottom - top + 2 * width), fill=OUTLINE)

@@ -43,7 +43,10 @@ def from_folder(path: Path, video: str | None) -> Seen:
         if files:
             return reader(path, files, video)
     if are_media(there):
-        raise HarBenchError(f"{path} holds images or videos; run a 2D pose detector on them, and give its keypoints")
+        raise HarBenchError(
+            f"{path} holds images or videos; run a 2D pose detector on them (`har-bench pose` is one), and give its "
+            "keypoints; images of one film are lifted with their --fps"
+        )
     raise HarBenchError(
         f"{path} has no *_keypoints.json of OpenPose, no labels and no .npz; give that folder, or one file of keypoints"
     )

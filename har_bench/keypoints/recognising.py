@@ -20,10 +20,12 @@ from har_bench.scoring.held import Predictions
 
 Kind = Literal["folder", "npz", "npy", "json", "columns"]
 
-_MOVING = ".mp4 .m4v .mov .avi .mkv .webm .mpg .mpeg .wmv .flv .ts .mts .3gp .gif"
-_STILL = ".jpg .jpeg .png .bmp .tif .tiff .webp .heic"
-MEDIA = frozenset(f"{_MOVING} {_STILL}".split())
-"""Names of images and videos end so."""
+MOVING = frozenset(
+    [".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".3gp", ".gif"]
+)
+STILL = frozenset([".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".heic"])
+"""Names of videos and of images end so."""
+MEDIA = MOVING | STILL
 
 _MEDIA = (b"RIFF", b"\x1a\x45\xdf\xa3", b"GIF8", b"\xff\xd8\xff", b"\x89PNG", b"\x00\x00\x01\xba", b"FLV\x01")
 """What images and videos begin with; those of the mp4 family have ``ftyp`` after four bytes."""
@@ -52,7 +54,8 @@ def kind_of(path: Path) -> Kind:
         raise HarBenchError(f"{path} is empty; was it written completely?")
     if _is_medium(path, head):
         raise HarBenchError(
-            f"{path} is an image or a video, and not keypoints; run a 2D pose detector on it, and give what that writes"
+            f"{path} is an image or a video, and not keypoints; run a 2D pose detector on it (`har-bench pose` is "
+            "one), and give what that writes"
         )
     return "json" if head.lstrip()[:1] in (b"[", b"{") else _MAGIC.get(head[:4], "columns")
 

@@ -97,9 +97,11 @@ def the_one(path: Path, names: Iterable[str], video: str | None) -> str:
     """The video asked for, or the only one.
 
     Raises:
-        HarBenchError: there are several and none was asked for, or not the one asked for.
+        HarBenchError: there is none, there are several and none was asked for, or not the one asked for.
     """
     there = [str(name) for name in names]
+    if not there:
+        raise HarBenchError(f"{path} holds nobody; detect somebody in the video")
     if video is None and len(there) == 1:
         return there[0]
     if video in there:

@@ -19,6 +19,7 @@ import numpy as np
 
 from har_bench.arrays import Bytes
 from har_bench.errors import HarBenchError
+from har_bench.files import readable
 from har_bench.media import video
 from har_bench.media.images import SUFFIXES, read_image
 from har_bench.media.reading import mapped, read_ahead, threads_of
@@ -96,6 +97,8 @@ def open_source(source: str | Path, *, fps: float | None = None, workers: int = 
     path = Path(source)
     if str(source).isdecimal() and not path.exists():
         return Webcam(str(source))
+    if not path.exists():
+        raise HarBenchError(f"{path} is not there; give an image, a folder of images, a video or a webcam's number")
     if path.is_dir():
         return Stills(_images_of(path), film=path.name if fps else "", fps=fps, workers=workers)
     if path.suffix.lower() in SUFFIXES:
@@ -191,7 +194,8 @@ class Webcam(Source):
 
 
 def _images_of(folder: Path) -> list[Path]:
-    found = sorted((path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES), key=_in_order)
+    with readable(folder):
+        found = sorted((path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES), key=_in_order)
     if not found:
         raise HarBenchError(
             f"{folder} holds no image ({', '.join(sorted(SUFFIXES))}); give a folder that does, or a video"

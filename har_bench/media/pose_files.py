@@ -59,7 +59,7 @@ def pose_schema(bones: Skeleton, *, in_space: bool) -> pa.Schema:
             column("keypoints", pa.float32(), "px", shape=(count, 2)),
             column("keypoint_scores", pa.float32(), shape=(count,)),
             column("score", pa.float64()),
-            column("bbox", pa.float32(), "px", shape=(4,), about="x, y, w, h around the points"),
+            column("bbox", pa.float32(), "px", shape=(4,), about="x, y, w, h around the person"),
             *deep,
         ]
     )
@@ -184,7 +184,7 @@ def _write_json(path: Path, parts: Iterable[Part], bones: Skeleton, facts: Mappi
         "id": 1,
         "name": "person",
         "keypoints": list(bones.joints),
-        "skeleton": [[parent + 1, joint + 1] for parent, joint in bones.bones],
+        "skeleton": [[one + 1, other + 1] for one, other in bones.lines],
     }
     document = {"info": dict(facts), "images": images, "annotations": annotations, "categories": [category]}
     files.write_whole(path, msgspec.json.encode(document))

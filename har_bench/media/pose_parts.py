@@ -16,7 +16,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from har_bench.files import write_whole
+from har_bench.files import readable, write_whole
 from har_bench.media.pose_files import Part
 from har_bench.storing import parquet
 
@@ -86,7 +86,8 @@ class Parts:
 def fingerprint_of(path: Path) -> str:
     """What tells that a file or a folder's files are still the same, without reading them: names, sizes, times."""
     digest = hashlib.sha256()
-    for each in sorted(path.iterdir()) if path.is_dir() else [path]:
-        about = each.stat()
-        digest.update(f"{each.name} {about.st_size} {about.st_mtime_ns}\n".encode())
+    with readable(path):
+        for each in sorted(path.iterdir()) if path.is_dir() else [path]:
+            about = each.stat()
+            digest.update(f"{each.name} {about.st_size} {about.st_mtime_ns}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from har_bench.running import make_baseline
 from har_bench.skeletons import Mapping as Joints
 from har_bench.skeletons import mapping, skeleton
 
+MOMENT = 0.5
+"""Seconds."""
 STRETCHED = 4.0
 """Times as wide as high, or as high as wide: from here on a detector that sees a square sees too little."""
 
@@ -40,7 +43,7 @@ class Tally:
     empty: int = 0
     stretched: int = 0
     largest: int = 0
-    people: set[int] = field(default_factory=set)
+    people: Counter[int] = field(default_factory=Counter)
     sizes: tuple[int, int] | None = None
 
     def count(self, part: Part) -> None:
@@ -55,17 +58,16 @@ class Tally:
         self.empty += part.frames.num_rows - len(counts)
         self.largest = max(self.largest, *counts.values(), 0) if counts else self.largest
         self.stretched += int((np.maximum(*sizes) > STRETCHED * np.minimum(*sizes)).sum())
-        self.people |= set(part.poses["person"].to_pylist())
+        self.people.update(part.poses["person"].to_pylist())
 
-    def words(self, source: Source) -> list[str]:
-        """The tally in sentences' parts."""
+    def words(self, source: Source, pace: float | None) -> list[str]:
+        """The tally in sentences' parts; of a film, ``pace`` frames a second were looked at."""
         kind = "frames" if source.film else "pictures"
         said = [f"{self.pictures:,} {kind if self.pictures != 1 else kind[:-1]} of {source.name}"]
         if self.empty == self.pictures:
             said.append("nobody was found")
         else:
-            many = len(self.people) if source.film else self.largest
-            said.append(f"{many} {'person' if many == 1 else 'people'}" + ("" if source.film else " at most"))
+            said.append(f"{_people(self.largest)} at most" if pace is None else self._followed(pace))
             said += [f"nobody in {self.empty:,} of them"] if self.empty else []
         if self.stretched:
             said.append(
@@ -73,6 +75,16 @@ class Tally:
                 "sees a small square, misses most people; cut them into pieces"
             )
         return said
+
+    def _followed(self, pace: float) -> str:
+        """How many people a film shows; of these, who is there for a moment may be a mistake."""
+        passing = sum(count < MOMENT * pace for count in self.people.values())
+        short = passing == len(self.people)
+        return _people(len(self.people)) + (f", {passing} of them for a moment" if passing and not short else "")
+
+
+def _people(count: int) -> str:
+    return f"{count} {'person' if count == 1 else 'people'}"
 
 
 def pose(
@@ -183,7 +195,7 @@ class Work:
         writer(out)(out, parts, self.joints.target, self._facts())
         parts.remove()
         drawn = [] if overlay is None else [f"drawn on {overlay}"]
-        return [*self.tally.words(self.source), *said, f"{pace:.1f} a second", f"written to {out}", *drawn]
+        return [*self.tally.words(self.source, self._pace), *said, f"{pace:.1f} a second", f"written to {out}", *drawn]
 
     def _look(self, parts: Parts, sheet: films.Canvas | None, done: int, *, quiet: bool) -> None:
         """Look at what no part has yet."""

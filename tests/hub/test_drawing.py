@@ -31,9 +31,15 @@ def test_a_bone_is_drawn_between_its_joints_in_the_colour_of_its_side() -> None:
     made = draw(BLACK, posed(left_hip=(50, 50), left_knee=(50, 150), right_hip=(250, 50), right_knee=(250, 150)), COCO)
     assert tuple(made[100, 50]) == LEFT
     assert tuple(made[100, 250]) == RIGHT
-    assert (made[:, 100:200] == 0).all()
+    assert (made[60:, 100:200] == 0).all()
     assert (BLACK == 0).all(), "the image given stays as it was"
     assert colour_of(COCO, COCO.index("nose")) == MIDDLE
+
+
+def test_a_layout_without_a_neck_has_a_line_from_shoulder_to_shoulder() -> None:
+    made = draw(BLACK, posed(nose=(150, 20), left_shoulder=(200, 100), right_shoulder=(100, 100)), COCO)
+    assert tuple(made[100, 150]) == MIDDLE
+    assert (made[60] == 0).all(), "and none from the nose to a shoulder"
 
 
 def test_what_a_model_is_unsure_of_is_thin() -> None:
@@ -50,7 +56,7 @@ def test_a_box_and_a_label_and_nothing_that_is_not_seen() -> None:
     points = posed(nose=(150, 100))
     plain = draw(BLACK, points, COCO)
     boxed = draw(BLACK, points, COCO, boxes=np.array([[100.0, 60, 80, 90]]), labels=["7  0.95"])
-    assert tuple(boxed[60, 140]) == MIDDLE
+    assert tuple(boxed[60, 170]) == MIDDLE
     assert (boxed[45:60, 100:140] != plain[45:60, 100:140]).any()
     nobody = np.full((1, 17, 2), np.nan)
     np.testing.assert_array_equal(draw(BLACK, nobody, COCO, boxes=np.full((1, 4), np.nan), labels=["?"]), BLACK)
@@ -75,8 +81,9 @@ def test_a_contact_sheet_has_some_pictures_evenly_spread(count: int, grid: tuple
             sheet.add(image)
     with Image.open(tmp_path / "sheet.png") as made:
         shown = np.asarray(made)
-    assert shown.shape == (30 * grid[1], 40 * grid[0], 3)
-    numbers = shown[15::30, 20::40, 0].reshape(-1)[: min(count, 12)].astype(int)
+    assert shown.shape == (36 * grid[1] + 6, 46 * grid[0] + 6, 3)
+    assert tuple(shown[3, 3]) == films.GROUND
+    numbers = shown[21::36, 26::46, 0].reshape(-1)[: min(count, 12)].astype(int)
     steps = np.diff(numbers)
     assert numbers[0] == 0
     assert (steps > 0).all()

@@ -143,8 +143,8 @@ def broken(folder: Path, name: str) -> Path:
         ("cut.png", "is not a whole image that Pillow can read"),
         ("vast.pgm", "has more than the 178 million pixels that are read; make it smaller"),
         ("empty", "holds no image"),
-        ("absent.jpg", "is not there; give the path of an image"),
-        ("absent.mp4", "is not there; give the path of a video file"),
+        ("absent.jpg", "is not there; give an image"),
+        ("absent.mp4", "is not there; give an image"),
     ],
 )
 def test_what_cannot_be_read_is_one_sentence(name: str, words: str, tmp_path: Path) -> None:

@@ -68,6 +68,13 @@ def test_a_film_becomes_parquet_in_our_columns(clip: Path, tmp_path: Path) -> No
     assert not (tmp_path / "out.parquet.partial").exists()
 
 
+def test_who_was_there_for_a_moment_only_is_counted_apart(tmp_path: Path) -> None:
+    walker, passer_by = (10, 20, 16, 60), (120, 30, 14, 50)
+    clip = film(tmp_path / "clip.mp4", [[walker, passer_by] if 10 <= frame < 14 else [walker] for frame in range(30)])
+    said = pose(FINDER, clip, tmp_path / "out.parquet")
+    assert "; 2 people, 1 of them for a moment; " in said
+
+
 def test_lifting_models_read_what_is_written(clip: Path, tmp_path: Path) -> None:
     pose(FINDER, clip, tmp_path / "out.parquet")
     pose(FINDER, clip, tmp_path / "out.json")
@@ -82,7 +89,9 @@ def test_coco_s_json_has_images_joints_and_persons(clip: Path, tmp_path: Path) -
     assert [image["id"] for image in found["images"]] == list(range(7))
     assert {(image["width"], image["height"]) for image in found["images"]} == {(160, 120)}
     assert found["categories"][0]["keypoints"][0] == "nose"
-    assert [5, 7] not in found["categories"][0]["skeleton"]
+    lines = found["categories"][0]["skeleton"]
+    assert [6, 7] in lines, "from shoulder to shoulder, counted from 1"
+    assert [1, 6] not in lines, "none from the nose to a shoulder"
     assert {each["image_id"] for each in found["annotations"]} == {0, 1, 2, 3, 4, 6}
     assert all(len(each["keypoints"]) == 51 and each["track_id"] in (0, 1) for each in found["annotations"])
 
@@ -195,14 +204,17 @@ def test_the_poses_are_drawn_on_the_film(suffix: str, clip: Path, tmp_path: Path
             pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
             assert float(container.streams.video[0].average_rate) == 25
         assert len(pictures) == 20
-        assert coloured(pictures[0]) > 3
-        assert coloured(pictures[5]) == 0
+        with av.open(str(clip)) as container:
+            given = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        changed = [(np.abs(made.astype(int) - was) > 60).sum() for made, was in zip(pictures, given, strict=True)]
+        assert changed[0] > 100
+        assert changed[5] == 0, "nobody is there"
     elif suffix == "gif":
         with Image.open(drawn) as image:
             assert (image.n_frames, image.size, image.info["duration"]) == (20, (160, 120), 40)  # type: ignore[attr-defined]
     else:
         with Image.open(drawn) as image:
-            assert image.size == (4 * 160, 3 * 120)
+            assert image.size == (4 * (160 + 6) + 6, 3 * (120 + 6) + 6)
 
 
 def coloured(image: Any) -> int:
@@ -243,6 +255,8 @@ def test_odd_sizes_are_pictures_too(size: tuple[int, int], tmp_path: Path) -> No
         (["{clip}", "out.json", "--set", "colour=red"], "no option of tests.pictures:Finder is called 'colour'"),
         (["{clip}", "out.json", "--set", "boxes=truth"], "boxes is for `har-bench run`, on a store; leave it out"),
         (["none.mp4", "out.json"], "none.mp4 is not there"),
+        (["none.jpg", "out.json"], "none.jpg is not there; give an image, a folder of images, a video or a webcam's"),
+        (["half.jpg", "out.json"], "half.jpg is not a whole image that Pillow can read"),
         (["text.mp4", "out.json"], "text.mp4 is not a whole video"),
         (["{clip}", "out.json", "--model", "mean-pose"], "mean-pose is no model of images"),
     ],
@@ -257,6 +271,7 @@ def test_what_cannot_be_done_is_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("text.mp4").write_text("no film")
+    Path("half.jpg").write_bytes(save(Path("a.jpg"), [(10, 10, 20, 40)]).read_bytes()[:-400])
     model = [] if "--model" in arguments else ["--model", FINDER]
     with pytest.raises(SystemExit) as stopped:
         main(["pose", *(word.format(clip=clip) for word in arguments), *model, "--quiet"])

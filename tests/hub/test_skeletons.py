@@ -28,6 +28,23 @@ def test_a_skeleton_is_a_tree_of_distinct_joints(name: str) -> None:
     assert len(found.official) in (0, len(found))
 
 
+@pytest.mark.parametrize(
+    ("name", "drawn", "left_out"),
+    [
+        ("coco17", [("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")], [("nose", "left_shoulder")]),
+        ("blazepose33", [("left_mouth", "right_mouth")], [("nose", "left_mouth")]),
+        ("h36m17", [("thorax", "left_shoulder")], [("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")]),
+    ],
+)
+def test_what_is_drawn_crosses_the_trunk_where_no_joint_is_in_its_middle(
+    name: str, drawn: list[tuple[str, str]], left_out: list[tuple[str, str]]
+) -> None:
+    found = skeleton(name)
+    lines = [(found.joints[one], found.joints[other]) for one, other in found.lines]
+    assert set(drawn) <= set(lines)
+    assert not set(left_out) & set(lines)
+
+
 @pytest.mark.parametrize("name", names())
 def test_every_side_has_its_other_side_and_flipping_twice_does_nothing(name: str) -> None:
     found = skeleton(name)

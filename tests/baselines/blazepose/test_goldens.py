@@ -31,9 +31,8 @@ IMAGES: list[dict[str, Any]] = load(f"{HOME}/images.json") or []
 CLIPS: list[dict[str, Any]] = load(f"{HOME}/video.json") or []
 SEEN = [entry for entry in IMAGES if "pose_landmarks" in entry["mediapipe"]]
 THRESHOLD = 0.5
-LOOSE = 0.0025
-"""Of a region's side. Which 1/32 px a coordinate is rounded to hangs on the region's seventh digit; where a heat map's
-maximum is near the threshold, that moves a foot by 0.23 % (LiteRT, one image of ten). The others stay under 0.15 %."""
+TIGHT, DEEP = 0.0015, 0.003
+"""How far a joint may lie from MediaPipe's: of a region's side, and in space [m]."""
 
 pytestmark = [pytest.mark.real, pytest.mark.weights]
 
@@ -111,45 +110,47 @@ def test_the_detector_finds_whom_mediapipe_finds_and_where(entry: dict[str, Any]
         assert region.rotation == pytest.approx(expected[3], abs=1e-5)
 
 
-def landmarks_of(entry: dict[str, Any], runtime: str) -> tuple[Landmarks, detector.Region]:
-    image = image_of(entry["image"])
-    found = eyes(runtime).search_whole([image], THRESHOLD)[0].points[0]
-    region = detector.region(found[detector.HIPS], found[detector.CIRCLE])
-    return eyes(runtime).look([image], [region])[0], region
-
-
 def distances(points: Any, golden: Any) -> Any:
     return np.linalg.norm(np.asarray(points) - np.asarray(golden), axis=1)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("entry", SEEN, ids=name)
-def test_every_landmark_lies_where_mediapipe_puts_it(entry: dict[str, Any], runtime: str) -> None:
-    found, region = landmarks_of(entry, runtime)
+def test_in_mediapipe_s_own_region_every_landmark_lies_where_it_puts_it(entry: dict[str, Any], runtime: str) -> None:
     golden = entry["mediapipe"]
+    region = detector.Region(*rect(golden["pose_rect"]))
+    found = eyes(runtime).look([image_of(entry["image"])], [region])[0]
     away = distances(found.points[:33, :2], golden["pose_landmarks"]["xy"])
     assert found.present
     assert away.mean() <= 0.35
-    assert away.max() <= LOOSE * region.side
-    assert distances(found.world, golden["world_m"]).max() <= 0.005
+    assert away.max() <= TIGHT * region.side
+    assert distances(found.world, golden["world_m"]).max() <= DEEP
     np.testing.assert_allclose(found.visibility, golden["pose_landmarks"]["visibility"], atol=0.01)
     np.testing.assert_allclose(found.presence, golden["pose_landmarks"]["presence"], atol=0.01)
-    np.testing.assert_allclose(found.points[:33, 2], golden["pose_landmarks"]["z"], atol=0.0075 * region.side)
+    np.testing.assert_allclose(found.points[:33, 2], golden["pose_landmarks"]["z"], atol=2 * TIGHT * region.side)
     auxiliary = golden["unfiltered_auxiliary_landmarks"]["xy"]
-    assert distances(found.points[33:, :2], auxiliary).max() <= 2 * LOOSE * region.side
+    assert distances(found.points[33:, :2], auxiliary).max() <= 2 * TIGHT * region.side
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_all_images_but_one_agree_to_the_stated_tolerance_and_half_to_a_twentieth_of_a_pixel(runtime: str) -> None:
-    worst, sides, deep = [], [], []
+def test_from_pixels_to_landmarks_all_images_but_one_are_as_near(runtime: str) -> None:
+    """Our region is MediaPipe's but for its seventh digit, which moves some coordinates of the crop by 1/32 px: 115 of
+    its 196,608 values in an image of which the network is not sure (0.84), and thereby a leg by 0.23 % with LiteRT."""
+    away, deep, middle = [], [], []
     for entry in SEEN:
-        found, region = landmarks_of(entry, runtime)
-        worst.append(distances(found.points[:33, :2], entry["mediapipe"]["pose_landmarks"]["xy"]).max())
-        sides.append(region.side)
-        deep.append(distances(found.world, entry["mediapipe"]["world_m"]).max())
-    assert (np.array(worst) <= 0.0015 * np.array(sides)).sum() >= len(SEEN) - 1
-    assert (np.array(deep) <= 0.003).sum() >= len(SEEN) - 1
-    assert np.median(worst) < 0.06
+        image, golden = image_of(entry["image"]), entry["mediapipe"]
+        found = eyes(runtime).search_whole([image], THRESHOLD)[0].points[0]
+        region = detector.region(found[detector.HIPS], found[detector.CIRCLE])
+        seen = eyes(runtime).look([image], [region])[0]
+        pixels = distances(seen.points[:33, :2], golden["pose_landmarks"]["xy"])
+        away.append(pixels.max() / region.side)
+        deep.append(distances(seen.world, golden["world_m"]).max())
+        middle.append(pixels.max())
+    assert sorted(away)[-2] <= TIGHT
+    assert max(away) <= 0.0025
+    assert sorted(deep)[-2] <= DEEP
+    assert max(deep) <= 0.005
+    assert np.median(middle) < 0.06
 
 
 @pytest.mark.parametrize("entry", [entry for entry in IMAGES if entry not in SEEN], ids=name)

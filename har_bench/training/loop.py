@@ -1,15 +1,14 @@
 """Training any model: Lightning under one small function, with seeds, checkpoints and exact resumption.
 
 Every epoch is seeded by its number, and a checkpoint is written after each, so a run that was killed goes on from the
-last finished epoch and ends with the same weights as one that was not.
+last finished epoch (from the one before it, where that checkpoint was damaged) and ends with the same weights as one
+that was not.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import pickle
-import shutil
 import signal
 import tempfile
 import time
@@ -28,13 +27,12 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 
 from har_bench.devices import Precision, chosen, forked, label, precision
 from har_bench.errors import HarBenchError, HarBenchWarning
-from har_bench.files import UNFINISHED, whole
 from har_bench.progress import progress
+from har_bench.training import checkpoints
 from har_bench.training.curves import CURVES, History, best, read_curves, write_curves
 
 Losses = Mapping[str, torch.Tensor]
 
-LATEST, BEST = "latest.ckpt", "best.ckpt"
 TOLD_EVERY_S = 1.0
 
 
@@ -118,13 +116,13 @@ def train(
         The mean of every term in each epoch, and the numbers of ``evaluated``.
 
     Raises:
-        HarBenchError: a device that is not there or has not enough memory, a checkpoint that is damaged or of another
+        HarBenchError: a device that is not there or has not enough memory, checkpoints that are damaged or of another
             training, or a loss that is not finite.
     """
     device = chosen(plan.device)
+    latest = checkpoints.newest(plan.folder) if plan.folder else None
     with tempfile.TemporaryDirectory() as scratch, _undisturbed():
         folder = plan.folder or Path(scratch)
-        latest = _latest(folder)
         learner = _Learner(model, batches, losses, plan, starting, evaluated)
         trainer = lightning.Trainer(
             accelerator="gpu" if device.type == "cuda" else device.type,
@@ -176,24 +174,6 @@ def devices_of(device: torch.device, number: int) -> list[int] | int:
     if first + number > there:
         raise HarBenchError(f"{number} GPUs from cuda:{first} on are not here, there are {there}; give fewer devices")
     return list(range(first, first + number))
-
-
-def _latest(folder: Path) -> Path | None:
-    """The checkpoint to go on from, if there is one; what a killed training left half-written is removed."""
-    latest = folder / LATEST
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f".{LATEST}.*{UNFINISHED}"):
-            left.unlink()
-    except OSError as error:
-        raise HarBenchError(f"{folder} cannot hold checkpoints ({error.strerror}); name another folder") from error
-    if not latest.exists():
-        return None
-    try:
-        torch.load(latest, map_location="meta", weights_only=True)
-    except (RuntimeError, ValueError, OSError, EOFError, pickle.UnpicklingError) as error:
-        raise HarBenchError(f"{latest} is damaged ({error}); delete it, and the training begins again") from error
-    return latest
 
 
 class _Epochs:
@@ -355,14 +335,11 @@ class _Keeper(Checkpoint):
         history = cast(_Learner, pl_module).history
         if trainer.is_global_zero:  # before the checkpoint: a training that is finished has all its curves
             write_curves(self.folder / CURVES, history)
-        with whole(self.folder / LATEST) if trainer.is_global_zero else nullcontext(self.folder) as path:
+        with checkpoints.kept(self.folder) if trainer.is_global_zero else nullcontext(self.folder) as path:
             trainer.save_checkpoint(path)  # every process takes part, the first one writes
             judged = cast(_Learner, pl_module).judged
-            if (
-                judged and best(history, judged) == len(history) - 1
-            ):  # before the latest, from which a killed one goes on
-                with whole(self.folder / BEST) as copy:
-                    shutil.copyfile(path, copy)
+            if judged and best(history, judged) == len(history) - 1:
+                checkpoints.keep_best(path)  # before it is the latest, so that a killed training does so again
         if trainer.is_global_zero:
             self._shown.advance(note=_words(history[-1]))
 

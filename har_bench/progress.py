@@ -16,6 +16,7 @@ class Progress:
     def __init__(self, what: str, total: int) -> None:
         self.what, self.total = what, total
         self.done = self.rows = self.bytes = 0
+        self.part = 0.0
         self.note = ""
         self.began = self.spoke = time.monotonic()
 
@@ -25,11 +26,12 @@ class Progress:
         self.rows += rows
         self.bytes += bytes_read
         self.note = note
+        self.part = 0.0
         self._show(1)
 
-    def tell(self, note: str) -> None:
-        """Say how far the unit at work is."""
-        self.note = note
+    def tell(self, note: str, *, part: float = 0.0) -> None:
+        """Say how far the unit at work is; ``part`` of it is finished, where that is known."""
+        self.note, self.part = note, part
         self._show(0)
 
     def _show(self, finished: int) -> None:
@@ -44,8 +46,8 @@ class Progress:
         if self.bytes:
             parts.append(f"{self.bytes / elapsed / 1e6:,.1f} MB/s")
         parts += filter(None, [self.note])
-        if self.done:
-            parts.append(f"{elapsed / self.done * (self.total - self.done):,.0f} s left")
+        if done := self.done + self.part:
+            parts.append(f"{elapsed / done * (self.total - done):,.0f} s left")
         return ", ".join(parts)
 
 

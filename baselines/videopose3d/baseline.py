@@ -14,7 +14,8 @@ from torch import nn
 from har_bench.errors import HarBenchError
 from har_bench.foreign.networks import in_words
 from har_bench.lifting.clips import Source
-from har_bench.lifting.lifter import PATH, POSE, Batches, Lifter, Sizes, distance, rooted
+from har_bench.lifting.feed import Batches
+from har_bench.lifting.lifter import PATH, POSE, Lifter, Sizes, distance, rooted
 from har_bench.lifting.windows import Pool, Span
 from har_bench.options import option
 from har_bench.published import recognised

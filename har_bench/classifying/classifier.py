@@ -33,7 +33,8 @@ from har_bench.options import option
 from har_bench.protocol import Protocol
 from har_bench.store import Store
 from har_bench.training import weights
-from har_bench.training.loop import History, Losses, Plan, train
+from har_bench.training.curves import History
+from har_bench.training.loop import Losses, Plan, train
 
 PER_BATCH = 128
 """Learning rates are told for batches of so many clips, and grow with the batch."""
@@ -137,6 +138,7 @@ class Classifier(ClipModel):
             compiled=self.compile,
             folder=Path(self.checkpoints) / name if self.checkpoints else None,
             identity=identity,
+            steps=feed.steps,
         )
         losses = partial(smoothed, name=name, smoothing=self.setting("smoothing"))
         history = train(model, feed, losses, plan, quiet=self.quiet)

@@ -76,6 +76,7 @@ def run(
     option: Options = None,
     setting: Settings = None,
     weights: Path | None = None,
+    init: Path | None = None,
     save: Path | None = None,
     device: str | None = None,
     bf16: bool = False,
@@ -98,6 +99,7 @@ def run(
         option: An option of the recipe, as name=value; may be repeated.
         setting: An option of the baseline, as name=value; may be repeated.
         weights: Published or saved weights; without them the baseline learns from the store first.
+        init: Weights of the same model to begin the training with: fine-tuning.
         save: Where the learnt weights go.
         device: Such as cpu or cuda:1, for baselines that compute with torch; a GPU if there is one.
         bf16: Compute in bfloat16.
@@ -113,7 +115,7 @@ def run(
     from har_bench.running import run_seeds
 
     destination = written(out)
-    chosen = {"device": device or "", "precision": "bf16" if bf16 else ""}
+    chosen = {"device": device or "", "precision": "bf16" if bf16 else "", "init": str(init or "")}
     execute = once if seeds == 1 else partial(run_seeds, seeds)
     result = execute(
         baseline,

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
-from itertools import chain, count
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,7 +15,7 @@ import pyarrow.compute as pc
 import torch
 from torch import nn
 
-from har_bench import devices
+from har_bench import devices, remote
 from har_bench.arrays import Singles
 from har_bench.baseline import Baseline
 from har_bench.devices import Precision
@@ -24,24 +23,25 @@ from har_bench.errors import HarBenchError, unknown
 from har_bench.foreign.networks import in_words
 from har_bench.keypoints import Track, open_detections
 from har_bench.lifting.clips import MM_PER_M, Source, normalise
+from har_bench.lifting.feed import Batches, Feed
+from har_bench.lifting.held_out import ERROR, TEST, HeldOut, without
 from har_bench.lifting.taking import Joints, joints_of, left_by_training
-from har_bench.lifting.windows import Batch, Pool, Span, flipped
+from har_bench.lifting.windows import Pool, Span, flipped
 from har_bench.options import option, read
 from har_bench.protocol import Protocol
 from har_bench.schema import column, vector
 from har_bench.skeletons import skeleton
 from har_bench.store import Store
+from har_bench.storing import fingerprint
 from har_bench.training import weights
-from har_bench.training.loop import History, Losses, Plan, Share, train
+from har_bench.training.curves import History, best
+from har_bench.training.loop import Losses, Plan, train
 
 KEYS = ("sequence", "frame", "person")
 POSE, PATH = "model_pos", "model_traj"
 """The networks' names in weights files, which are VideoPose3D's."""
 
 FRAMES_AT_ONCE = 4096
-
-Batches = tuple[Batch, Batch | None]
-"""Labelled windows, and unlabelled ones where there are any."""
 
 
 class Sizes(NamedTuple):
@@ -64,7 +64,7 @@ class Lifter(Baseline):
 
     training: ClassVar[tuple[str, ...]] = (
         *("subjects", "actions", "cameras", "subset", "epochs", "batch", "lr", "decay", "stride", "augment"),
-        *("compile", "checkpoints"),
+        *("compile", "checkpoints", "init", "held_out"),
     )
     """The options that do nothing where weights are loaded."""
 
@@ -77,7 +77,7 @@ class Lifter(Baseline):
     )
     features: int = option(2, "2, or 3 to take the detector's confidences in too", least=2)
     subjects: str = option("", "train on these only, comma-separated")
-    actions: str = option("", "train on these only, comma-separated")
+    actions: str = option("", "train on those only that begin so, comma-separated: Walk is WalkDog too")
     cameras: str = option("", "train on these only, comma-separated")
     subset: float = option(1.0, "fraction of every training sequence that is used", above=0)
     downsample: int = option(1, "see one frame in so many, in training and in predicting", least=1)
@@ -95,6 +95,12 @@ class Lifter(Baseline):
     compile: bool = option(False, "compile the networks for training")
     memory_mb: int = option(8192, "how much of the training data is in memory at a time")
     checkpoints: str = option("", "folder of checkpoints; a training that finds its own there goes on from it")
+    init: str = option("", "weights to begin with, of the same model: fine-tuning")
+    held_out: str = option(
+        "",
+        "evaluate after every epoch on these of the training's subjects, comma-separated, which are not trained on; "
+        "or, if you must, on what the protocol scores: test",
+    )
 
     models: nn.ModuleDict | None = field(default=None, init=False, repr=False)
     sizes: Sizes = field(default=Sizes(0, 0, 0), init=False, repr=False)
@@ -159,10 +165,18 @@ class Lifter(Baseline):
         """Train on the protocol's training split."""
         self.joints = self.target = ""  # what was learnt before is forgotten
         self.taken = Joints()
+        begun = self._begun()
         source = self.source(store, protocol)
         sequences = self.narrowed(store.select(protocol.train_split), "action", self.actions)
         sequences = self.narrowed(sequences, "camera", self.cameras)
-        labelled = self.pool(source, self.narrowed(sequences, "subject", self.subjects), self.subset)
+        known = self.narrowed(sequences, "subject", self.subjects)
+        held_out = None
+        if self.held_out == TEST:
+            held_out = HeldOut(source, protocol.select(store.sequences))
+        elif self.held_out:
+            known, others = without(known, words_of(self.held_out))
+            held_out = HeldOut(source, others)
+        labelled = self.pool(source, known, self.subset)
         self.sizes = Sizes(len(source.layout), self.features, len(source.target))
         self.joints, self.target = source.layout.name, source.target.name
         with devices.forked():
@@ -171,6 +185,9 @@ class Lifter(Baseline):
                 self.models = nn.ModuleDict(self.networks(self.sizes))
             except (RuntimeError, ValueError) as error:
                 raise HarBenchError(f"no network has these options ({error}); see --set") from error
+        for name, network in (begun or {}).items():
+            self.models[name].load_state_dict(network.state_dict())
+        feed = Feed(labelled, self.unlabelled(source, sequences), max(self.batch // self.stride, 1), self.seed)
         plan = Plan(
             self.epochs,
             self.seed,
@@ -182,9 +199,30 @@ class Lifter(Baseline):
             compiled=self.compile,
             folder=Path(self.checkpoints) if self.checkpoints else None,
             identity=self._identity(store, protocol, source),
+            loose=("batch",),
+            steps=feed.steps,
         )
-        feed = _Feed(labelled, self.unlabelled(source, sequences), max(self.batch // self.stride, 1), self.seed)
-        self.history = train(self.models, feed, self.losses, plan, starting=self.starting, quiet=self.quiet)
+        evaluated = None if held_out is None else partial(self._evaluated, held_out)
+        hooks: Any = {"starting": self.starting, "evaluated": evaluated, "quiet": self.quiet}
+        self.history = train(self.models, feed, self.losses, plan, **hooks)
+
+    def _evaluated(self, held_out: HeldOut, models: nn.ModuleDict) -> dict[str, float]:
+        """The error of the networks as they are, on those that they do not learn from."""
+        self.models = models
+        return {ERROR: held_out.error(self.lift)}
+
+    def _begun(self) -> nn.ModuleDict | None:
+        """The networks to go on from, and their options and joints; None where a training begins anew."""
+        if not self.init:
+            return None
+        defining = {"downsample", "layout", "features", *self.architecture}
+        other = type(self)(**{name: value for name, value in self._given.items() if name in defining})
+        other.load(remote.fetch(self.init))
+        for name in ("downsample", "features", *self.architecture):
+            if getattr(self, name) == getattr(type(self), name):
+                setattr(self, name, getattr(other, name))
+        self.joints, self.target = other.joints, other.target
+        return other.models
 
     def pool(self, source: Source, sequences: pa.Table, subset: float = 1.0) -> Pool:
         """The training windows of some sequences, or of a fraction of each."""
@@ -330,6 +368,11 @@ class Lifter(Baseline):
             "device": devices.label(devices.chosen(self.device)),
             "torch": torch.__version__,
         }
+        if self.history and ERROR in self.history[-1]:
+            found, at = [row[ERROR] for row in self.history], best(self.history, ERROR)
+            told["held_out"] = (
+                f"{found[-1]:.1f} mm in the last epoch, which is scored; {found[at]:.1f} in epoch {at + 1}"
+            )
         return given | told | sizes
 
     def _trained(self) -> nn.ModuleDict:
@@ -352,21 +395,27 @@ class Lifter(Baseline):
     def narrowed(sequences: pa.Table, name: str, wanted: Any) -> pa.Table:
         """The sequences whose ``name`` is one of the wanted, comma-separated; all of them where nothing is wanted.
 
+        An action is wanted by its beginning: ``Walk`` is ``Walking``, ``WalkDog`` and ``WalkTogether``.
+
         Raises:
             HarBenchError: there is none.
         """
-        words = [word.strip() for word in str(wanted).split(",") if word.strip()]
+        words = words_of(wanted)
         if not words:
             return sequences
         there = sorted(set(sequences[name].to_pylist()))
+        if name == "action":  # as VideoPose3D has it
+            words = [word for word in there if word.startswith(tuple(words))] or words
         if absent := sorted(set(words) - set(there)):
             raise unknown(f"{name} of the training sequences", absent[0], there)
         return sequences.filter(pc.is_in(sequences[name], pa.array(words)))
 
     def _identity(self, store: Store, protocol: Protocol, source: Source) -> dict[str, Any]:
         """What makes a training this one, so that a checkpoint of another is not mistaken for its own."""
-        free = {"device", "devices", "checkpoints", "flip", "inputs", "inputs_layout", "compile", "epochs"}
+        free = {"device", "devices", "checkpoints", "flip", "inputs", "inputs_layout", "compile", "epochs", "init"}
         options = {item.name: getattr(self, item.name) for item in fields(self) if item.init and item.name not in free}
+        if self.init:
+            options["init"] = fingerprint.of_file(remote.fetch(self.init))
         seen = source.detections
         return options | {
             "baseline": type(self).__name__,
@@ -379,22 +428,9 @@ class Lifter(Baseline):
         }
 
 
-class _Feed:
-    """An epoch's batches: labelled windows, and with them unlabelled ones from some epoch on.
-
-    With unlabelled windows an epoch is a pass over those, and the labelled ones are repeated as often as needed.
-    """
-
-    def __init__(self, labelled: Pool, unlabelled: tuple[Pool, int] | None, size: int, seed: int) -> None:
-        self.labelled, self.unlabelled, self.size, self.seed = labelled, unlabelled, size, seed
-
-    def __call__(self, share: Share) -> Iterator[Batches]:
-        seed = self.seed + share.epoch
-        if self.unlabelled is None or share.epoch < self.unlabelled[1]:
-            yield from ((batch, None) for batch in self.labelled.epoch(seed, self.size, share))
-            return
-        passes = (self.labelled.epoch(seed + 7919 * turn, self.size, share) for turn in count())
-        yield from zip(chain.from_iterable(passes), self.unlabelled[0].epoch(seed, self.size, share), strict=False)
+def words_of(text: Any) -> list[str]:
+    """The words between commas."""
+    return [word.strip() for word in str(text).split(",") if word.strip()]
 
 
 def distance(predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:

@@ -117,6 +117,9 @@ class Pool:
         thinned: the fraction of every clip that is used, and one frame in how many.
         augment: whether windows come mirrored too.
         memory_mb: how much the clips of one reel may take; windows are shuffled inside a reel.
+
+    Attributes:
+        windows: about how many there are.
     """
 
     def __init__(
@@ -136,6 +139,8 @@ class Pool:
         parts, rows = (self.sequences[name].to_numpy() for name in ("part", "rows"))
         frame = 4 * (source.features * len(source.layout) + 3 * len(source.target)) * (2 if augment else 1)
         self._bytes = {int(part): int(rows[parts == part].sum()) * frame for part in np.unique(parts)}
+        every = [(max(round(count * thinned[0]) // thinned[1], 1)) for count in rows.tolist()]
+        self.windows = sum(-(-count // span.chunk) for count in every) * (2 if augment else 1)
         self._limit = memory_mb * 1_000_000
         self._resident: Reel | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import torch
 from har_bench.errors import HarBenchError, HarBenchWarning
 from har_bench.files import UNFINISHED, whole
 
-LATEST, BEFORE = "latest.ckpt", "before.ckpt"
+LATEST, BEFORE, BEST = "latest.ckpt", "before.ckpt", "best.ckpt"
 
 
 @contextmanager
@@ -29,6 +30,12 @@ def kept(folder: Path) -> Iterator[Path]:
         yield temporary
         if latest.exists():
             latest.replace(folder / BEFORE)
+
+
+def keep_best(path: Path) -> None:
+    """Copy a checkpoint as the best so far."""
+    with whole(path.with_name(BEST)) as copy:
+        shutil.copyfile(path, copy)
 
 
 def newest(folder: Path) -> Path | None:

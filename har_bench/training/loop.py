@@ -7,8 +7,6 @@ that was not.
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import math
 import signal
@@ -27,16 +25,14 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
 from torch.multiprocessing.spawn import ProcessRaisedException
 
-from har_bench.devices import Precision, chosen, forked, precision
-from har_bench.errors import HarBenchError
-from har_bench.files import write_whole
+from har_bench.devices import Precision, chosen, forked, label, precision
+from har_bench.errors import HarBenchError, HarBenchWarning
 from har_bench.progress import progress
 from har_bench.training import checkpoints
+from har_bench.training.curves import CURVES, History, best, read_curves, write_curves
 
 Losses = Mapping[str, torch.Tensor]
-History = list[dict[str, float]]
 
-CURVES = "curves.csv"
 TOLD_EVERY_S = 1.0
 
 
@@ -71,8 +67,12 @@ class Plan:
         devices: how many of them.
         precision: of the forward and backward passes.
         compiled: compile the model first.
-        folder: where checkpoints go and are looked for, and the losses by epoch in ``curves.csv``; nowhere by default.
+        folder: where checkpoints go and are looked for, and the losses by epoch in ``curves.csv`` and ``curves.png``;
+            nowhere by default.
         identity: what tells this training from others; a checkpoint of another one is refused.
+        loose: the names in it that may become others while a training is not finished, such as the size of a batch that
+            did not fit into the memory.
+        steps: how many batches an epoch has, for the time that is left; 0 where that is not known.
     """
 
     epochs: int
@@ -86,6 +86,8 @@ class Plan:
     compiled: bool = False
     folder: Path | None = None
     identity: Mapping[str, Any] | None = None
+    loose: tuple[str, ...] = ()
+    steps: int = 0
 
 
 def train(
@@ -95,6 +97,7 @@ def train(
     plan: Plan,
     *,
     starting: Callable[[Any, int], None] | None = None,
+    evaluated: Callable[[Any], Mapping[str, float]] | None = None,
     quiet: bool = True,
 ) -> History:
     """Train ``model`` in place.
@@ -105,20 +108,22 @@ def train(
         losses: the terms of a batch's loss, whose sum is minimised.
         plan: how.
         starting: called at the start of every epoch, with its number from 0.
+        evaluated: called after every epoch; its numbers are kept beside the losses, and the checkpoint with the
+            smallest first number so far in ``best.ckpt``. The model is left as it was after the last epoch.
         quiet: no progress.
 
     Returns:
-        The mean of every term in each epoch.
+        The mean of every term in each epoch, and the numbers of ``evaluated``.
 
     Raises:
-        HarBenchError: a device that is not there, checkpoints that are damaged or of another training, or a loss that
-            is not finite.
+        HarBenchError: a device that is not there or has not enough memory, checkpoints that are damaged or of another
+            training, or a loss that is not finite.
     """
     device = chosen(plan.device)
     latest = checkpoints.newest(plan.folder) if plan.folder else None
     with tempfile.TemporaryDirectory() as scratch, _undisturbed():
         folder = plan.folder or Path(scratch)
-        learner = _Learner(model, batches, losses, plan, starting)
+        learner = _Learner(model, batches, losses, plan, starting, evaluated)
         trainer = lightning.Trainer(
             accelerator="gpu" if device.type == "cuda" else device.type,
             devices=devices_of(device, plan.devices),
@@ -132,7 +137,7 @@ def train(
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        with precision(device, learner.fast):
+        with precision(device, learner.fast), _enough_memory(device, resumable=plan.folder is not None):
             try:
                 trainer.fit(learner, _Epochs(learner), ckpt_path=latest, weights_only=True)
             except ProcessRaisedException as error:
@@ -140,7 +145,25 @@ def train(
                 if name != f"{HarBenchError.__module__}.{HarBenchError.__qualname__}":
                     raise
                 raise HarBenchError(said) from error
-        return learner.history or read_curves(folder / CURVES)  # other processes leave only the file
+        history = learner.history or read_curves(folder / CURVES)  # other processes leave only the file
+    if learner.changed:
+        warnings.warn(HarBenchWarning(learner.changed), stacklevel=2)
+    return history
+
+
+@contextmanager
+def _enough_memory(device: torch.device, *, resumable: bool) -> Iterator[None]:
+    """Raises a :class:`HarBenchError` where the memory of a device does not hold a step."""
+    try:
+        yield
+    except RuntimeError as error:
+        said = str(error).partition("\n")[0]
+        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in said:
+            raise
+        then = "; the training goes on from its last whole epoch" if resumable else ""
+        raise HarBenchError(
+            f"{label(device)} has not enough memory for a step ({said.rstrip('.')}); give a smaller batch{then}"
+        ) from error
 
 
 def devices_of(device: torch.device, number: int) -> list[int] | int:
@@ -176,9 +199,12 @@ class _Learner(lightning.LightningModule):
         losses: Callable[[Any, Any], Losses],
         plan: Plan,
         starting: Callable[[Any, int], None] | None,
+        evaluated: Callable[[Any], Mapping[str, float]] | None,
     ) -> None:
         super().__init__()
-        self.model, self.batches, self.losses, self.plan, self.starting = model, batches, losses, plan, starting
+        self.model, self.batches, self.losses, self.plan = model, batches, losses, plan
+        self.starting, self.evaluated = starting, evaluated
+        self.judged = self.changed = ""
         self.history: History = []
         self.sums: dict[str, torch.Tensor] = {}
         self.fast: Precision = "float32" if plan.precision == "float32" else "tf32"
@@ -229,7 +255,24 @@ class _Learner(lightning.LightningModule):
                 f"the loss of epoch {self.epoch + 1} is not finite; lower the learning rate, or see whether the true "
                 "poses are complete"
             )
-        self.history.append({"epoch": self.epoch + 1.0, "lr": self.rate, **means})
+        found = self._evaluation()
+        self.judged = next(iter(found), "")
+        self.history.append({"epoch": self.epoch + 1.0, "lr": self.rate, **means, **found})
+
+    def _evaluation(self) -> Mapping[str, float]:
+        """The numbers of the model as it is now; compiled code is for windows, and sequences have other lengths."""
+        if self.evaluated is None or not self.trainer.is_global_zero:
+            return {}
+        networks = list(self.model.children())
+        compiled = [network._compiled_call_impl for network in networks]
+        for network in networks:
+            network._compiled_call_impl = None
+        try:
+            return self.evaluated(self.model)
+        finally:
+            self.model.train()
+            for network, call in zip(networks, compiled, strict=True):
+                network._compiled_call_impl = call
 
     def means(self) -> dict[str, float]:
         """The mean of every term over the batches so far."""
@@ -241,15 +284,16 @@ class _Learner(lightning.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         kept = checkpoint.get("har_bench") or {"identity": None, "history": []}
         wanted = dict(self.plan.identity or {})
-        if kept["identity"] != wanted:
-            known = kept["identity"] or {}
-            shared = known.keys() & wanted.keys() or {*known, *wanted}
-            names = [name for name in shared if known.get(name) != wanted.get(name)] or {*known} ^ {*wanted}
-            changed = ", ".join(f"{name} {known.get(name)!r} -> {wanted.get(name)!r}" for name in sorted(names))
+        known, done = kept["identity"] or {}, len(kept["history"])
+        names = [name for name in known.keys() & wanted.keys() if known[name] != wanted[name]]
+        others = known.keys() ^ wanted.keys()
+        told = ", ".join(f"{name} {known.get(name)!r} -> {wanted.get(name)!r}" for name in sorted(names or others))
+        if others or (names and (done >= self.plan.epochs or set(names) - set(self.plan.loose))):
             raise HarBenchError(
-                f"the checkpoint in {self.trainer.default_root_dir} is of another training ({changed}); "
+                f"the checkpoint in {self.trainer.default_root_dir} is of another training ({told}); "
                 "name another folder"
             )
+        self.changed = f"the training goes on after {done} epochs with {told}" if names else ""
         if len(kept["history"]) > self.plan.epochs:
             raise HarBenchError(
                 f"the checkpoint in {self.trainer.default_root_dir} has had {len(kept['history'])} epochs, more than "
@@ -283,7 +327,9 @@ class _Keeper(Checkpoint):
         if time.monotonic() - self._told > TOLD_EVERY_S:  # and not each time: a GPU would have to be waited for
             self._told = time.monotonic()
             learner = cast(_Learner, pl_module)
-            self._shown.tell(f"epoch {learner.epoch + 1}, batch {batch_idx + 1}, {_words(learner.means())}")
+            part = (batch_idx + 1) / learner.plan.steps if learner.plan.steps else 0.0
+            note = f"epoch {learner.epoch + 1}, batch {batch_idx + 1}, {_words(learner.means())}"
+            self._shown.tell(note, part=min(part, 1.0))
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         history = cast(_Learner, pl_module).history
@@ -291,6 +337,9 @@ class _Keeper(Checkpoint):
             write_curves(self.folder / CURVES, history)
         with checkpoints.kept(self.folder) if trainer.is_global_zero else nullcontext(self.folder) as path:
             trainer.save_checkpoint(path)  # every process takes part, the first one writes
+            judged = cast(_Learner, pl_module).judged
+            if judged and best(history, judged) == len(history) - 1:
+                checkpoints.keep_best(path)  # before it is the latest, so that a killed training does so again
         if trainer.is_global_zero:
             self._shown.advance(note=_words(history[-1]))
 
@@ -330,18 +379,3 @@ def _undisturbed() -> Iterator[None]:
 
 def _words(numbers: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in numbers.items() if name != "epoch")
-
-
-def write_curves(path: Path, history: History) -> None:
-    """The losses of every epoch as CSV, a row each; written whole or not at all."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list({name: None for row in history for name in row}))
-    writer.writeheader()
-    writer.writerows(history)
-    write_whole(path, text.getvalue().encode())
-
-
-def read_curves(path: Path) -> History:
-    """What :func:`write_curves` wrote."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]

@@ -252,6 +252,14 @@ def test_sequences_without_a_camera_are_no_obstacle_where_none_is_asked_for() ->
     assert Lifter.narrowed(sequences, "camera", "") is sequences
 
 
+def test_an_action_is_wanted_by_its_beginning() -> None:
+    sequences = pa.table({"action": ["Walking", "WalkDog", "Sitting", "SittingDown", "Eating"]})
+    for wanted, there in {"Walk, Eat": ["Walking", "WalkDog", "Eating"], "Sitting": ["Sitting", "SittingDown"]}.items():
+        assert Lifter.narrowed(sequences, "action", wanted)["action"].to_pylist() == there
+    with pytest.raises(HarBenchError, match="no action of the training sequences is called 'Run'; there"):
+        Lifter.narrowed(sequences, "action", "Run")
+
+
 def test_long_sequences_are_lifted_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     model = registry.load("baselines", "videopose3d")(channels=8, device="cpu")
     model.sizes, model.joints, model.target = Sizes(17, 2, 17), "h36m17", "h36m17"

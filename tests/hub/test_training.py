@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 torch = pytest.importorskip("torch")
 lightning = pytest.importorskip("lightning")
@@ -19,8 +20,10 @@ lightning = pytest.importorskip("lightning")
 import har_bench.training.loop  # noqa: E402
 from har_bench import HarBenchError  # noqa: E402
 from har_bench.errors import HarBenchWarning  # noqa: E402
-from har_bench.training.checkpoints import BEFORE, LATEST  # noqa: E402
-from har_bench.training.loop import CURVES, Plan, Share, devices_of, read_curves, train  # noqa: E402
+from har_bench.progress import progress  # noqa: E402
+from har_bench.training.checkpoints import BEFORE, BEST, LATEST  # noqa: E402
+from har_bench.training.curves import CURVES, PICTURE, read_curves  # noqa: E402
+from har_bench.training.loop import Plan, Share, devices_of, train  # noqa: E402
 
 SGD = partial(torch.optim.SGD, lr=0.05, momentum=0.9)
 PLAN = Plan(4, 7, SGD, decay=0.9, device="cpu", identity={"rate": 0.05, "words": "a"})
@@ -96,7 +99,7 @@ def test_a_killed_training_resumes_exactly(at: int, tmp_path: Path) -> None:
     resumed = model()
     assert train(resumed, batches, losses, plan) == expected
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
-    assert {path.name for path in tmp_path.iterdir()} == {BEFORE, CURVES, LATEST}
+    assert {path.name for path in tmp_path.iterdir()} == {BEFORE, CURVES, PICTURE, LATEST}
 
 
 @pytest.mark.parametrize("place", ["har_bench.training.loop.write_curves", "lightning.Trainer.save_checkpoint"])
@@ -235,7 +238,7 @@ def test_what_a_killed_training_left_is_removed_and_damage_everywhere_is_said(tm
         (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-500])
     with pytest.raises(HarBenchError, match=r"latest\.ckpt is damaged .*; delete it"):
         train(model(), batches, losses, plan)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [BEFORE, CURVES, LATEST]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [BEFORE, CURVES, PICTURE, LATEST]
     with pytest.raises(HarBenchError, match="cannot hold checkpoints"):
         train(model(), batches, losses, dataclasses.replace(PLAN, folder=tmp_path / CURVES))
 
@@ -258,3 +261,63 @@ def test_control_c_stops_the_training_alone() -> None:
     with pytest.raises(KeyboardInterrupt):
         train(model(), interrupted, losses, PLAN)
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def falling_then_rising(scores: list[float]) -> Any:
+    """What an evaluation gives, epoch by epoch."""
+    numbers = iter(scores)
+    return lambda _: {"error": next(numbers), "other": 1.0}
+
+
+def test_the_best_and_the_last_are_both_kept_and_the_model_is_the_last(tmp_path: Path) -> None:
+    trained = model()
+    evaluated = falling_then_rising([3.0, 1.0, 2.0, 1.5])
+    history = train(trained, batches, losses, dataclasses.replace(PLAN, folder=tmp_path), evaluated=evaluated)
+    assert [row["error"] for row in history] == [3.0, 1.0, 2.0, 1.5]
+    kept = {name: torch.load(tmp_path / name, weights_only=True) for name in (BEST, LATEST)}
+    assert len(kept[BEST]["har_bench"]["history"]) == 2
+    assert torch.equal(kept[LATEST]["state_dict"]["model.0.weight"], trained[0].weight)
+    assert not torch.equal(kept[BEST]["state_dict"]["model.0.weight"], trained[0].weight)
+    with Image.open(tmp_path / PICTURE) as picture:
+        assert picture.size == (800, 480)
+
+
+def test_an_evaluation_changes_no_weight_and_leaves_the_model_learning() -> None:
+    plain, watched = model(), model()
+    train(plain, batches, losses, PLAN)
+    train(watched, batches, losses, PLAN, evaluated=lambda found: {"error": float(found.eval()[0].weight.sum())})
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), watched.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("said", ["CUDA out of memory. Tried to allocate 2 GiB", "can't allocate memory: 9 bytes"])
+def test_too_little_memory_is_a_sentence_and_a_smaller_batch_goes_on(said: str, tmp_path: Path) -> None:
+    def too_large(share: Share) -> Iterator[Any]:
+        if share.epoch == 2:
+            raise torch.OutOfMemoryError(said) if "CUDA" in said else RuntimeError(f"[enforce fail] {said}")
+        yield from batches(share)
+
+    def smaller(share: Share) -> Iterator[Any]:
+        for points, truth in batches(share):
+            yield from zip(points.chunk(2), truth.chunk(2), strict=True)
+
+    plan = dataclasses.replace(PLAN, folder=tmp_path, identity={"batch": 16}, loose=("batch",))
+    with pytest.raises(
+        HarBenchError, match=r"cpu has not enough memory for a step .*; give a smaller batch; the train"
+    ):
+        train(model(), too_large, losses, plan)
+    halved = dataclasses.replace(plan, identity={"batch": 8})
+    with pytest.warns(HarBenchWarning, match="goes on after 2 epochs with batch 16 -> 8"):
+        history = train(model(), smaller, losses, halved)
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    with pytest.raises(HarBenchError, match="is of another training"):
+        train(model(), batches, losses, plan)
+
+
+def test_the_time_left_is_told_from_the_first_batch_on() -> None:
+    with progress("training", 4, quiet=True) as shown:
+        shown.began -= 10
+        assert "left" not in shown.line()
+        shown.tell("batch 1", part=0.1)
+        assert shown.line() == "training: 0/4, batch 1, 390 s left"
+        shown.advance(note="loss 3")
+        assert shown.line() == "training: 1/4, loss 3, 30 s left"

@@ -1,0 +1,38 @@
+"""What a training came to, epoch by epoch: as CSV, as a picture, and which epoch was the best."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from har_bench.drawing.charts import chart
+from har_bench.files import write_whole
+
+History = list[dict[str, float]]
+
+CURVES, PICTURE = "curves.csv", "curves.png"
+NOT_DRAWN = ("epoch", "lr")
+
+
+def write_curves(path: Path, history: History) -> None:
+    """The numbers of every epoch as CSV, a row each, and beside it as a chart; each written whole or not at all."""
+    names = list({name: None for row in history for name in row})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names)
+    writer.writeheader()
+    writer.writerows(history)
+    write_whole(path, text.getvalue().encode())
+    drawn = {name: [row.get(name, float("nan")) for row in history] for name in names if name not in NOT_DRAWN}
+    write_whole(path.with_name(PICTURE), chart(drawn))
+
+
+def read_curves(path: Path) -> History:
+    """What :func:`write_curves` wrote."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def best(history: History, name: str) -> int:
+    """The first of the epochs with the smallest number of that name, from 0."""
+    return min(range(len(history)), key=lambda epoch: history[epoch].get(name, float("inf")))

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from har_bench.arrays import Bools, Floats, Ints, taken
+from har_bench.arrays import Anything, Bools, Floats, taken
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Counted, Curve, Groups, Metric, Protocol, Recipe, Records, Scores, clues, of_split
 from har_bench.protocol.clues import Clues
@@ -210,7 +210,7 @@ class Scored(NamedTuple):
         viewpoint: its viewpoint.
     """
 
-    sums: Ints
+    sums: npt.NDArray[np.int32]
     action: str
     viewpoint: str
 
@@ -296,10 +296,11 @@ class PennPCK(Protocol):
         size = size + self.recipe.extra
         distances = distance(predicted, points)
         hits = [counted & _within(distances, at * size, self.recipe.compare) for at in THRESHOLDS]
-        sums = np.hstack([_by_sequence(columns, starts) for columns in (counted, *hits)])
+        by_sequence = [_by_sequence(columns, starts) for columns in (counted, *hits)]
+        sums = np.column_stack([np.diff(starts), *by_sequence]).astype(np.int32)
         labels = zip(*(truth.sequences[name].to_pylist() for name in ("action", "pose")), strict=True)
-        for name, frames, row, label in zip(truth.names(), np.diff(starts), sums, labels, strict=True):
-            self.state.add(name, Scored(np.append(frames, row), label[0] or "", label[1] or ""))
+        for name, row, label in zip(truth.names(), sums, labels, strict=True):
+            self.state.add(name, Scored(row, label[0] or "", label[1] or ""))
 
     def clues(self, truth: Batch, predictions: Batch) -> Clues:
         """Whether the points look like others than pixels of the image."""
@@ -324,46 +325,51 @@ class PennPCK(Protocol):
         """The metrics, and tables by joint, group, threshold, action, viewpoint and sequence."""
         names, sums = self.units(), self.state.derived(sums_of)
         records = self.state.values()
-        total = _unpack(sums.sum(axis=0))
+        total = _unpack(sums.sum(axis=0, dtype=np.float64))
+        pooled = np.column_stack([sums[:, 0], *(each.sum(axis=1) for each in self.state.derived(needed))])
         columns = {joint: [index] for index, joint in enumerate(JOINTS)}
         groups = {group: [JOINTS.index(joint) for joint in joints] for group, joints in GROUPS.items()}
         everything = {"Mean": list(range(len(JOINTS)))}
         curve = share(total.hits.sum(axis=1), total.counted.sum())
+
+        def row(joints: list[int]) -> Row:
+            return _row(total.hits[AT, joints].sum(), total.counted[joints].sum())
+
         tables: dict[str, list[Row]] = {
-            "joint": [{"joint": name, **_row(total, at)} for name, at in columns.items()],
-            "group": [{"group": name, **_row(total, at)} for name, at in (groups | everything).items()],
+            "joint": [{"joint": name, **row(at)} for name, at in columns.items()],
+            "group": [{"group": name, **row(at)} for name, at in (groups | everything).items()],
             "threshold": [
                 {"threshold": float(at), "PCK": cell(value)} for at, value in zip(THRESHOLDS, curve, strict=True)
             ],
-            "action": _breakdown("action", [record.action for record in records], sums),
-            "viewpoint": _breakdown("viewpoint", [record.viewpoint for record in records], sums),
-            "sequence": _breakdown("sequence", names, sums),
+            "action": _breakdown("action", [record.action for record in records], pooled),
+            "viewpoint": _breakdown("viewpoint", [record.viewpoint for record in records], pooled),
+            "sequence": _breakdown("sequence", names, pooled),
         }
         counts = {"sequences": len(names), "frames": int(total.frames), "joints": int(total.counted.sum())}
         return Scores(self.metrics_of(), tables, counts)
 
 
-def sums_of(records: Records[Scored]) -> Floats:
+def sums_of(records: Records[Scored]) -> npt.NDArray[np.int32]:
     """(S, 1 + 13 + 130) the sequences' sums."""
     rows = [record.sums for record in records.values()]
-    return np.array(rows, np.float64).reshape(-1, 1 + len(JOINTS) * (1 + len(THRESHOLDS)))
+    return np.array(rows, np.int32).reshape(-1, 1 + len(JOINTS) * (1 + len(THRESHOLDS)))
 
 
 def needed(records: Records[Scored]) -> tuple[Floats, Floats]:
     """(S, 13) hits at the published threshold, and joints that count."""
-    totals = _unpack(sums_of(records))
-    return totals.hits[:, AT], totals.counted
+    totals = _unpack(records.derived(sums_of))
+    return totals.hits[:, AT].astype(np.float64), totals.counted.astype(np.float64)
 
 
 class _Totals(NamedTuple):
     """Frames (...,), joints that count (..., 13) and hits (..., T, 13)."""
 
-    frames: Floats
-    counted: Floats
-    hits: Floats
+    frames: Anything
+    counted: Anything
+    hits: Anything
 
 
-def _unpack(sums: Floats) -> _Totals:
+def _unpack(sums: Anything) -> _Totals:
     joints = len(JOINTS)
     return _Totals(
         sums[..., 0],
@@ -378,16 +384,14 @@ def _by_sequence(flags: Bools, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.
     return np.diff(sums[starts], axis=0)
 
 
-def _row(total: _Totals, joints: list[int]) -> Row:
-    hits, counted = total.hits[AT, joints].sum(), total.counted[joints].sum()
+def _row(hits: float, counted: float) -> Row:
     return {"PCK@0.2": cell(float(share(hits, counted))), "hits": int(hits), "count": int(counted)}
 
 
-def _breakdown(column: str, values: list[str], sums: Floats) -> list[Row]:
-    """A row of pooled PCK for every distinct value of the sequences."""
-    groups, totals = grouped(values, sums)
-    everything = list(range(len(JOINTS)))
+def _breakdown(column: str, values: list[str], pooled: Floats) -> list[Row]:
+    """A row of pooled PCK for every distinct value of the sequences; (S, 3) frames, hits and joints that count."""
+    groups, totals = grouped(values, pooled)
     return [
-        {column: group, "frames": int(total[0]), **_row(_unpack(total), everything)}
-        for group, total in zip(groups, totals, strict=True)
+        {column: group, "frames": int(frames), **_row(hits, counted)}
+        for group, (frames, hits, counted) in zip(groups, totals, strict=True)
     ]

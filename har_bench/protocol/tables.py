@@ -36,11 +36,18 @@ def cell(value: float | Floats) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
+FEW = 128
+"""Of so many groups a matrix tells the members; of a group for each sequence it would grow with their square."""
+
+
 def grouped(values: Iterable[str], rows: npt.ArrayLike) -> tuple[list[str], Floats]:
     """The distinct values, sorted, and the (G, K) sums of their (S, K) rows."""
     groups, index = np.unique(np.array(list(values), str), return_inverse=True)
-    member = (index == np.arange(len(groups))[:, None]).astype(np.float64)
-    return groups.tolist(), np.matmul(member, np.asarray(rows, np.float64))
+    given = np.asarray(rows, np.float64)
+    if len(groups) <= FEW:  # sums in the order of a matrix product, which the results that are out there have
+        return groups.tolist(), np.matmul((index == np.arange(len(groups))[:, None]).astype(np.float64), given)
+    order = np.argsort(index, kind="stable")
+    return groups.tolist(), np.add.reduceat(given[order], np.searchsorted(index[order], np.arange(len(groups))))
 
 
 def places(names: Sequence[str], wanted: Iterable[str]) -> Ints:

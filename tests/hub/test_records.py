@@ -9,6 +9,7 @@ import pytest
 
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Records, matrix
+from har_bench.protocol.tables import grouped
 
 
 def recorded(*names: str) -> Records[list[float]]:
@@ -54,3 +55,14 @@ def test_records_travel_without_what_was_derived() -> None:
     assert other.names() == ["a", "bb"]
     other.merge(recorded("c"))
     assert (len(other), len(records), "c" in other, other["a"]) == (3, 2, True, [1.0, 1.0])
+
+
+@pytest.mark.parametrize("groups", [3, 128, 129, 1000])
+def test_rows_are_summed_by_their_group_however_many_there_are(groups: int) -> None:
+    random = np.random.default_rng(groups)
+    values = [f"group {number}" for number in random.permutation(np.arange(2000) % groups)]
+    rows = random.integers(0, 100, (2000, 4)).astype(float)
+    names, sums = grouped(values, rows)
+    assert names == sorted(set(values))
+    for name, found in zip(names, sums, strict=True):
+        assert found.tolist() == rows[[value == name for value in values]].sum(axis=0).tolist()

@@ -111,6 +111,17 @@ class ToyOptions(Options):
     every: int = option(1, "every N-th frame", least=1)
 
 
+class ToyProtocol(Protocol):
+    """What toys have in common: one plain recipe, and every sequence is scored."""
+
+    version = "1"
+    summary = "toy"
+    recipes: ClassVar = {"plain": Recipe("plain", "toy", "nothing", "nobody")}
+
+    def select(self, sequences: pa.Table) -> pa.Table:
+        return sequences
+
+
 class ToyError(Protocol):
     """Mean distance of joint 0, over the x/test split."""
 

@@ -1,13 +1,16 @@
-"""Places at URLs, for tests of what is read and written there."""
+"""Places at URLs, for tests of what is read and written there, and files of strangers."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
+
+from tests.hub.strange_files import Load, Strange
 
 
 @pytest.fixture
@@ -50,3 +53,18 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"file://{tmp_path}/far"
     else:
         yield f"{request.getfixturevalue('bucket')}/{tmp_path.name}"
+
+
+@pytest.fixture
+def strange(tmp_path_factory: pytest.TempPathFactory) -> Strange:
+    """What reads paths, as what reads bytes in a file called ``strange.pkl``."""
+    path = tmp_path_factory.mktemp("strange") / "strange.pkl"
+
+    def of(read: Callable[[Path], Any]) -> Load:
+        def loaded(data: bytes) -> Any:
+            path.write_bytes(data)
+            return read(path)
+
+        return loaded
+
+    return of

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
-import pyarrow as pa
 
 from har_bench.arrays import Floats
-from har_bench.protocol import Batch, Metric, Protocol, Recipe, Scores, matrix
+from har_bench.protocol import Batch, Metric, Scores, matrix
+from tests.toy import ToyProtocol
 
 
-class Clips(Protocol):
+class Clips(ToyProtocol):
     name = "toy/clips"
-    version = "1"
     dataset = "penn_action"
     task = "clip-classification"
-    summary = "toy"
     metrics = (Metric("right", "%", "higher", "sequences labelled 0"),)
-    recipes: ClassVar = {"plain": Recipe("plain", "toy", "nothing", "nobody")}
     truth_table = "sequences"
     truth_columns = ("action",)
     prediction_columns = ("label",)
     complete = True
-
-    def select(self, sequences: pa.Table) -> pa.Table:
-        return sequences
 
     def update(self, truth: Batch, predictions: Batch) -> None:
         for name, rows in predictions.slices():

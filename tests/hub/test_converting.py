@@ -19,6 +19,7 @@ from har_bench.converter import Shard, Tables
 from har_bench.errors import HarBenchWarning
 from har_bench.storing.fingerprint import of_file
 from tests.golden import REAL, ROOT
+from tests.locks import held
 from tests.toy import Toy, write_raw
 
 TOY = "tests.toy:Toy"
@@ -326,13 +327,8 @@ def test_nothing_usable_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_two_conversions_into_one_store_are_refused(raw: Path, tmp_path: Path) -> None:
-    fcntl = pytest.importorskip("fcntl")
-    partial = tmp_path / "store.partial"
-    partial.mkdir()
-    with (partial / "lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        with pytest.raises(HarBenchError, match="another conversion"):
-            har_bench.convert(TOY, raw, tmp_path / "store", quiet=True)
+    with held(tmp_path / "store"), pytest.raises(HarBenchError, match="another conversion"):
+        har_bench.convert(TOY, raw, tmp_path / "store", quiet=True)
 
 
 @pytest.mark.parametrize(

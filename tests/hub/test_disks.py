@@ -18,6 +18,7 @@ from har_bench.files import write_whole
 from har_bench.storing.fingerprint import of_file
 from tests.disks import leave, mounted
 from tests.golden import ROOT
+from tests.locks import held
 from tests.toy import write_raw
 
 TOY = "tests.toy:Toy"
@@ -162,13 +163,8 @@ def test_a_folder_that_holds_something_else_is_not_touched_and_an_empty_one_is_u
 
 
 def test_two_repacks_into_one_folder_are_refused(reference: Path, tmp_path: Path) -> None:
-    fcntl = pytest.importorskip("fcntl")
-    partial = tmp_path / "store.partial"
-    partial.mkdir()
-    with (partial / "lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        with pytest.raises(HarBenchError, match="another conversion"):
-            har_bench.convert("toy", reference, tmp_path / "store", quiet=True)
+    with held(tmp_path / "store"), pytest.raises(HarBenchError, match="another conversion"):
+        har_bench.convert("toy", reference, tmp_path / "store", quiet=True)
     har_bench.convert("toy", reference, tmp_path / "store", quiet=True).validate()
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 

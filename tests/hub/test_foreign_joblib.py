@@ -19,6 +19,7 @@ from har_bench.errors import HarBenchError
 from har_bench.foreign import compressed, joblib, pickles
 from tests.damage import damaged, refused
 from tests.golden import REAL
+from tests.hub.strange_files import Load, Strange
 
 FILES = sorted([*(REAL / "ava").glob("phalp*.pkl"), *(REAL / "lart").rglob("*.pkl")])
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
@@ -40,19 +41,10 @@ VALUE: dict[Any, Any] = {
     "plain": [1, None, "x", b"\x00", 1 << 70],
 }
 
-Load = Callable[[bytes], Any]
-
 
 @pytest.fixture
-def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
-    """Reads bytes as a file called ``strange.pkl``."""
-    path = tmp_path_factory.mktemp("strange") / "strange.pkl"
-
-    def loaded(data: bytes) -> Any:
-        path.write_bytes(data)
-        return joblib.load(path)
-
-    return loaded
+def load(strange: Strange) -> Load:
+    return strange(joblib.load)
 
 
 def assert_same(one: Any, other: Any) -> None:

@@ -6,7 +6,6 @@ import os
 import pickle
 import struct
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,40 +15,12 @@ import pytest
 from har_bench.errors import HarBenchError
 from har_bench.foreign import pickles
 from tests.damage import damaged, refused
-
-ARRAYS = {
-    "floats": np.arange(12, dtype="f4").reshape(3, 4),
-    "big-endian": np.arange(6, dtype=">i2").reshape(2, 3),
-    "fortran": np.asfortranarray(np.arange(24.0).reshape(2, 3, 4)),
-    "empty": np.empty((0, 3)),
-    "zero-dimensional": np.array(5, np.int64),
-    "booleans": np.array([True, False]),
-    "text": np.array(["ab", "ç"]),
-    "bytes": np.array([b"ab", b"c"]),
-    "complex": np.array([1 + 2j]),
-}
-
-Load = Callable[[bytes], Any]
+from tests.hub.strange_files import ARRAYS, Load, Strange, objects
 
 
 @pytest.fixture
-def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
-    """Reads bytes as a file called ``strange.pkl``."""
-    path = tmp_path_factory.mktemp("strange") / "strange.pkl"
-
-    def loaded(data: bytes) -> Any:
-        path.write_bytes(data)
-        return pickles.load(path)
-
-    return loaded
-
-
-def objects() -> np.ndarray:
-    """A 2 x 2 object array with arrays, containers and text inside."""
-    array = np.empty((2, 2), object)
-    array[0, 0], array[0, 1] = np.arange(3.0), "text"
-    array[1, 1] = {"inner": [np.float32(2.5), (np.ones(2),)]}
-    return array
+def load(strange: Strange) -> Load:
+    return strange(pickles.load)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

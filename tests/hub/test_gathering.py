@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,28 +13,22 @@ import pytest
 import har_bench
 from har_bench import HarBenchError, Store
 from har_bench.arrays import Floats
-from har_bench.protocol import Batch, Groups, Metric, Protocol, Recipe, Scores, matrix
-from tests.toy import write_raw
+from har_bench.protocol import Batch, Groups, Metric, Scores, matrix
+from tests.toy import ToyProtocol, write_raw
 
 
-class Counting(Protocol):
+class Counting(ToyProtocol):
     """How many rows each side has, and the sum of the predicted scores."""
 
     name = "toy/counting"
-    version = "1"
     dataset = "toy"
     task = "temporal"
-    summary = "toy"
     metrics = (Metric("predicted", "px", "higher", "rows"),)
     tables = (Groups("sequence"),)
-    recipes: ClassVar = {"plain": Recipe("plain", "toy", "nothing", "nobody")}
     truth_table = "segments"
     truth_columns = ("label",)
     prediction_columns = ("score",)
     optional_columns = ("label",)
-
-    def select(self, sequences: pa.Table) -> pa.Table:
-        return sequences
 
     def update(self, truth: Batch, predictions: Batch) -> None:
         for (name, true), (_, given) in zip(truth.slices(), predictions.slices(), strict=True):
@@ -129,7 +123,7 @@ def test_optional_columns_are_given_when_they_are_there(store: Store) -> None:
 
 
 def test_what_does_not_fit_is_named(store: Store) -> None:
-    with pytest.raises(HarBenchError, match="no column score"):
+    with pytest.raises(HarBenchError, match="called 'score'; there are start"):
         score("Counting", store, {"sequence": ["s000/left"], "start": [0]})
     with pytest.raises(HarBenchError, match=r"1 non-finite \(first: a score of s001/left"):
         score("Counting", store, ROWS | {"score": [0.5, 0.25, 1.0, np.nan, 4.0]})

@@ -133,7 +133,7 @@ def test_the_person_asked_for_and_everybody(
     assert run("lift", "videopose3d", two, tmp_path / "x.npy", *given, "--person", "7") == 1
     assert run("lift", "videopose3d", two, tmp_path / "x.npy", *given, "--person", "both") == 1
     said = capsys.readouterr().err.replace("\n", " ")
-    assert "has no person 7; it has 1, 2" in said
+    assert "is called 7; there are 1, 2" in said
     assert "the person 'both' is no number; give one that the file has, or all" in said
 
 
@@ -228,7 +228,7 @@ def test_of_a_network_that_saw_nothing_human36m_s_joints_are_assumed_and_that_is
         ({"weights": None}, "VideoPose3D has learnt nothing yet"),
         ({"out": "joints.fbx"}, r"joints\.fbx .*; name a file that ends in .npy, .parquet, .json, .csv, .trc or .bvh"),
         ({"out": "joints.bvh", "fps": None}, "needs the video's frames per second; give --fps"),
-        ({"person": 3}, "has no person 3; it has 1"),
+        ({"person": 3}, "is called 3; there are 1"),
         ({"video": "a"}, "is of one video; leave 'a' out"),
         ({"smooth": True, "fps": None}, "frames per second; give --fps to smooth"),
         ({"fit_fps": 50, "fps": None}, "frames per second; give --fps"),

@@ -11,6 +11,7 @@ import pytest
 from har_bench.converters.ava import AVA
 from har_bench.errors import HarBenchError
 from tests.ava_data import read
+from tests.text_files import WRITERS
 
 CSV = "ava_val_v2.2.csv"
 EXCLUDED = "ava_val_excluded_timestamps_v2.2.csv"
@@ -32,12 +33,8 @@ def quoted(text: str) -> str:
     return "".join(",".join(f'"{cell}"' for cell in line.split(",")) + "\n" for line in text.splitlines())
 
 
-WRITERS: dict[str, Callable[[str], bytes]] = {
-    "a mark": lambda text: text.encode("utf-8-sig"),
-    "UTF-16": lambda text: text.encode("utf-16"),
-    "UTF-16 without a mark": lambda text: text.encode("utf-16-le"),
-    "CRLF": lambda text: text.replace("\n", "\r\n").encode(),
-    "no last line end": lambda text: text.rstrip().encode(),
+DIALECTS: dict[str, Callable[[str], bytes]] = {
+    **WRITERS,
     "quotation marks": lambda text: quoted(text).encode(),
     "apostrophes": lambda text: quoted(text).replace('"', "'").encode(),
     "semicolons": lambda text: text.replace(",", ";").encode(),
@@ -51,11 +48,11 @@ WRITERS: dict[str, Callable[[str], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", DIALECTS)
 @pytest.mark.parametrize("name", [CSV, "kinetics_val_v1.0.csv", EXCLUDED])
 def test_a_csv_does_not_depend_on_who_wrote_it(own: Path, name: str, writer: str) -> None:
     before = read(own)
-    (own / name).write_bytes(WRITERS[writer]((own / name).read_text()))
+    (own / name).write_bytes(DIALECTS[writer]((own / name).read_text()))
     after = read(own)
     assert after.rejects == []
     assert after.segments == before.segments
@@ -68,7 +65,7 @@ def test_a_csv_does_not_depend_on_who_wrote_it(own: Path, name: str, writer: str
 )
 def test_a_list_does_not_depend_on_who_wrote_it(own: Path, name: str, writer: str) -> None:
     before = read(own)
-    (own / name).write_bytes(WRITERS[writer]((own / name).read_text()))
+    (own / name).write_bytes(DIALECTS[writer]((own / name).read_text()))
     after = read(own)
     assert after.rejects == []
     assert after.sequences == before.sequences
@@ -78,7 +75,7 @@ def test_a_list_does_not_depend_on_who_wrote_it(own: Path, name: str, writer: st
 @pytest.mark.parametrize("name", ["ava_action_list_v2.2.pbtxt", "ava_action_list_v2.2_for_activitynet_2019.pbtxt"])
 def test_an_action_list_does_not_depend_on_who_wrote_it(own: Path, name: str, writer: str) -> None:
     before = read(own).segments
-    (own / name).write_bytes(WRITERS[writer]((own / name).read_text()))
+    (own / name).write_bytes(DIALECTS[writer]((own / name).read_text()))
     assert read(own).segments == before
 
 

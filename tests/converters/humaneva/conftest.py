@@ -1,8 +1,7 @@
-"""The sample of HumanEva-I, a copy of it that a test may damage, and its store."""
+"""The sample of HumanEva-I, and its store."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -20,12 +19,6 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("humaneva") / "raw"
     HumanEva.sample(out, seed=1)
     return out
-
-
-@pytest.fixture
-def own(raw: Path, tmp_path: Path) -> Path:
-    """A copy of the sample that a test may damage."""
-    return Path(shutil.copytree(raw, tmp_path / "raw"))
 
 
 @pytest.fixture(scope="module")

@@ -15,16 +15,13 @@ from har_bench.converters.humaneva import HumanEva
 from har_bench.errors import HarBenchError
 from har_bench.storing.fingerprint import of_table
 from tests.humaneva_data import convert, flat, tables, write_pickled
+from tests.text_files import WRITERS
 
 KEY = "Validate/S1/Jog 1"
 TEXTS = ("S1/Calibration_Data/C2.cal", "S1/Sync_Data/Jog_1_(C2).ofs", "S1/Mocap_Data/S1.mp")
 
-WRITERS: dict[str, Callable[[str], bytes]] = {
-    "a mark": lambda text: text.encode("utf-8-sig"),
-    "UTF-16": lambda text: text.encode("utf-16"),
-    "UTF-16 without a mark": lambda text: text.encode("utf-16-le"),
-    "CRLF": lambda text: text.replace("\n", "\r\n").encode(),
-    "no last line end": lambda text: text.rstrip().encode(),
+DIALECTS: dict[str, Callable[[str], bytes]] = {
+    **WRITERS,
     "blank lines": lambda text: text.replace("\n", "\n\n").encode(),
     "blanks": lambda text: text.replace("\n", "  \n\t").encode(),
 }
@@ -46,11 +43,11 @@ def same(one: Tables, other: Tables) -> bool:
     return of_table(one.poses) == of_table(other.poses) and one.sequences == other.sequences
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", DIALECTS)
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_small_text_does_not_depend_on_who_wrote_it(own: Path, name: str, writer: str) -> None:
     before = tables(own, KEY)[KEY]
-    (own / name).write_bytes(WRITERS[writer]((own / name).read_text()))
+    (own / name).write_bytes(DIALECTS[writer]((own / name).read_text()))
     after = tables(own, KEY)[KEY]
     assert after.rejects == []
     assert same(after, before)

@@ -11,7 +11,6 @@ No recipe but ``official`` publishes an area under the curve; the others get the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple, cast
 
@@ -31,7 +30,6 @@ from har_bench.protocol import (
     Groups,
     Metric,
     Protocol,
-    Recipe,
     Records,
     Scores,
     clues,
@@ -44,100 +42,17 @@ from har_bench.skeletons import skeleton
 from har_bench.store import Store
 
 from .files import read_preds
+from .recipes import JOINTS, RECIPES, PCKhRecipe
 from .truth import inside_crop, tompson_truth
 
 THRESHOLDS: Floats = np.arange(51) / 100
 """The curve's thresholds, in head sizes; they are compared as these very doubles."""
 
-JOINTS = skeleton("mpii16").joints
 SIDED = {
     name: (f"left_{name.lower()}", f"right_{name.lower()}")
     for name in ("Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle")
 }
 UPPER_BODY = tuple(joint for name in ("Wrist", "Elbow", "Shoulder") for joint in SIDED[name])
-
-
-@dataclass(frozen=True)
-class PCKhRecipe(Recipe):
-    """One tool's way of computing PCKh.
-
-    Attributes:
-        compare: whether a distance equal to the threshold is a hit.
-        truth: ``raw``, the annotations of MPII's own file, or ``tompson``, those of :func:`tompson_truth`.
-        average: ``pooled``, hits of all joints over their number, or ``joints``, the unweighted mean of the joints.
-        head: the joints that the table's Head averages.
-        upper_body: whether the table has UBody, the pooled wrists, elbows and shoulders.
-        total: what the tool calls the mean over joints.
-        fine: the threshold behind the number that the tool prints as PCKh@0.1.
-        precision: ``float32`` rounds the points, in MPII's 1-based pixels, and their distance to single precision.
-        crop: whether joints outside :func:`inside_crop` are left out of the truth.
-        joints: the joints that the mean is over.
-    """
-
-    compare: Literal["<=", "<"] = "<="
-    truth: Literal["raw", "tompson"] = "raw"
-    average: Literal["pooled", "joints"] = "pooled"
-    head: tuple[str, ...] = ("head_top",)
-    upper_body: bool = False
-    total: str = "Mean"
-    fine: float = 0.10
-    precision: Literal["float64", "float32"] = "float64"
-    crop: bool = False
-    joints: tuple[str, ...] = tuple(joint for joint in JOINTS if joint not in ("pelvis", "thorax"))
-
-
-RECIPES = (
-    PCKhRecipe(
-        name="official",
-        about="MPII's evaluation toolkit: hits (<=) pooled over 14 joints, Head is the mean of neck and head top",
-        oracle="evalMPII.zip, evaluatePCKh.m",
-        cite="Andriluka et al., CVPR 2014",
-        head=("neck", "head_top"),
-        upper_body=True,
-        total="Total",
-    ),
-    PCKhRecipe(
-        name="hrnet",
-        about="Tompson's truth, <=, pooled, Head is the head top; its Mean@0.1 reads the curve at 0.11",
-        oracle="leoxiaobin/deep-high-resolution-net.pytorch 6f69e46; microsoft/human-pose-estimation.pytorch",
-        cite="Sun et al., CVPR 2019; Xiao et al., ECCV 2018",
-        truth="tompson",
-        fine=0.11,
-    ),
-    PCKhRecipe(
-        name="mmpose0",
-        about="as hrnet, but PCKh@0.1 is at 0.10",
-        oracle="open-mmlab/mmpose 0.x 939c49d, TopDownMpiiDataset",
-        cite="MMPose contributors, 2020",
-        truth="tompson",
-        total="PCKh",
-    ),
-    PCKhRecipe(
-        name="mmpose1",
-        about="raw truth, strict <, pooled, points and distances in single precision",
-        oracle="open-mmlab/mmpose 1.x 759b39c, MpiiPCKAccuracy",
-        cite="MMPose contributors, 2020",
-        compare="<",
-        total="PCK",
-        precision="float32",
-    ),
-    PCKhRecipe(
-        name="bearpaw",
-        about="Tompson's truth, strict <, unweighted mean of 14 joints (also Tompson's own script)",
-        oracle="bearpaw/pytorch-pose edc7ace, eval_PCKh.py",
-        cite="Newell et al., ECCV 2016, as re-implemented by Yang",
-        compare="<",
-        truth="tompson",
-        average="joints",
-    ),
-    PCKhRecipe(
-        name="deephar",
-        about="raw truth, <=, pooled, without the joints that fall outside the network's crop",
-        oracle="dluvizon/deephar fbebb14, exp/common/mpii_tools.py",
-        cite="Luvizon et al., CVPR 2018",
-        crop=True,
-    ),
-)
 
 
 class Hits(NamedTuple):
@@ -348,6 +263,8 @@ class PCKh(Protocol):
             columns = (truth[name] for name in ("head_box", "scale", "objpos", "tompson_row"))
             points, head_size = tompson_truth(points, *columns)
         counted = annotated(points)
+        if not self.recipe.headless:
+            counted &= (head_size != 0)[:, None]
         if self.recipe.crop:
             counted &= inside_crop(points, truth["scale"], truth["objpos"])
         # single precision rounds the coordinates themselves, so it needs the frame that the tool rounds in

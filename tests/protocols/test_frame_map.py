@@ -437,6 +437,16 @@ def test_csv(zipped: bool, tmp_path: Path, store: Store) -> None:
     assert result.environment["predictions"] == "AVA detections (video, second, box, action, score)"
 
 
+def test_a_header_of_eight_names_is_passed_over(tmp_path: Path) -> None:
+    header = "video_id,timestamp,x1,y1,x2,y2,action_id,score"
+    with_header, without = (
+        read_detections(written(tmp_path / "found.csv", rows)) for rows in ([header, *FOUND], FOUND)
+    )
+    assert with_header is not None
+    assert without is not None
+    assert with_header.values.to_pylist() == without.values.to_pylist()
+
+
 def test_other_files_are_not_taken_for_detections(tmp_path: Path) -> None:
     for name, rows in {
         "ours.csv": ["sequence,timestamp,label,score", "v,902,1,0.5"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from har_bench.protocols.mpjpe import (
     p_mpjpe_errors,
     pck3d,
 )
+from har_bench.protocols.mpjpe.files import read_poses
+from har_bench.protocols.mpjpe.h36m import NAMING
 from har_bench.registry import load as load_plugin
 from har_bench.schema import table
 from tests import h36m_data
@@ -389,6 +392,23 @@ def test_deephar_has_its_own_joints() -> None:
     assert MPJPE().skeletons == MPJPE("recentred").skeletons == ("h36m17",)
     assert MPJPE("deephar").skeletons == ("h36m-pa17",)
     assert [row["joint"] for row in scored("deephar").compute().tables["joint"]][-1] == "spine_base"
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"S9|Walking 1|54138969": np.zeros((2, 17, 3), int)}, "holds int64 numbers, and this format is in metres"),
+        ({"S9|Walking 1|54138969": np.zeros((2, 51))}, r"has the shape \(2, 51\); give poses \(n, J, 3\)"),
+        (
+            {"positions_3d": np.array({"S9": {"Walking 1": np.zeros((5, 32, 3), np.float32)}}, object)},
+            "is one array .* world's frame, as data_3d_h36m.npz",
+        ),
+    ],
+)
+def test_npz_of_whole_numbers_or_of_the_world_is_refused(arrays: Any, message: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "p.npz", **arrays)
+    with pytest.raises(HarBenchError, match=message):
+        read_poses(tmp_path / "p.npz", NAMING)
 
 
 def test_is_registered() -> None:

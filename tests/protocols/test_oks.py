@@ -739,3 +739,20 @@ def test_the_published_results_file_of_100_images_is_read(tmp_path: Path) -> Non
     metrics = score(OKS(options={"first": 100}), tmp_path / "store", path, resamples=0).metrics
     expected = load("coco/golden/coco_fake100_expected.json")
     assert [metrics[name] / 100 for name in expected["stats_order"]] == pytest.approx(expected["stats"], abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_id": "173"}, "record 1 of .*p.json has a text, '173', as image_id; write it as a number"),
+        ({"score": "0.5"}, "record 1 of .*p.json has a text, '0.5', as score; write it as a number"),
+        ({"score": None}, "record 1 of .*p.json has no score; give every detection image_id, category_id, keypoints"),
+        ({"category_id": True}, "has a bool, 'True', as category_id"),
+    ],
+)
+def test_what_is_no_number_in_a_detection_is_named(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    right = {"image_id": 1, "category_id": 1, "score": 0.5, "keypoints": [1, 2, 1]}
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps([right, right | change]))
+    with pytest.raises(HarBenchError, match=message):
+        coco_files.read_results(path)

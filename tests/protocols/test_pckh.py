@@ -92,6 +92,15 @@ def test_a_head_of_no_size_makes_every_joint_a_miss_unless_it_is_met_exactly() -
     assert counted.all()
 
 
+@pytest.mark.parametrize(("recipe", "persons"), [("official", 2), ("hrnet", 2), ("mmpose0", 2), ("mmpose1", 1)])
+def test_only_mmpose_1_leaves_out_a_head_of_no_size(recipe: str, persons: int) -> None:
+    truth, predictions = batches(persons=2, images=1)
+    truth["keypoints"][:], predictions["keypoints"][:] = 50.0, 50.5
+    truth["head_size"][0], truth["head_box"][0, 2:] = 0.0, truth["head_box"][0, :2]
+    counts = scored(recipe, truth, predictions).compute().counts
+    assert counts["joints"] == 14 * persons
+
+
 @pytest.mark.parametrize("head", [np.ones((2, 1)), np.ones(1)])
 def test_shapes_that_do_not_belong_together_are_named(head: np.ndarray) -> None:
     with pytest.raises(HarBenchError, match=r"\(2, 16, 2\)"):

@@ -16,7 +16,7 @@ from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Protocol
 from har_bench.schema import one_array, to_numpy
 from har_bench.scoring.by_row import Problems
-from har_bench.scoring.columns import Columns
+from har_bench.scoring.columns import Columns, require
 from har_bench.scoring.held import Predictions
 from har_bench.scoring.ways import Way
 from har_bench.store import Store
@@ -69,9 +69,7 @@ class BySequence:
             if self.protocol.complete and self.way.missing == "error":
                 self.problems.add("missing", 1, f"all of {name}")
             return {}
-        absent = [column for column in self.protocol.prediction_columns if column not in rows]
-        if absent:
-            raise HarBenchError(f"the predictions have no column {', '.join(absent)}; they have {', '.join(rows)}")
+        require(self.protocol.prediction_columns, rows)
         return rows
 
     def _columns(self, present: Sequence[Columns]) -> list[str]:

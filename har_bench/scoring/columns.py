@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from har_bench.arrays import Anything
-from har_bench.errors import HarBenchError, listed
+from har_bench.errors import HarBenchError, unknown
 from har_bench.schema import column, one_array, shape_of, to_numpy, vector
 
 Columns = Mapping[str, Anything]
@@ -127,8 +127,7 @@ def check_names(names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise HarBenchError(f"the predictions have the column {twice[0]!r} twice; keep one")
-    if "sequence" not in names:
-        raise HarBenchError(f"the predictions have no column 'sequence'; they have {listed(names)}; name it so")
+    require(["sequence"], names)
 
 
 def _texts(names: pa.ChunkedArray) -> pa.Array:
@@ -232,3 +231,14 @@ def _shaped(name: str, values: Anything, shape: Sequence[int]) -> Anything:
             f"{last} a joint"
         )
     return values.reshape(len(values), values.shape[1] // last, last)
+
+
+def require(columns: Iterable[str], there: Iterable[str]) -> None:
+    """Refuse predictions without one of the columns.
+
+    Raises:
+        HarBenchError: which, with what comes closest.
+    """
+    for name in columns:
+        if name not in there:
+            raise unknown("column of the predictions", name, there)

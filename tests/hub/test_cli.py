@@ -181,7 +181,7 @@ def test_mistakes_are_one_line(
     monkeypatch.chdir(tmp_path)
     for words, message in (
         (("convert", "mpi", "x", "y"), "does not exist"),
-        (("info", "nothing"), "nothing is called 'nothing'"),
+        (("info", "nothing"), "no path, plug-in or skeleton is called 'nothing'"),
         (("score", "mpii/pckh", "nowhere", "p.h5"), "is not a store"),
         (("leaderboard", "build", tmp_path / "nowhere", "site"), "is not a folder"),
         (("demo", Path(__file__).parent), "is no demo of har-bench"),

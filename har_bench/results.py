@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from har_bench.errors import HarBenchError
+from har_bench.foreign import json_file
 from har_bench.naming import canonical
 
 RESULT_SCHEMA = 1
@@ -99,13 +100,7 @@ def read(path: Path) -> Result:
     Raises:
         HarBenchError: the file is not a result, or it comes from a newer har_bench.
     """
-    try:
-        raw = path.read_bytes()
-        result = msgspec.json.decode(raw, type=Result)
-    except OSError as error:
-        raise HarBenchError(f"{path} cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise HarBenchError(f"{path} is not a har_bench result: {error}") from error
+    result: Result = json_file.read(path, Result, what="a har_bench result", remedy="score the predictions again")
     if result.schema > RESULT_SCHEMA:
         raise HarBenchError(f"{path} was written by a newer har_bench (layout {result.schema}); update har_bench")
     return result

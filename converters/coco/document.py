@@ -5,10 +5,7 @@ One pass over the bytes finds where the root's lists and their records lie; reco
 
 from __future__ import annotations
 
-import gzip
-import lzma
 import mmap
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -18,15 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.arrays import kernel
-from har_bench.errors import HarBenchError
-
-MAX_UNPACKED = 4 << 30
-"""The most bytes that a compressed json may hold; the largest official one, of instances, has about 0.5 GB."""
+from har_bench.errors import HarBenchError, completing
+from har_bench.foreign import json_file, opening
 
 BATCH = 512
 """Records decoded at once; larger batches leave the processor's caches, and wake the garbage collector too often."""
-
-_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 T = TypeVar("T")
 
@@ -88,7 +81,7 @@ class Document:
         root = b"".join([*pieces, self._text[after:stop]])
         try:
             members = msgspec.json.decode(root, type=dict[str, Any])
-        except _BROKEN as error:
+        except json_file.BROKEN as error:
             raise HarBenchError(f"{self.path} is cut, damaged or no json ({error}); download it again") from error
         return {key: value["span"] for key, value in members.items() if isinstance(value, dict)}
 
@@ -101,7 +94,7 @@ class Document:
         first, last = self._spans[self.members[key]].tolist()
         try:
             return msgspec.json.decode(self._text[first : last + 1], type=kind)
-        except _BROKEN as error:
+        except json_file.BROKEN as error:
             raise HarBenchError(f"{key!r} of {self.path} is not as COCO defines it ({error}); mend the file") from error
 
     def records(self, key: str, kind: type[T]) -> Iterator[Batch[T]]:
@@ -124,7 +117,7 @@ class Document:
             rows = range(begin, begin + len(some))
             try:
                 records = whole.decode(b"".join((b"[", text[int(some[0, 0]) : int(some[-1, 1]) + 1], b"]")))
-            except _BROKEN:
+            except json_file.BROKEN:
                 yield self._one_by_one(rows, some.tolist(), single)
             else:
                 yield Batch(rows, records, [])
@@ -152,26 +145,19 @@ class Document:
         for row, (first, last) in zip(rows, spans, strict=True):
             try:
                 decoded[row] = decoder.decode(self._text[first : last + 1])
-            except _BROKEN as error:
+            except json_file.BROKEN as error:
                 broken.append((row, str(error)))
         return Batch(list(decoded), list(decoded.values()), broken)
 
 
 def _content(path: Path) -> bytes | mmap.mmap:
     """A file's bytes, unpacked; a plain file is mapped and not read."""
-    try:
-        if path.suffix in (".gz", ".xz"):
-            with gzip.open(path) if path.suffix == ".gz" else lzma.open(path) as packed:
-                data = packed.read(MAX_UNPACKED + 1)
-            if len(data) > MAX_UNPACKED:
-                raise HarBenchError(
-                    f"{path} unpacks to more than {MAX_UNPACKED} bytes; unpack it yourself to convert it"
-                )
-            return data
+    if path.suffix in (".gz", ".xz"):
+        return json_file.text(path)
+    with completing(path, "download it again"):
+        opening.size_of(path)
         with path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise HarBenchError(f"{path} cannot be read or unpacked ({error}); download it again") from error
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 @kernel

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from har_bench.converter import Reject
 from har_bench.errors import HarBenchError
-from har_bench.foreign import pickles
+from har_bench.foreign import json_file, pickles
 
 JOINTS = 17
 OCCLUDED, VISIBLE, UNLABELLED, NO_KEYPOINTS = 0, 1, 2, 255
@@ -144,10 +144,7 @@ def read_clips(path: Path, source: str, rejects: list[Reject]) -> list[Annotatio
 
 
 def _json(path: Path) -> Sequence[Any]:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=list[msgspec.Raw])
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise HarBenchError(f"{path} is not a json list of action records ({error})") from error
+    return json_file.records(path, what="a json list of action records")
 
 
 def _pickle(path: Path) -> Sequence[Any]:

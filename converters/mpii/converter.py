@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 
 from har_bench.converter import Check, Converter, Shard, Tables
 from har_bench.errors import HarBenchError
+from har_bench.foreign import compressed
 from har_bench.foreign.mat import variable_names
 from har_bench.schema import to_numpy
 
-from .hourglass import content, read_hourglass
+from .hourglass import read_hourglass
 from .release import DETECTION_VARIABLES, read_detections, read_release
 from .sample import write_sample
 from .tables import POSES, Annotations, Origin, tables
@@ -145,7 +146,7 @@ def _candidates(raw: Path) -> list[Path]:
 def _origin(path: Path) -> Origin | None:
     """Which of the annotation files ``path`` is; None for another file."""
     if path.name.endswith((".json", ".json.gz")):
-        return "hourglass" if b'"joint_self"' in content(path, 4096) else None
+        return "hourglass" if b'"joint_self"' in compressed.beginning(path, 4096) else None
     names = variable_names(path)
     if "RELEASE" in names:
         return "release"

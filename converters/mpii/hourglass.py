@@ -6,20 +6,15 @@ validation image who are not on Tompson's list. ``joint_others`` and its kin rep
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 
-from har_bench.errors import HarBenchError
+from har_bench.foreign import json_file
 
 from .tables import ABSENT, Annotations, RejectLog, is_file_name
-
-MAX_BYTES = 1 << 30
-"""The largest json, after decompression, that is opened; the published one has 25 MB."""
 
 _Index = Annotated[float, msgspec.Meta(ge=1, lt=1 << 31, multiple_of=1)]
 _Joint = tuple[float, float, float]
@@ -38,34 +33,14 @@ class Person(msgspec.Struct):
     joint_self: Annotated[list[_Joint], msgspec.Meta(min_length=16, max_length=16)]
 
 
-def content(path: Path, limit: int = MAX_BYTES) -> bytes:
-    """The bytes of a json file, or of a ``.json.gz``, up to ``limit``.
-
-    Raises:
-        HarBenchError: the file cannot be read or unpacked.
-    """
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            return file.read(limit)
-    except (OSError, EOFError, zlib.error) as error:
-        raise HarBenchError(f"{path} is cut or damaged ({error}); download it again") from error
-
-
 def read_hourglass(path: Path, source: str) -> Annotations:
     """Everything in the stacked-hourglass json, plain or gzipped.
 
     Raises:
-        HarBenchError: the file is no json list of persons, or larger than :data:`MAX_BYTES`.
+        HarBenchError: the file is no json list of persons.
     """
-    data = content(path, MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise HarBenchError(f"{path} holds more than the {MAX_BYTES} bytes that this json may have; download it again")
-    try:
-        rows = msgspec.json.decode(data, type=list[msgspec.Raw])
-    except msgspec.DecodeError as error:
-        raise HarBenchError(f"{path} is not the list of persons of mpii_annotations.json: {error}") from error
-    del data
-
+    what = "the list of persons of mpii_annotations.json"
+    rows = json_file.records(path, what=what, remedy="download it again")
     log = RejectLog(source)
     decoder = msgspec.json.Decoder(Person)
     persons: list[Person] = []
@@ -73,7 +48,7 @@ def read_hourglass(path: Path, source: str) -> Annotations:
     for at, row in enumerate(rows):
         try:
             person = decoder.decode(row)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except json_file.BROKEN as error:
             log.dropped(f"[{at}]", str(error))
             continue
         key = person.img_paths, person.annolist_index, person.people_index

@@ -471,7 +471,7 @@ def _pairs(options: list[str] | None) -> dict[str, Any]:
             raise HarBenchError(f"the option {option!r} is not name=value")
         try:
             value = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             value = text
         pairs[name.replace("-", "_")] = value if isinstance(value, bool | int | float) else text
     return pairs

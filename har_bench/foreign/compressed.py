@@ -19,6 +19,10 @@ _CHUNK, _PIECE = 1 << 14, 1 << 20
 _STREAM = 1 << 12
 """What beginning another stream costs."""
 
+_BROKEN = (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, MemoryError)
+"""What damage makes them raise."""
+
+_REMEDY = "download it again"
 _LZ4 = b"\x04\x22\x4d\x18"
 _OPENERS: tuple[tuple[bytes, Callable[[], Any]], ...] = (
     *((b"\x78" + level, zlib.decompressobj) for level in (b"\x01", b"\x5e", b"\x9c", b"\xda")),
@@ -37,9 +41,32 @@ def read(path: Path) -> bytes:
         HarBenchError: it is no file, is damaged, cut off or compressed with lz4, or unfolds into more than a file of
             its size may, see :mod:`har_bench.foreign.budget`.
     """
-    with completing(path, "download it again"):
+    with completing(path, _REMEDY):
         content = opening.content(path)
         return unfold(content, Budget(len(content)))
+
+
+def beginning(path: Path, length: int) -> bytes:
+    """The first bytes of what a file holds, unfolded when it is compressed, to see what it is.
+
+    Raises:
+        HarBenchError: it is no file, or damaged or cut off so early.
+    """
+    with completing(path, _REMEDY):
+        size = opening.size_of(path)
+        try:
+            with path.open("rb") as stream:
+                head = stream.read(max(length, _CHUNK))
+            opener = next((opener for magic, opener in _OPENERS if head.startswith(magic)), None)
+            if opener is None:
+                return head[:length]
+            stream_of = opener()
+            found: bytes = stream_of.decompress(head, length)
+        except _BROKEN as error:
+            raise Malformed(f"is damaged ({error})") from error
+        if len(found) < length and len(head) == size and not stream_of.eof:
+            raise Malformed("is cut off")
+        return found
 
 
 def unfold(data: bytes, budget: Budget) -> bytes:
@@ -60,7 +87,7 @@ def unfold(data: bytes, budget: Budget) -> bytes:
         while data.startswith(magic, position):
             budget.charge(_STREAM)
             position = _stream(data, position, opener(), budget, pieces)
-    except (zlib.error, OSError, lzma.LZMAError, EOFError, MemoryError) as error:
+    except _BROKEN as error:
         raise Malformed(f"is damaged ({error})") from error
     if data[position : position + _CHUNK].strip(b"\0"):
         raise Malformed("goes on after its compressed content", "unpack it and compress it as one")

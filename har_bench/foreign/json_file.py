@@ -1,6 +1,7 @@
 """JSON from strangers: one way to read it, and one sentence for whatever is wrong with it.
 
-Text that is nested a hundred thousand deep makes every decoder fail in a way of its own.
+Text that is nested a hundred thousand deep makes every decoder fail in a way of its own, and a compressed file of
+nothing but commas becomes a list that fills the machine: values are counted before they are made.
 """
 
 from __future__ import annotations
@@ -12,17 +13,42 @@ from typing import Any, TypeVar
 import msgspec
 
 from har_bench.errors import Malformed, completing
-from har_bench.foreign import compressed
+from har_bench.foreign import compressed, opening
+from har_bench.foreign.budget import Budget
 
 T = TypeVar("T")
+
+FACTOR = 72
+"""Bytes that each byte of a JSON file may become: published ones are compressed to a tenth, and a digit is a number."""
 
 BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MemoryError)
 """What decoders of :mod:`msgspec` raise on damaged text, for those who keep one for many records."""
 
 _REMEDY = "write or download it again"
+_VALUE, _CONTAINER, _RECORD = 32, 80, 72
+"""Bytes that a value becomes, a list or an object besides its values, and a record that is not decoded yet."""
 
 
-def read(path: Path, kind: type[T] | Any = Any, *, what: str = "json", remedy: str = _REMEDY) -> T:
+def text(path: Path) -> bytes:
+    """The text of a JSON file, plain or compressed, with no more values than a file of its size may hold.
+
+    Raises:
+        HarBenchError: it is no file, damaged, or unfolds into more than its size explains, see
+            :mod:`har_bench.foreign.budget`.
+    """
+    with completing(path, _REMEDY):
+        return _text(path)[0]
+
+
+def _text(path: Path) -> tuple[bytes, Budget]:
+    packed = opening.content(path)
+    budget = Budget(len(packed), FACTOR)
+    found = compressed.unfold(packed, budget)
+    budget.charge(_VALUE * found.count(b",") + _CONTAINER * (found.count(b"[") + found.count(b"{")))
+    return found, budget
+
+
+def read(path: Path, kind: type[T] | Any = Any, *, what: str = "json", remedy: str = _REMEDY, nan: bool = False) -> T:
     """What a JSON file holds, plain or compressed.
 
     Args:
@@ -30,30 +56,46 @@ def read(path: Path, kind: type[T] | Any = Any, *, what: str = "json", remedy: s
         kind: the type it must have, as :mod:`msgspec` understands types.
         what: what messages call such a file: "a list of results".
         remedy: what to do if it is something else.
+        nan: whether NaN and Infinity are read as Python writes them; JSON has none.
 
     Raises:
         HarBenchError: it is no file, no JSON, nested too deeply, or of another type; the place in it is named.
     """
-    content = compressed.read(path)
+    content = text(path)
     with completing(path, remedy):
-        found: T = decode(content, kind, what=what)
+        found: T = decode(content, kind, what=what, nan=nan)
         return found
 
 
-def decode(content: bytes | str, kind: type[T] | Any = Any, *, what: str = "json") -> T:
-    """What a JSON text holds; NaN and Infinity are read as Python writes them.
+class _Object(msgspec.Struct):
+    """Any object."""
+
+
+def records(path: Path, *, what: str = "a json list of objects", remedy: str = _REMEDY) -> list[msgspec.Raw]:
+    """The members of a JSON list, plain or compressed, each still a text: one that is broken spoils no other.
 
     Raises:
-        Malformed: as :func:`read`.
+        HarBenchError: as :func:`read`; of a file with very many values, also that a member is no object.
     """
-    raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    with completing(path, remedy):
+        content, budget = _text(path)
+        if _RECORD * content.count(b",") > budget.left:
+            decode(content, list[_Object], what=what)  # they are fewer, as most commas stand in them
+        found: list[msgspec.Raw] = decode(content, list[msgspec.Raw], what=what)
+        return found
+
+
+def decode(content: bytes, kind: type[T] | Any = Any, *, what: str = "json", nan: bool = False) -> T:
+    """What a JSON text holds; the arguments are those of :func:`read`.
+
+    Raises:
+        Malformed: it is no JSON, nested too deeply, or of another type.
+    """
     try:
-        try:
-            found: T = msgspec.json.decode(raw, type=kind)
-        except msgspec.DecodeError:
-            if b"NaN" not in raw and b"Infinity" not in raw:
-                raise
-            found = msgspec.convert(json.loads(raw), kind)
+        if nan and (b"NaN" in content or b"Infinity" in content):
+            found: T = msgspec.convert(json.loads(content), kind)
+        else:
+            found = msgspec.json.decode(content, type=kind)
     except RecursionError as error:
         raise Malformed(f"is not {what}: it is nested too deeply") from error
     except (*BROKEN, ValueError) as error:

@@ -14,7 +14,7 @@ import numpy as np
 
 from har_bench.errors import Malformed
 from har_bench.foreign.elements import element, shape_of
-from har_bench.foreign.machine import Machine, Unbuilt, frozen
+from har_bench.foreign.machine import Machine, Unbuilt
 
 _CODECS = ("latin1", "latin-1", "utf-8", "ascii")
 
@@ -87,7 +87,7 @@ def _set(machine: Machine, items: Any = ()) -> set[Any]:
 def _frozenset(machine: Machine, items: Any = ()) -> frozenset[Any]:
     if not isinstance(items, list | tuple):
         raise Malformed(f"makes a set of a {type(items).__name__}")
-    return frozen(machine, list(items))
+    return machine.frozen(list(items))
 
 
 def ordered(machine: Machine, pairs: Any = ()) -> OrderedDict[Any, Any]:

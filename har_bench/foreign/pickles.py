@@ -1,7 +1,7 @@
 """A pickle reader that cannot run code: containers, numbers, text and NumPy arrays, and nothing else.
 
-:mod:`har_bench.foreign.machine` follows the pickle's instructions, :mod:`har_bench.foreign.names` has what they may
-name, and :mod:`har_bench.foreign.weighing` looks at what came of it.
+:mod:`har_bench.foreign.instructions` work a :mod:`har_bench.foreign.machine`, :mod:`har_bench.foreign.names` has what
+they may name, and :mod:`har_bench.foreign.weighing` looks at what came of it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from har_bench.errors import HarBenchError, Malformed, completing
 from har_bench.foreign import opening
 from har_bench.foreign.budget import Budget
+from har_bench.foreign.instructions import follow
 from har_bench.foreign.machine import Machine, Names, Outside
 from har_bench.foreign.names import ALLOWED
 from har_bench.foreign.opening import Content
@@ -63,7 +64,7 @@ def value_at(
     """
     machine = Machine(content, start, budget, {**ALLOWED, **(names or {})}, outside)
     try:
-        found = machine.run()
+        found = follow(machine)
         weigh(found, budget.again())
     except HarBenchError:
         raise

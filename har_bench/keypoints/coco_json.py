@@ -10,10 +10,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
+from har_bench.foreign import json_file
 from har_bench.keypoints.people import unseen_as_nan
 
 Number = int | float
+
+_REMEDY = "give a list of results with image_id and keypoints, or an object with images and annotations"
 
 
 class _Person(msgspec.Struct, gc=False):
@@ -75,17 +78,12 @@ def read_json(path: Path) -> Json:
     images: dict[Number | str, str] = {}
     joints: Sequence[str] = ()
     for file in files:
-        content = file.read_bytes()
-        try:
+        content = json_file.text(file)
+        with completing(file, _REMEDY):
             if content.lstrip()[:1] == b"[":
-                persons += msgspec.json.decode(content, type=list[_Person])
+                persons += json_file.decode(content, list[_Person], what="a json of keypoints")
                 continue
-            document = msgspec.json.decode(content, type=_Document)
-        except msgspec.DecodeError as error:
-            raise HarBenchError(
-                f"{file} is no json of keypoints ({error}); give a list of results with image_id and keypoints, or an "
-                "object with images and annotations"
-            ) from error
+            document: _Document = json_file.decode(content, _Document, what="a json of keypoints")
         images |= {image.id: image.file_name for image in document.images}
         persons += document.annotations if len(files) == 1 else []  # beside results, annotations are the truth
         joints = next((category.keypoints for category in document.categories if category.keypoints), joints)

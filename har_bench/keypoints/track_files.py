@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.errors import HarBenchError, completing
-from har_bench.foreign import npy
+from har_bench.foreign import json_file, npy
 from har_bench.foreign.npz import Npz, open_npz
 from har_bench.foreign.numbers import numbers
 from har_bench.keypoints.coco_json import read_json
@@ -202,10 +202,8 @@ def from_openpose(path: Path, person: int | None, video: str | None) -> Seen:
         if match[1] != name:
             continue
         numbers.append(int(match[2]))
-        try:
-            everybody.append(msgspec.json.decode(file.read_bytes(), type=_Frame).people)
-        except msgspec.DecodeError as error:
-            raise HarBenchError(f"{file} is no file of OpenPose ({error}); run OpenPose again") from error
+        frame: _Frame = json_file.read(file, _Frame, what="a file of OpenPose", remedy="run OpenPose again")
+        everybody.append(frame.people)
     last = _possible(path, max(numbers) - min(numbers))
     rows = [(number, someone) for number, people in zip(numbers, everybody, strict=True) for someone in people]
     lengths = {len(someone.pose_keypoints_2d) for _, someone in rows}

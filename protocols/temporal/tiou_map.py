@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from har_bench.arrays import Floats, Ints
 from har_bench.errors import HarBenchError
+from har_bench.foreign import json_file
 from har_bench.protocol import Batch, Foreign, Metric, Protocol, Recipe, Scores
 from har_bench.results import Row
 from har_bench.store import Store
@@ -225,11 +226,8 @@ def read_results(path: Path, store: Store) -> Foreign | None:
     """
     if not path.is_file() or path.suffix != ".json":
         return None
-    content = path.read_bytes()
-    try:
-        results = msgspec.json.decode(content, type=_Results).results
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise HarBenchError(f"{path} is not ActivityNet's json of results ({error})") from error
+    file: _Results = json_file.read(path, _Results, what="ActivityNet's json of results")
+    results = file.results
     rates = dict(zip(*(store.sequences[name].to_pylist() for name in ("sequence", "fps")), strict=True))
     rows: dict[str, list[Any]] = {name: [] for name in ("sequence", "start", "stop", "label", "score")}
     for video, detections in results.items():

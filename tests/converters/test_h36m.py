@@ -565,7 +565,9 @@ def test_a_damaged_h5_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "S9" / "MyPoses" / "3D_positions" / "Walking 1.h5"
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    with pytest.raises(HarBenchError, match=r"Walking 1\.h5 (is empty|cannot be read as HDF5).*; (was it|is the download)"):
+    with pytest.raises(
+        HarBenchError, match=r"Walking 1\.h5 (is empty|cannot be read as HDF5).*; (was it|is the download)"
+    ):
         tables(tmp_path)
 
 

@@ -216,7 +216,7 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
     assert open_track(tmp_path / "two.npz", video="b").filled == 0
     np.savez(tmp_path / "set.npz", positions_2d=np.array({"S1": {"Walking": [POINTS] * 4}}))
     assert "is it a dataset" in complaint(tmp_path / "set.npz")
-    assert "no json of keypoints" in complaint(text("odd.json", '[{"image_id": 1}]'))
+    assert "not a json of keypoints" in complaint(text("odd.json", '[{"image_id": 1}]'))
     assert "keypoints of anybody" in complaint(text("none.json", "[]"))
     assert "no number in its name" in complaint(text("name.json", '[{"image_id": "a.jpg", "keypoints": [1, 2, 3]}]'))
     assert "count from 0" in complaint(text("minus.json", '[{"image_id": -3, "keypoints": [1, 2, 3]}]'))
@@ -230,7 +230,7 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
     assert "has no numbers a person" in complaint(tmp_path / "alone")
     text("alone/b_0_keypoints.json", "{}")
     assert "2 videos ('a', 'b')" in complaint(tmp_path / "alone")
-    assert "is no file of OpenPose" in complaint(tmp_path / "alone", video="b")
+    assert "is not a file of OpenPose" in complaint(tmp_path / "alone", video="b")
 
 
 TRACKS = st.tuples(

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-ADDRESSES = 24 << 30
+ADDRESSES = 8 << 30
 """Bytes of addresses that the other process may have: a reader that asks for terabytes gets a MemoryError."""
 
 
@@ -58,7 +58,7 @@ def readers() -> dict[str, Callable[[Path], Any]]:
         "mat": lambda path: (mat.variable_names(path), mat.load_mat(path)),
         "torch": torch_file.load,
         "weights": weights.read,
-        "hdf5": lambda path: dict(hdf5.open_hdf5(path)),
+        "hdf5": lambda path: hdf5.open_hdf5(path).read(),
         "json": lambda path: json_file.read(path, nan=True),
         "records": json_file.records,
         "packed": compressed.read,

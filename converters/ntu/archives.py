@@ -220,8 +220,8 @@ def _pyskl(path: Path, source: str, name: str, place: int) -> Clip:
         raise HarBenchError(f"{name[:80]!r} is no name of NTU RGB+D")
     if not _is_numbers(points, None, None, JOINTS, 3) or len(points) > 255:
         raise HarBenchError("keypoint is not of the shape (bodies, frames, 25, 3)")
-    if label != of.action - 1:
-        raise HarBenchError(f"label {label!r} contradicts the name")
+    if not isinstance(label, int | np.integer) or label != of.action - 1:
+        raise HarBenchError(f"label {repr(label)[:40]} contradicts the name")
     columns = _bodies((points != 0).any(axis=(2, 3)), points)
     return Clip(of, points.shape[1], columns, source, _finite(columns))
 

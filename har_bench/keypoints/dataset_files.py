@@ -108,7 +108,7 @@ def from_npz(path: Path, cameras: Sequence[str]) -> Found:
     nested = _nested(path, dictionary(archive, "positions_2d"), cameras)
     clips = {name: partial(_array, points) for name, points in nested}
     metadata = dictionary(archive, "metadata")
-    return Found("VideoPose3D's 2D .npz", digest, clips, metadata.get("layout_name"), sides_of(metadata))
+    return Found("VideoPose3D's 2D .npz", digest, clips, word_of(metadata), sides_of(metadata))
 
 
 def dictionary(archive: Npz, name: str) -> Mapping[str, Any]:
@@ -121,8 +121,16 @@ def dictionary(archive: Npz, name: str) -> Mapping[str, Any]:
 def sides_of(metadata: Mapping[str, Any]) -> Sides | None:
     """``keypoints_symmetry``, when the metadata have it."""
     sides = metadata.get("keypoints_symmetry")
-    good = isinstance(sides, list | tuple) and all(isinstance(side, list | tuple) for side in sides)
+    good = isinstance(sides, list | tuple) and all(
+        isinstance(side, list | tuple) and all(isinstance(joint, int) for joint in side) for side in sides
+    )
     return sides if good else None
+
+
+def word_of(metadata: Mapping[str, Any]) -> str | None:
+    """``layout_name``, when the metadata have it."""
+    word = metadata.get("layout_name")
+    return word if isinstance(word, str) else None
 
 
 def _member(archive: Npz, name: str) -> Clip:

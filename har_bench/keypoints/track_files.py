@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ import numpy.typing as npt
 
 from har_bench.errors import HarBenchError, completing
 from har_bench.foreign import json_file, npy
+from har_bench.foreign.budget import Budget
 from har_bench.foreign.npz import Npz, open_npz
 from har_bench.foreign.numbers import numbers
 from har_bench.keypoints.coco_json import read_json
-from har_bench.keypoints.dataset_files import dictionary, sides_of
+from har_bench.keypoints.dataset_files import dictionary, sides_of, word_of
 from har_bench.keypoints.layouts import Sides
 from har_bench.keypoints.people import People, unseen_as_nan
 from har_bench.keypoints.recognising import columns_of, people_of, points_of
@@ -92,7 +94,7 @@ def from_npz(path: Path, person: int | None, video: str | None) -> Seen:
 
 def _custom(path: Path, archive: Npz, video: str | None) -> Seen:
     """``positions_2d`` = {video: {"custom": [(T, J, 2)]}}, and the videos' sizes in the metadata."""
-    videos = dictionary(archive, "positions_2d")
+    videos = {str(key): value for key, value in dictionary(archive, "positions_2d").items()}
     name = _the_one(path, videos, video)
     match videos[name]:
         case {"custom": [points]}:
@@ -100,16 +102,17 @@ def _custom(path: Path, archive: Npz, video: str | None) -> Seen:
         case _:
             raise HarBenchError(f"{path}: {name} is not {{'custom': [one array]}}; is it a dataset and no video?")
     metadata = dictionary(archive, "metadata")
-    facts = metadata.get("video_metadata", {}).get(name, {})
+    every = metadata.get("video_metadata")
+    facts = every.get(name) if isinstance(every, Mapping) else None
     with completing(f"{path}: {name}", "write each video as one array (T, J, 2)"):
         array = numbers(points)
     return Seen(
         "VideoPose3D's custom 2D .npz",
         None,
         array,
-        metadata.get("layout_name"),
+        word_of(metadata),
         sides_of(metadata),
-        *_facts(facts),
+        *_facts(path, facts if isinstance(facts, Mapping) else {}),
     )
 
 
@@ -118,6 +121,8 @@ def _inferred(path: Path, archive: Npz) -> Seen:
 
     Detectron keeps a list per class, of which the person's is the last.
     """
+    if not all(archive[name].ndim for name in ("boxes", "keypoints")):
+        raise HarBenchError(f"{path} has no list of frames in boxes or keypoints; infer again")
     with completing(path, "infer again"):
         boxes, keypoints = ([_of_persons(frame) for frame in archive[name]] for name in ("boxes", "keypoints"))
     if len(boxes) != len(keypoints):
@@ -137,7 +142,7 @@ def _inferred(path: Path, archive: Npz) -> Seen:
     every = np.full((len(boxes), *points[0].shape), np.nan, np.float32)
     every[frames] = points
     word = "coco" if every.shape[1] == 17 else None
-    return Seen("infer_video_d2's .npz", None, every, word, None, *_facts(dictionary(archive, "metadata")))
+    return Seen("infer_video_d2's .npz", None, every, word, None, *_facts(path, dictionary(archive, "metadata")))
 
 
 def _of_persons(frame: Any) -> npt.NDArray[np.float32]:
@@ -146,10 +151,17 @@ def _of_persons(frame: Any) -> npt.NDArray[np.float32]:
     return numbers(by_class[-1] if len(by_class) else []).astype(np.float32)
 
 
-def _facts(metadata: Mapping[str, Any]) -> tuple[tuple[int, int] | None, float | None]:
-    """A video's (width, height) and frames per second, where VideoPose3D's metadata have them."""
-    size = (int(metadata["w"]), int(metadata["h"])) if {"w", "h"} <= set(metadata) else None
-    return size, float(metadata["fps"]) if "fps" in metadata else None
+def _facts(path: Path, metadata: Mapping[str, Any]) -> tuple[tuple[int, int] | None, float | None]:
+    """A video's (width, height) and frames per second, where VideoPose3D's metadata have them.
+
+    Raises:
+        HarBenchError: they are no numbers.
+    """
+    try:
+        size = (int(metadata["w"]), int(metadata["h"])) if {"w", "h"} <= set(metadata) else None
+        return size, float(metadata["fps"]) if "fps" in metadata else None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise HarBenchError(f"{path} has w, h or fps that are no numbers ({error}); write numbers") from error
 
 
 def from_json(path: Path, person: int | None, video: str | None) -> Seen:
@@ -219,7 +231,7 @@ def from_openpose(path: Path, person: int | None, video: str | None) -> Seen:
         None if (ids == -1).all() else ids,
     )
     frames, chosen = _one(people, path, person)
-    every = np.full((last + 1, *points.shape[1:]), np.nan, np.float32)
+    every = frames_of(path, last + 1, points.shape[1:])
     every[frames] = chosen
     return Seen("OpenPose's folder of json", None, every, "body25" if points.shape[1] == 25 else None)
 
@@ -230,6 +242,18 @@ def _one(people: People, path: Path, person: int | None) -> tuple[npt.NDArray[np
     _possible(path, int(frames[0]))
     _possible(path, int(frames[-1]))
     return frames, points
+
+
+def frames_of(path: Path, count: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """(count, *shape) NaN: frames in which nobody is seen yet.
+
+    Raises:
+        HarBenchError: so many frames that the file, or the folder's files, cannot be of them.
+    """
+    size = sum(file.stat().st_size for file in path.iterdir()) if path.is_dir() else path.stat().st_size
+    with completing(path, f"its last frame is {count - 1}, is that right?"):
+        Budget(size).charge(4 * count * math.prod(shape))
+    return np.full((count, *shape), np.nan, np.float32)
 
 
 def _possible(path: Path, frame: int) -> int:

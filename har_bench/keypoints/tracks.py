@@ -101,6 +101,6 @@ def _every_frame(path: Path, seen: Seen) -> npt.NDArray[np.float32]:
     points = np.asarray(seen.points, np.float32)
     if seen.frames is None:
         return points
-    every = np.full((int(seen.frames[-1]) + 1, *points.shape[1:]), np.nan, np.float32)
+    every = track_files.frames_of(path, int(seen.frames[-1]) + 1, points.shape[1:])
     every[seen.frames] = points
     return every

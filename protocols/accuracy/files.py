@@ -64,7 +64,7 @@ def _from_pickle(path: Path, content: Any, known: Collection[str], order: Callab
             names = _by_number(path, names, order())
             return Foreign(_named(path, names, scores), "score pickle numbered in CTR-GCN's order of the test set")
         return Foreign(_named(path, _in_store(names, known), scores), "score pickle, scores by name")
-    if isinstance(content, list | np.ndarray) and len(content):
+    if (isinstance(content, list) or (isinstance(content, np.ndarray) and content.ndim)) and len(content):
         names = _names_beside(path, len(content), known)
         return Foreign(_named(path, names, content), "score pickle in the order of the names beside it")
     raise HarBenchError(

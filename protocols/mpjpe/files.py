@@ -74,7 +74,9 @@ def _nested(path: Path, naming: Naming, held: npt.NDArray[Any]) -> Iterator[tupl
         if not isinstance(actions, Mapping):
             raise HarBenchError(f"{path}: positions_3d[{subject!r}] is not a dictionary of actions")
         for action, cameras in actions.items():
-            if not isinstance(cameras, Mapping | list | tuple | np.ndarray):
+            if not isinstance(cameras, Mapping | list | tuple) and not (
+                isinstance(cameras, np.ndarray) and cameras.ndim
+            ):
                 raise HarBenchError(f"{path}: positions_3d[{subject!r}][{action!r}] is no list of the cameras' arrays")
             named = cameras.items() if isinstance(cameras, Mapping) else zip(naming.cameras, cameras, strict=False)
             for camera, poses in named:

@@ -23,21 +23,30 @@ unit: .venv/ready
 bench: .venv/ready
 	.venv/bin/pytest tests/benchmarks --benchmark-enable --benchmark-only
 
-.venv/ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,test]'
+# What an environment is made with; "ready" in it says that it was finished. One that was not, because the Python was
+# wrong, the network went away or somebody interrupted, is made anew.
+NEW_ENOUGH = import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+	"har_bench needs Python 3.11 or newer, and $(PYTHON) is " + ".".join(map(str, sys.version_info[:2])) + \
+	"; say which one: make $(MAKECMDGOALS) PYTHON=python3.12")
+
+define environment
+@[ -e $@ ] && $(@D)/bin/python -m pip --version >/dev/null 2>&1 || \
+	{ $(PYTHON) -c '$(NEW_ENOUGH)' && $(PYTHON) -m venv --clear $(@D); }
+$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+endef
+
+.venv/ready: pyproject.toml setup.py constraints.txt
+	$(environment) '.[all,test]'
 	touch $@
 
-.venv-demo/ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv-demo
-	.venv-demo/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt .
+.venv-demo/ready: pyproject.toml setup.py constraints.txt
+	$(environment) .
 	touch $@
 
 # mypy sees the package as it is installed: the four sibling folders inside har_bench
 typed:
 	rm -rf .typed && mkdir -p .typed/har_bench
-	ln -s $(CURDIR)/har_bench/* .typed/har_bench/
-	ln -s $(foreach spoke,converters protocols baselines leaderboard,$(CURDIR)/$(spoke)) .typed/har_bench/
+	cd .typed/har_bench && ln -s ../../har_bench/* $(addprefix ../../,converters protocols baselines leaderboard) .
 
 clean:
 	rm -rf .venv .venv-demo .typed build demo *.egg-info

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from har_bench.lifting.lifter import Lifter, Sizes
+from har_bench.options import option
 
 
 class ResidualMLP(nn.Module):
@@ -47,22 +48,16 @@ class ResidualMLP(nn.Module):
 
 @dataclass
 class Martinez(Lifter):
-    """Lifts every frame by itself.
-
-    Attributes:
-        channels: width of the hidden layers.
-        blocks: residual blocks of two layers.
-        dropout: after every layer.
-    """
+    """Lifts every frame by itself."""
 
     summary: ClassVar[str] = "a residual MLP that lifts 2D keypoints to 3D poses, frame by frame"
     cite: ClassVar[str] = "Martinez et al., A simple yet effective baseline for 3d human pose estimation, ICCV 2017"
     quick: ClassVar[Mapping[str, Any]] = MappingProxyType({"channels": 64, "epochs": 8, "batch": 128})
     architecture: ClassVar[tuple[str, ...]] = ("channels", "blocks", "dropout")
 
-    channels: int = 1024
-    blocks: int = 2
-    dropout: float = 0.5
+    channels: int = option(1024, "width of the hidden layers")
+    blocks: int = option(2, "residual blocks of two layers")
+    dropout: float = option(0.5, "after every layer")
 
     def network(self, sizes: Sizes) -> nn.Module:
         """The residual MLP."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from har_bench.baseline import Baseline, targets
 from har_bench.errors import HarBenchError, completing
+from har_bench.files import destination, whole
 from har_bench.foreign import npy
 from har_bench.foreign.numbers import numbers
 from har_bench.protocol import Protocol
@@ -78,7 +79,7 @@ class MeanPose(Baseline):
         """Write the mean pose as a ``.npy`` file."""
         if self.mean is None:
             raise HarBenchError("mean-pose has learnt nothing yet; fit it first")
-        with path.open("wb") as file:
+        with whole(destination(path)) as temporary, temporary.open("wb") as file:
             np.save(file, self.mean)
 
 

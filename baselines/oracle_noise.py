@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from har_bench.baseline import Baseline, targets
+from har_bench.options import option
 from har_bench.protocol import Protocol
 from har_bench.schema import column, shape_of, to_numpy, vector
 from har_bench.store import Store
@@ -20,18 +21,13 @@ from har_bench.store import Store
 
 @dataclass
 class OracleNoise(Baseline):
-    """Predicts the truth plus independent Gaussian noise on every coordinate.
-
-    Attributes:
-        sigma: standard deviation of the noise [mm in 3D, px in 2D].
-        seed: with the sequence's name it fixes the noise, so neither order nor partition changes it.
-    """
+    """Predicts the truth plus independent Gaussian noise on every coordinate."""
 
     summary: ClassVar[str] = "the ground truth plus Gaussian noise: a known answer to test a pipeline with"
     trains: ClassVar[bool] = False
 
-    sigma: float = 10.0
-    seed: int = 0
+    sigma: float = option(10.0, "standard deviation of the noise [mm in 3D, px in 2D]")
+    seed: int = option(0, "with the sequence's name it fixes the noise, so neither order nor partition changes it")
 
     def fit(self, store: Store, protocol: Protocol) -> None:
         """Nothing to learn."""

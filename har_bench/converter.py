@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pyarrow as pa
 
+from har_bench.errors import HarBenchError
 from har_bench.schema import CAMERAS, REJECTS, table
 from har_bench.skeletons import Skeleton, skeleton
 
@@ -42,7 +43,7 @@ class Reject:
 
     Attributes:
         source: the raw file, as a path under the raw root.
-        locator: where in that file: a line, an index, a field.
+        locator: where in that file: a line, an index, a field; one that ends with `` and 3 more`` stands for four.
         reason: what is wrong with it.
         action: what became of it: ``dropped`` (it is not in the store) or ``repaired`` (it is, mended).
     """
@@ -51,6 +52,21 @@ class Reject:
     locator: str
     reason: str
     action: Literal["dropped", "repaired"]
+
+
+def nothing_kept(path: str | Path, records: str, rejects: Sequence[Reject]) -> HarBenchError:
+    """The error of a file that has records of a kind, none of which could be used: how many, and why not the first.
+
+    Args:
+        path: the file.
+        records: the kind, in the plural.
+        rejects: what became of them, the first one first; at least one.
+    """
+    first = rejects[0]
+    return HarBenchError(
+        f"{path}: none of its {len(rejects)} {records} can be used (the first, {first.locator}: {first.reason}); "
+        "mend the file, or download it again"
+    )
 
 
 @dataclass
@@ -96,7 +112,7 @@ class Converter(ABC):
     """A dataset's raw layout. Subclasses are dataclasses whose fields are the options of the conversion.
 
     Attributes:
-        dataset: the dataset's name, as in :doc:`DESIGN` and as the first half of its protocols' names.
+        dataset: the dataset's name, such as ``h36m``, and the first half of its protocols' names.
         version: version of this converter; raise it when the same raw files would give another store.
         summary: one line for ``har-bench list``.
         raw: what the raw folder must hold, in one sentence, shown by ``har-bench info`` and in errors.

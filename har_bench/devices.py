@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from har_bench.errors import HarBenchError
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     import torch
 
 Precision = Literal["float32", "tf32", "bf16"]
+
+STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+"""Where Linux tells a process its most memory, and where it is told to forget it."""
 
 
 def chosen(name: str = "", *, double: bool = False) -> torch.device:
@@ -75,14 +79,41 @@ def forked() -> Iterator[None]:
         yield
 
 
-def peak_memory_mb() -> float:
-    """The most memory that was held so far [MB]: a GPU's where one was used, else this process's."""
-    torch_ = sys.modules.get("torch")
-    if torch_ is not None and torch_.cuda.is_available():
+def forget_peak_memory() -> None:
+    """Let :func:`peak_memory_mb` begin anew; a system that cannot goes on with the most since the process began."""
+    torch_ = _torch_with_gpu()
+    if torch_ is not None:
+        for device in range(torch_.cuda.device_count()):
+            torch_.cuda.reset_peak_memory_stats(device)
+    with suppress(OSError):  # no Linux, or a container that must not
+        RESET.write_text("5", "ascii")
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory held since :func:`forget_peak_memory` [MB]: a GPU's where one was used, else this process's.
+
+    It is None where the system does not tell.
+    """
+    torch_ = _torch_with_gpu()
+    if torch_ is not None:
         peak = max(map(torch_.cuda.max_memory_allocated, range(torch_.cuda.device_count())))
         if peak:
             return float(peak) / 1e6
-    import resource
-
+    try:
+        # getrusage's would be at least that of the process from which this one was started
+        line = next(line for line in STATUS.read_text("utf-8").splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024 / 1e6
+    except (OSError, StopIteration):
+        pass
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def _torch_with_gpu() -> Any:
+    """Torch, if it was imported and sees a GPU."""
+    torch_ = sys.modules.get("torch")
+    return torch_ if torch_ is not None and torch_.cuda.is_available() else None

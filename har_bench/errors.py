@@ -1,18 +1,58 @@
-"""The one error type that a user meets, and what a reader says before the file's name and the remedy are known."""
+"""What a user meets, an error or a warning: a sentence that names the file, the record and the remedy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+NAMED = 12
+"""How many names a message lists; more are counted."""
 
 
 class HarBenchError(Exception):
-    """Something a user can mend; its text is one sentence, on one line, with the place and the remedy."""
+    """Something a user can mend; its text is one sentence, on one line, with the place and the remedy.
+
+    The command line prints it without a traceback and exits with status 1.
+    """
 
     def __init__(self, sentence: str) -> None:
         # a damaged file's bytes may be in the sentence, quoted by the library that choked on them
         printable = (letter if letter.isprintable() else " " for letter in sentence)
         super().__init__(" ".join("".join(printable).split()))
+
+
+class HarBenchWarning(UserWarning):
+    """Something a user should know, though the work goes on; its text is one sentence."""
+
+
+def unknown(what: str, name: object, known: Iterable[str], *, hint: str = "") -> HarBenchError:
+    """The error for a name that is not there: what comes closest, whatever its case, and what there is.
+
+    >>> str(unknown("recipe of mpii/pckh", "HRNett", ["official", "hrnet"]))
+    "no recipe of mpii/pckh is called 'HRNett'; did you mean 'hrnet'? There are official, hrnet"
+
+    Args:
+        what: the kind of thing, with whose it is.
+        name: what was asked for.
+        known: the names that there are, in the order to list them.
+        hint: where else to look; follows the list.
+    """
+    names = [str(each) for each in known]
+    folded: dict[str, str] = {}
+    for each in names:
+        folded.setdefault(each.casefold(), each)
+    close = difflib.get_close_matches(str(name).casefold(), folded, n=1)
+    guess = f"did you mean {folded[close[0]]!r}? There are" if close else "there are"
+    there = f"{guess} {listed(names)}" if names else "there is none"
+    return HarBenchError(f"no {what} is called {name!r}; {there}{hint and f'; {hint}'}")
+
+
+def listed(names: Iterable[str], most: int = NAMED) -> str:
+    """Names with commas between; of many, the first ones and how many more there are; ``none`` of none."""
+    every = list(names)
+    shown = ", ".join(every[:most]) or "none"
+    return shown if len(every) <= most else f"{shown} and {len(every) - most:,} more"
 
 
 class Malformed(Exception):  # noqa: N818 - it is what a file is, and :func:`completing` makes it an error

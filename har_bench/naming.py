@@ -43,10 +43,14 @@ def parsed(name: str) -> Name:
     if not tail or "/" not in head:  # package.module:Name has no slash
         return Name(name, None, {})
     recipe, *rest = tail.split(",")
-    options = {}
+    options: dict[str, str] = {}
+    last = ""
     for item in rest:
         key, equals, value = item.partition("=")
-        if not equals:
-            raise HarBenchError(f"{item!r} in {name} is not option=value")
-        options[key] = value
+        if equals:
+            last, options[key] = key, value
+        elif last:  # one more of several names, as in cameras=54138969,60457274
+            options[last] += f",{item}"
+        else:
+            raise HarBenchError(f"{item!r} in {name} is not option=value; write it so")
     return Name(head, recipe, options)

@@ -5,12 +5,15 @@ A result is JSON, typed by :class:`Result` and written by :func:`write`; ``docs/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
+from har_bench.files import destination, write_whole
 from har_bench.foreign import json_file
 from har_bench.naming import canonical
 
@@ -26,6 +29,29 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
     high: float
     level: float = 0.95
     resamples: int = 0
+
+
+def plain(row: Mapping[str, Any]) -> Row:
+    """A table's row as Python's own numbers and texts; a number that is not finite is none."""
+    found: Row = {}
+    for name, value in row.items():
+        number = value.item() if hasattr(value, "item") else value
+        found[name] = None if isinstance(number, float) and not isfinite(number) else number
+    return found
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What a table of a result is.
+
+    Attributes:
+        kind: ``groups`` of the data, points of a ``curve``, or mere ``facts``.
+        measure: the column that is comparable with the primary number; None when there is none.
+        shares_out: whether every scored sequence belongs to exactly one row.
+    """
+
+    kind: Literal["groups", "curve", "facts"]
+    measure: str | None = None
+    shares_out: bool = False
 
 
 class Result(msgspec.Struct, kw_only=True, omit_defaults=False):
@@ -48,6 +74,8 @@ class Result(msgspec.Struct, kw_only=True, omit_defaults=False):
         environment: platform, processor count and what else a reader may ask about.
         model: who made the predictions: the baseline's name, the file's name or what ``--model`` said.
         speed: measured while predicting (``har-bench run``), else empty.
+        readings: what the tables are, by their names; none in files of before 0.2.
+        notes: what looks wrong in the predictions, in a line each; the numbers are the recipe's all the same.
         schema: version of this file's own layout.
     """
 
@@ -67,14 +95,15 @@ class Result(msgspec.Struct, kw_only=True, omit_defaults=False):
     environment: dict[str, str]
     model: str = ""
     speed: dict[str, float] = {}
+    readings: dict[str, Reading] = {}
+    notes: list[str] = []
     schema: int = RESULT_SCHEMA
 
     def __getitem__(self, metric: str) -> float:
         """``result["MPJPE"]``."""
-        try:
-            return self.metrics[metric]
-        except KeyError:
-            raise HarBenchError(f"no metric {metric!r} in this result; there are {', '.join(self.metrics)}") from None
+        if metric not in self.metrics:
+            raise unknown(f"metric of {self.canonical}", metric, self.metrics)
+        return self.metrics[metric]
 
     @property
     def canonical(self) -> str:
@@ -88,10 +117,7 @@ class Result(msgspec.Struct, kw_only=True, omit_defaults=False):
 
 def write(result: Result, path: Path) -> Path:
     """Write a result file; folders are made, and the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(result.to_json())
-    return partial.replace(path)
+    return write_whole(destination(path), result.to_json())
 
 
 def read(path: Path) -> Result:

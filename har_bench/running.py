@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,16 @@ import pyarrow.compute as pc
 
 from har_bench import registry
 from har_bench.baseline import Baseline
-from har_bench.devices import peak_memory_mb
+from har_bench.devices import forget_peak_memory, peak_memory_mb
 from har_bench.errors import HarBenchError
 from har_bench.files import destination
+from har_bench.options import read
 from har_bench.protocol import Protocol, make_protocol
 from har_bench.results import Result
 from har_bench.scoring import predictions
-from har_bench.scoring.by_row import Missing
 from har_bench.scoring.engine import score
 from har_bench.scoring.pairing import selection
+from har_bench.scoring.ways import Missing
 from har_bench.store import Store, open_store
 
 
@@ -70,8 +70,8 @@ def run(
     missing: Missing = "error",
     model: str = "",
     quiet: bool = True,
-    options: dict[str, Any] | None = None,
-    **settings: Any,
+    options: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Result:
     """Train or load a baseline, predict, and score.
 
@@ -86,8 +86,8 @@ def run(
         missing: see :func:`har_bench.score`.
         model: name on the leaderboard; the baseline's own by default.
         quiet: no progress.
-        options: the recipe's options.
-        settings: the baseline's own options.
+        options: the recipe's options, by name.
+        settings: the baseline's own options, by name.
 
     Raises:
         HarBenchError: unknown names, options that do not exist, files that cannot be written, or predictions that do
@@ -101,7 +101,8 @@ def run(
     if not machine.serves(opened, chosen):
         raise HarBenchError(f"{name} cannot predict what {chosen.name} scores; `har-bench list baselines` has others")
     machine.quiet = quiet
-    save, out = (None if path is None else destination(path) for path in (save, out))
+    save = None if save is None else destination(save)
+    out = None if out is None else destination(out, ".parquet")
     speed: dict[str, float] = {}
     if weights is not None:
         machine.load(Path(weights))
@@ -112,6 +113,7 @@ def run(
     if save is not None:
         machine.save(save)
     clock = Stopwatch()
+    forget_peak_memory()
     predicted: Any
     if out is not None:
         predictions.write(clock.watch(machine.predict(opened, chosen)), out)
@@ -119,41 +121,27 @@ def run(
     else:
         predicted = pa.concat_tables(clock.watch(machine.predict(opened, chosen)))
     peak = peak_memory_mb()
+    held = {} if peak is None else {"peak_memory_mb": peak}
     result = score(chosen, opened, predicted, missing=missing, model=model or name, quiet=quiet)
     described = machine.describe()
     if "parameters" in described:
         speed["parameters"] = float(described["parameters"])
-    result.speed = speed | clock.speed() | {"peak_memory_mb": peak}
+    result.speed = speed | clock.speed() | held
     result.environment |= {"baseline": name} | {key: str(value) for key, value in described.items()}
     return result
 
 
-def make_baseline(baseline: str | Baseline, settings: dict[str, Any]) -> Baseline:
+def make_baseline(baseline: str | Baseline, settings: Mapping[str, Any] | None = None) -> Baseline:
     """A baseline from its registered name or ``package.module:Name``, with these options.
 
     Raises:
-        HarBenchError: an unknown name or option.
+        HarBenchError: an unknown name or option, or a value that its option cannot take.
     """
     if isinstance(baseline, Baseline):
+        if settings:
+            raise HarBenchError(f"{type(baseline).__name__} is made already; give the settings to its class")
         return baseline
     made = registry.load("baselines", baseline)
-    known = [each.name for each in dataclasses.fields(made) if each.init] if dataclasses.is_dataclass(made) else []
-    unknown = [name for name in settings if known and name not in known]
-    if unknown:
-        raise HarBenchError(f"{baseline} has no option {', '.join(unknown)}; its options are {', '.join(known)}")
-    try:
-        return made(**{name: _typed(made, name, value) for name, value in settings.items()})  # type: ignore[no-any-return]
-    except TypeError as error:
-        raise HarBenchError(f"the baseline {baseline!r} does not take these options: {error}") from error
-
-
-def _typed(made: type, name: str, value: Any) -> Any:
-    """A setting as the type of its default; a text that looks like a number, such as a camera's name, becomes text."""
-    default = getattr(made, name, None)
-    kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-    kind = type(default)
-    if kind not in kinds or type(value) is kind or (kind is float and type(value) is int):
-        return value
-    if kind is str and type(value) in kinds:
-        return str(value)
-    raise HarBenchError(f"{name} is {kinds[kind]} such as {default!r}, and not {value!r}")
+    if not (isinstance(made, type) and issubclass(made, Baseline)):
+        raise HarBenchError(f"{baseline} is no baseline; name a class that is a har_bench.baseline.Baseline")
+    return made(**read(made, settings or {}, baseline))

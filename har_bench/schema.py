@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from har_bench.errors import HarBenchError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of a store's layout; 2 seals every part and the manifest."""
 
 TABLES = ("sequences", "cameras", "segments", "poses", "rejects")
 """Every table a store may hold, in the order in which its content is fingerprinted."""

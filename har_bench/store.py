@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +15,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from har_bench import registry
+from har_bench import registry, remote
 from har_bench.cameras import Camera
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, HarBenchWarning
+from har_bench.files import is_utf8, readable
 from har_bench.schema import TABLES, column, one_array, shape_of, to_numpy, vector
 from har_bench.skeletons import Mapping as JointMapping
 from har_bench.skeletons import Skeleton, mapping, skeleton
 from har_bench.storing import fingerprint, manifest
-from har_bench.storing.hdf5 import ARRAYS, Hdf5Tables
+from har_bench.storing.hdf5 import ARRAYS, Hdf5Tables, manifest_in
 from har_bench.storing.parquet import ROW_GROUP, ParquetTables
 
 if TYPE_CHECKING:
@@ -42,7 +44,9 @@ class Tables(Protocol):
 
 
 def open_store(path: str | Path) -> Store:
-    """Open a finished store: a folder, or an ``arrays.h5`` alone.
+    """Open a finished store: a folder, or an ``arrays.h5`` alone; a path, or a URL such as ``s3://bucket/stores/h36m``.
+
+    Of a store at a URL the files are copied to the cache of :mod:`har_bench.remote` when they are first read.
 
     Raises:
         HarBenchError: there is no finished store at ``path``.
@@ -52,18 +56,56 @@ def open_store(path: str | Path) -> Store:
         >>> store.sequence("S9/Directions 1/54138969").keypoints_3d.shape      # doctest: +SKIP
         (2356, 32, 3)
     """
-    path = Path(path)
-    if path.is_file():
-        if not h5py.is_hdf5(path):
-            raise HarBenchError(
-                f"{path} is no store; give the folder, or the arrays.h5, that `har-bench convert` wrote"
-            )
-        arrays = Hdf5Tables(path)
-        return Store(path, manifest.decode(arrays.manifest(), str(path)), arrays)
-    found = manifest.read(path)
-    if (path / "sequences.parquet").exists():
-        return Store(path, found, ParquetTables(path, found.parts))
-    return Store(path, found, Hdf5Tables(path / ARRAYS))
+    store = _opened(path)
+    if not store.manifest.seals:
+        warnings.warn(
+            f"{path} was written without checksums, so damage to it would go unnoticed; convert the dataset again",
+            HarBenchWarning,
+            stacklevel=2,
+        )
+    return store
+
+
+def _opened(place: str | Path) -> Store:
+    url, path = remote.as_url(place), remote.local(place)
+    if url is not None and not url.startswith("file:"):
+        return _far(url)
+    if not is_utf8(path):
+        raise HarBenchError(f"{path} cannot be read, for its name is not UTF-8; rename it")
+    with readable(path):
+        if path.is_file():
+            return _alone(path)
+        found = manifest.read(path)
+        if (path / "sequences.parquet").exists():
+            return Store(path, found, ParquetTables(path, found.parts, found.seals))
+        return Store(path, found, Hdf5Tables(path / ARRAYS, found.parts, found.seals))
+
+
+def _far(url: str) -> Store:
+    """A store at a URL: what is needed of it is copied when it is read."""
+    if url.endswith(".h5"):
+        store = _alone(remote.fetch(url))
+    else:
+        folder = remote.fetch(f"{url}/{manifest.MANIFEST}").parent
+        found = manifest.read(folder)
+        if remote.is_there(f"{url}/sequences.parquet"):
+
+            def fetch(path: Path) -> Path:
+                return remote.fetch(f"{url}/{path.relative_to(folder).as_posix()}")
+
+            store = Store(folder, found, ParquetTables(folder, found.parts, found.seals, fetch))
+        else:
+            store = Store(folder, found, Hdf5Tables(remote.fetch(f"{url}/{ARRAYS}"), found.parts, found.seals))
+    store.place = url
+    return store
+
+
+def _alone(path: Path) -> Store:
+    """The store in an ``arrays.h5`` alone."""
+    if not h5py.is_hdf5(path) and path.name != ARRAYS:
+        raise HarBenchError(f"{path} is no store; give the folder, or the arrays.h5, that `har-bench convert` wrote")
+    found = manifest_in(path)
+    return Store(path, found, Hdf5Tables(path, found.parts, found.seals))
 
 
 class SequenceView:
@@ -99,17 +141,19 @@ class Store:
 
     Attributes:
         path: the folder, or the HDF5 file.
+        place: where another process finds it: the path in full, or a URL.
         manifest: what it holds and what it was made from.
     """
 
     def __init__(self, path: Path, found: manifest.Manifest, tables: Tables) -> None:
         self.path = path
+        self.place: str | Path = path.absolute()
         self.manifest = found
         self._tables = tables
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process opens the store for itself."""
-        return open_store, (self.path.absolute(),)
+        return _opened, (self.place,)
 
     def __repr__(self) -> str:
         rows = self.manifest.rows
@@ -293,13 +337,18 @@ class Store:
         raise HarBenchError(f"{self.path} has no camera {camera!r}" + (f" of subject {subject!r}" if subject else ""))
 
     def dask(self, table: str = "poses", columns: Sequence[str] | None = None) -> dask.dataframe.DataFrame:
-        """A partitioned table as a Dask dataframe, one part a partition."""
+        """A partitioned table as a Dask dataframe, one part a partition.
+
+        Columns stay Arrow's (``pandas.ArrowDtype``): vectors are vectors, and whole numbers stay whole beside nulls. A
+        partition's column becomes an array of its shape by
+        ``har_bench.schema.to_numpy(pa.array(frame.keypoints), store.schema("poses").field("keypoints"))``.
+        """
         import dask.dataframe as dd
 
         return dd.from_map(
-            functools.partial(_pandas_part, self.path, table, columns),
+            functools.partial(_pandas_part, self.place, table, columns),
             list(self.parts(table)),
-            meta=self.read(table, self.parts(table)[0], columns, slice(0, 0)).to_pandas(),
+            meta=_pandas(self.read(table, self.parts(table)[0], columns, slice(0, 0))),
         )
 
     def validate(self) -> None:
@@ -322,9 +371,16 @@ class Store:
         return fingerprint.combined(f"{table} {fingerprint.of_table(self.read(table, part))}" for table, part in parts)
 
 
-def _pandas_part(path: Path, table: str, columns: Sequence[str] | None, part: int) -> pd.DataFrame:
+def _pandas_part(place: str | Path, table: str, columns: Sequence[str] | None, part: int) -> pd.DataFrame:
     """One part of a table in a Dask worker, which opens the store for itself."""
-    frame: pd.DataFrame = open_store(path).read(table, part, columns).to_pandas()
+    return _pandas(_opened(place).read(table, part, columns))
+
+
+def _pandas(table: pa.Table) -> pd.DataFrame:
+    """A table as pandas, without a copy; Dask would write NumPy's vectors out as texts."""
+    import pandas as pd
+
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame
 
 

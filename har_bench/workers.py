@@ -5,16 +5,24 @@ All three are a ``concurrent.futures.Executor``, so the engines have one code pa
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import threading
+import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, HarBenchWarning
+
+LOOK_EVERY_S = 2.0
+SPEAK_AFTER_S = 5.0
+GIVE_UP_AFTER_S = 30.0
+"""How often a cluster that is silent is looked at, and how long one without workers is waited for."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -33,6 +41,55 @@ class InProcess(Executor):
         return future
 
 
+class Cluster(Executor):
+    """The workers of a Dask scheduler, who may come and go; at least one is waited for."""
+
+    def __init__(self, client: Any, scheduler: str) -> None:
+        self._client = client
+        self._executor = client.get_executor()
+        self._scheduler = scheduler
+        self._width = 0
+        self._next_look = 0.0
+        self._alone_since: float | None = None
+        while not self.width():
+            time.sleep(0.2)
+
+    def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
+        """Run ``fn`` on a worker."""
+        future: Future[R] = self._executor.submit(fn, *args, **kwargs)
+        return future
+
+    def width(self) -> int:
+        """How many tasks the workers can work on at a time; the scheduler is asked now and then.
+
+        Raises:
+            HarBenchError: there has been none for :data:`GIVE_UP_AFTER_S`.
+            CancelledError: the scheduler is lost.
+        """
+        now = time.monotonic()
+        if now < self._next_look:
+            return self._width
+        self._next_look = now + LOOK_EVERY_S
+        try:
+            self._width = sum(self._client.nthreads().values())
+        except OSError as error:
+            raise CancelledError from error
+        if self._width:
+            self._alone_since = None
+        else:
+            self._alone_since = self._alone_since or now
+            self._speak_or_give_up(now - self._alone_since)
+        return self._width
+
+    def _speak_or_give_up(self, waited: float) -> None:
+        remedy = f"start one with 'dask worker {self._scheduler}'"
+        if waited > GIVE_UP_AFTER_S:
+            raise HarBenchError(f"no worker has joined the Dask scheduler {self._scheduler}; {remedy}")
+        if waited > SPEAK_AFTER_S:
+            waiting = f"waiting {GIVE_UP_AFTER_S:.0f} s for a worker to join the Dask scheduler {self._scheduler}"
+            warnings.warn(f"{waiting}; {remedy}", HarBenchWarning, stacklevel=2)
+
+
 @contextmanager
 def executor(jobs: int, scheduler: str | None = None) -> Iterator[tuple[Executor, int]]:
     """An executor and how many tasks it can work on at a time.
@@ -42,11 +99,13 @@ def executor(jobs: int, scheduler: str | None = None) -> Iterator[tuple[Executor
         scheduler: address of a Dask scheduler, such as ``tcp://host:8786``; it is used instead of local processes.
 
     Raises:
-        HarBenchError: the scheduler cannot be reached, or Dask's distributed package is not installed.
+        HarBenchError: the scheduler cannot be reached or is lost, has no workers, or loses them over one task, or
+            Dask's distributed package is not installed.
     """
     if scheduler:
         with _dask_client(scheduler) as client:
-            yield client.get_executor(), max(1, sum(client.nthreads().values()))
+            cluster = Cluster(client, scheduler)
+            yield cluster, cluster.width()
         return
     jobs = jobs or os.cpu_count() or 1
     if jobs == 1:
@@ -60,16 +119,30 @@ def executor(jobs: int, scheduler: str | None = None) -> Iterator[tuple[Executor
 @contextmanager
 def _dask_client(scheduler: str) -> Iterator[Any]:
     try:
-        from distributed import Client
+        from distributed import Client, KilledWorker
+        from distributed.comm import CommClosedError
     except ImportError as error:
         raise HarBenchError("--scheduler needs Dask's distributed package: pip install 'har-bench[dask]'") from error
+    # what it would say of a lost scheduler is said below, once
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         client = Client(scheduler, timeout="10s")
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a wrong address is met with any
         remedy = "start one with 'dask scheduler'"
         raise HarBenchError(f"no Dask scheduler answers at {scheduler} ({error}); {remedy}") from error
-    with client:
+    try:
         yield client
+    except (CancelledError, CommClosedError, TimeoutError) as error:
+        remedy = "start it and its workers again, then give the same command; a conversion resumes"
+        raise HarBenchError(f"the Dask scheduler at {scheduler} was lost; {remedy}") from error
+    except KilledWorker as error:
+        remedy = "give the workers more memory, or run fewer on a machine; a second run resumes"
+        raise HarBenchError(f"several workers of {scheduler} died over one task; {remedy}") from error
+    except ModuleNotFoundError as error:
+        remedy = "install the same har-bench and plug-ins there as here"
+        raise HarBenchError(f"a worker of {scheduler} cannot do this work ({error}); {remedy}") from error
+    finally:
+        client.close(timeout=1)
 
 
 def _die_with_parent() -> None:
@@ -93,11 +166,13 @@ def unordered(pool: Executor, width: int, task: Callable[[T], R], items: Sequenc
     running: dict[Future[R], T] = {}
     try:
         while True:
+            if isinstance(pool, Cluster):
+                width = max(pool.width(), 1)
             while len(running) < 2 * width and (item := next(waiting, None)) is not None:
                 running[pool.submit(task, item)] = item
             if not running:
                 return
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            finished, _ = wait(running, timeout=LOOK_EVERY_S, return_when=FIRST_COMPLETED)
             for future in finished:
                 yield running.pop(future), future.result()
     except BrokenProcessPool as error:

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from har_bench.files import destination, write_whole
+
 from .board import boards
 from .entries import reported, verified
 from .page import page
@@ -51,11 +53,4 @@ def build(
         "leaderboard.csv": csv_page(shown.values()),
         "leaderboard.tex": latex_page(found),
     }
-    site.mkdir(parents=True, exist_ok=True)
-    return [_write(site / name, text) for name, text in contents.items()]
-
-
-def _write(path: Path, text: str) -> Path:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(text.encode())
-    return partial.replace(path)
+    return [write_whole(destination(site / name), text.encode()) for name, text in contents.items()]

@@ -11,15 +11,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar, Literal, NamedTuple, Self, cast
+from typing import ClassVar, Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from har_bench.arrays import Bools, Floats
+from har_bench.arrays import Bools, Floats, Ints
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Metric, Protocol, Recipe, Scores
+from har_bench.protocol import Batch, Counted, Curve, Groups, Metric, Protocol, Recipe, Records, Scores, clues, of_split
+from har_bench.protocol.clues import Clues
+from har_bench.protocol.tables import cell, grouped, share
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
 
@@ -34,6 +36,9 @@ JOINTS = skeleton("penn13").joints
 _SIDED = {"Sho": "shoulder", "Elb": "elbow", "Wri": "wrist", "Hip": "hip", "Knee": "knee", "Ank": "ankle"}
 GROUPS = {"Head": ("head",), **{short: (f"right_{joint}", f"left_{joint}") for short, joint in _SIDED.items()}}
 """The columns of the published tables: left and right joints pooled."""
+
+VISIBLE = 2
+"""What the store's ``visibility`` is for a joint that counts."""
 
 TORSO = (JOINTS.index("left_shoulder"), JOINTS.index("right_hip"))
 SHORTEST_TORSO = 1.0
@@ -151,8 +156,7 @@ def box_size(box: Floats) -> Floats:
 def torso_size(predicted: Floats, truth: Floats) -> Floats:
     """(N,) px from left shoulder to right hip of Penn's 13 joints (N, 13, 2).
 
-    The prediction's torso stands in where the truth's is below 1 px, or not visible as a whole: the label files hold
-    a placeholder there, and the store nothing.
+    The prediction's torso stands in where the truth's is below 1 px, or not visible as a whole.
     """
     true, guessed = (
         np.linalg.norm(points[:, TORSO[0]] - points[:, TORSO[1]], axis=-1).astype(np.float64)
@@ -174,11 +178,25 @@ def carried_forward(box: Floats, starts: npt.NDArray[np.int64]) -> Floats:
     return np.where((latest >= first)[:, None], box[latest], np.nan)
 
 
-class PennPCK(Protocol):
-    """Pose on the 1,068 test sequences of Penn Action.
+COUNTED = (Counted("PCK@0.2", "hits", "count"),)
 
-    A sequence's sums are its frames, the joints that count, and their hits at :data:`THRESHOLDS`.
+
+class Scored(NamedTuple):
+    """What is kept of a sequence.
+
+    Attributes:
+        sums: its frames, the joints that count, and their hits at :data:`THRESHOLDS`.
+        action: its action.
+        viewpoint: its viewpoint.
     """
+
+    sums: Ints
+    action: str
+    viewpoint: str
+
+
+class PennPCK(Protocol):
+    """Pose on the 1,068 test sequences of Penn Action."""
 
     name = "penn_action/pck"
     version = "1"
@@ -190,18 +208,20 @@ class PennPCK(Protocol):
         Metric("joint-mean PCK@0.2", "%", "higher", "the plain mean of the 13 joints' own PCK@0.2"),
         Metric("sequence-mean PCK@0.2", "%", "higher", "the plain mean of the sequences' own PCK@0.2"),
     )
+    tables = (
+        Groups("joint", counted=COUNTED, means={"joint-mean PCK@0.2": "PCK@0.2", "PCK@0.2": "PCK@0.2"}),
+        Groups("group", counted=COUNTED),
+        Curve("threshold", rises=("PCK",)),
+        *(Groups(name, shares_out=True, counted=COUNTED) for name in ("action", "viewpoint", "sequence")),
+    )
     recipes: ClassVar[Mapping[str, PCKRecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
-    truth_columns = ("keypoints", "box")
+    notes = clues.POINTS
+    truth_columns = ("keypoints", "visibility", "box")
     prediction_columns = ("keypoints",)
     train_split = "standard/train"
 
     recipe: PCKRecipe
-    _columns: tuple[Floats, Floats] | None = None
-
-    def __init__(self, recipe: str | None = None) -> None:
-        """Choose a recipe."""
-        super().__init__(recipe)
-        self.labels: dict[str, tuple[str, str]] = {}
+    state: Records[Scored]
 
     @property
     def skeletons(self) -> tuple[str, ...]:
@@ -214,19 +234,13 @@ class PennPCK(Protocol):
         Raises:
             HarBenchError: there are none.
         """
-        test = ["standard/test" in (splits or ()) for splits in sequences["splits"].to_pylist()]
-        if not any(test):
-            raise HarBenchError(f"{self.name} has nothing to score: no sequence of the store is in standard/test")
-        return sequences.filter(pa.array(test, pa.bool_()))
-
-    def merge(self, other: Self) -> None:
-        """Take over the sequences another accumulator scored."""
-        super().merge(other)
-        self.labels |= other.labels
+        return of_split(sequences, "standard/test", self.canonical)
 
     def update(self, truth: Batch, predictions: Batch) -> None:
         """Count the hits of whole sequences; a frame whose sequence has no box yet cannot be measured, nor counts."""
-        predicted, points, starts = predictions["keypoints"], truth["keypoints"], truth.starts
+        predicted, starts = predictions["keypoints"], truth.starts
+        # the store has the places of occluded joints too; only visible ones are scored
+        points = np.where((truth["visibility"] == VISIBLE)[..., None], truth["keypoints"], np.nan)
         counted, box = visible(points), carried_forward(truth["box"], starts)
         if self.recipe.size == "torso":
             size = torso_size(predicted, points)
@@ -241,53 +255,60 @@ class PennPCK(Protocol):
         sums = np.hstack([_by_sequence(columns, starts) for columns in (counted, *hits)])
         labels = zip(*(truth.sequences[name].to_pylist() for name in ("action", "pose")), strict=True)
         for name, frames, row, label in zip(truth.names(), np.diff(starts), sums, labels, strict=True):
-            self.state.add(name, np.append(frames, row))
-            self.labels[name] = label[0] or "", label[1] or ""
+            self.state.add(name, Scored(np.append(frames, row), label[0] or "", label[1] or ""))
+
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether the points look like others than pixels of the image."""
+        swap = skeleton("penn13").flip
+        return clues.of_points(predictions["keypoints"], truth["keypoints"], truth.starts, swap)
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """The metrics when sequence i of :meth:`units` counts ``weights[i]`` times."""
-        hits, counted = self._needed()
+        hits, counted = self.state.derived(needed)
         weights = np.ones(len(hits)) if weights is None else weights
-        per_sequence = _share(hits.sum(axis=1), counted.sum(axis=1))
+        per_sequence = share(hits.sum(axis=1), counted.sum(axis=1))
         measured = weights * np.isfinite(per_sequence)
-        joints = _share(weights @ hits, weights @ counted)
+        joints = share(weights @ hits, weights @ counted)
         values = (
-            _share((weights @ hits).sum(), (weights @ counted).sum()),
-            _share(np.nansum(joints) / 100, np.isfinite(joints).sum()),
-            _share(measured @ np.nan_to_num(per_sequence) / 100, measured.sum()),
+            share((weights @ hits).sum(), (weights @ counted).sum()),
+            share(np.nansum(joints) / 100, np.isfinite(joints).sum()),
+            share(measured @ np.nan_to_num(per_sequence) / 100, measured.sum()),
         )
         return {metric.name: float(value) for metric, value in zip(self.metrics, values, strict=True)}
 
     def compute(self) -> Scores:
         """The metrics, and tables by joint, group, threshold, action, viewpoint and sequence."""
-        names, sums = self.units(), self._matrix()
+        names, sums = self.units(), self.state.derived(sums_of)
+        records = self.state.values()
         total = _unpack(sums.sum(axis=0))
         columns = {joint: [index] for index, joint in enumerate(JOINTS)}
         groups = {group: [JOINTS.index(joint) for joint in joints] for group, joints in GROUPS.items()}
         everything = {"Mean": list(range(len(JOINTS)))}
-        curve = _share(total.hits.sum(axis=1), total.counted.sum())
+        curve = share(total.hits.sum(axis=1), total.counted.sum())
         tables: dict[str, list[Row]] = {
             "joint": [{"joint": name, **_row(total, at)} for name, at in columns.items()],
             "group": [{"group": name, **_row(total, at)} for name, at in (groups | everything).items()],
             "threshold": [
-                {"threshold": float(at), "PCK": _cell(value)} for at, value in zip(THRESHOLDS, curve, strict=True)
+                {"threshold": float(at), "PCK": cell(value)} for at, value in zip(THRESHOLDS, curve, strict=True)
             ],
-            "action": _breakdown("action", [self.labels[name][0] for name in names], sums),
-            "viewpoint": _breakdown("viewpoint", [self.labels[name][1] for name in names], sums),
+            "action": _breakdown("action", [record.action for record in records], sums),
+            "viewpoint": _breakdown("viewpoint", [record.viewpoint for record in records], sums),
             "sequence": _breakdown("sequence", names, sums),
         }
         counts = {"sequences": len(names), "frames": int(total.frames), "joints": int(total.counted.sum())}
         return Scores(self.metrics_of(), tables, counts)
 
-    def _needed(self) -> tuple[Floats, Floats]:
-        """(S, 13) hits and joints that count; sequences are only ever added, so their number tells if these are old."""
-        if self._columns is None or len(self._columns[0]) != len(self.state.sums):
-            totals = _unpack(self._matrix())
-            self._columns = totals.hits[:, AT], totals.counted
-        return self._columns
 
-    def _matrix(self) -> Floats:
-        return self.state.matrix().reshape(-1, 1 + len(JOINTS) * (1 + len(THRESHOLDS)))
+def sums_of(records: Records[Scored]) -> Floats:
+    """(S, 1 + 13 + 130) the sequences' sums."""
+    rows = [record.sums for record in records.values()]
+    return np.array(rows, np.float64).reshape(-1, 1 + len(JOINTS) * (1 + len(THRESHOLDS)))
+
+
+def needed(records: Records[Scored]) -> tuple[Floats, Floats]:
+    """(S, 13) hits at the published threshold, and joints that count."""
+    totals = _unpack(sums_of(records))
+    return totals.hits[:, AT], totals.counted
 
 
 class _Totals(NamedTuple):
@@ -313,31 +334,16 @@ def _by_sequence(flags: Bools, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.
     return np.diff(sums[starts], axis=0)
 
 
-def _share(hits: npt.ArrayLike, counted: npt.ArrayLike) -> Floats:
-    """Percent; NaN where nothing counts."""
-    hits, counted = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(counted, np.float64))
-    share: Floats = np.full(counted.shape, np.nan)
-    np.divide(100 * hits, counted, out=share, where=counted > 0)
-    return share
-
-
-def _cell(value: float) -> float | None:
-    """A table's number; None where nothing counts."""
-    return float(value) if np.isfinite(value) else None
-
-
 def _row(total: _Totals, joints: list[int]) -> Row:
     hits, counted = total.hits[AT, joints].sum(), total.counted[joints].sum()
-    return {"PCK@0.2": _cell(float(_share(hits, counted))), "hits": int(hits), "count": int(counted)}
+    return {"PCK@0.2": cell(float(share(hits, counted))), "hits": int(hits), "count": int(counted)}
 
 
 def _breakdown(column: str, values: list[str], sums: Floats) -> list[Row]:
     """A row of pooled PCK for every distinct value of the sequences."""
-    groups, index = np.unique(np.array(values, str), return_inverse=True)
-    totals = np.zeros((len(groups), sums.shape[1]))
-    np.add.at(totals, index, sums)
+    groups, totals = grouped(values, sums)
     everything = list(range(len(JOINTS)))
     return [
         {column: group, "frames": int(total[0]), **_row(_unpack(total), everything)}
-        for group, total in zip(groups.tolist(), totals, strict=True)
+        for group, total in zip(groups, totals, strict=True)
     ]

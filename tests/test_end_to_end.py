@@ -123,7 +123,7 @@ def test_the_closed_form_prediction_scores_as_the_golden_says(
     options: dict[str, Any], block: str, h36m: Store, closed_form: Path
 ) -> None:
     golden = load("h36m/golden/h36m_closed_form_golden.json")[block]
-    result = har_bench.score("h36m/mpjpe", h36m, closed_form, resamples=0, **options)
+    result = har_bench.score("h36m/mpjpe", h36m, closed_form, resamples=0, options=options)
     assert result.counts["frames"] == golden["frames"]
     suffix = "64" if options.get("every") else ""
     averages = {row["average"]: row for row in result.tables["average"]}
@@ -150,7 +150,7 @@ def test_the_recentred_recipe(h36m: Store, closed_form: Path) -> None:
 def test_deephar_wants_its_own_joints(h36m: Store, closed_form: Path) -> None:
     with pytest.raises(har_bench.HarBenchError, match="h36m17 has nothing for h36m-pa17's spine_base"):
         har_bench.score("h36m/mpjpe:deephar", h36m, closed_form, skeleton="h36m17", resamples=0)
-    truth = har_bench.run("oracle-noise", h36m, protocol="h36m/mpjpe:deephar", sigma=0.0)
+    truth = har_bench.run("oracle-noise", h36m, protocol="h36m/mpjpe:deephar", settings={"sigma": 0.0})
     assert truth["MPJPE"] == pytest.approx(0, abs=1e-3)
     assert truth.environment["layout"] == "h36m-pa17"
 
@@ -166,7 +166,7 @@ def test_deephar_wants_its_own_joints(h36m: Store, closed_form: Path) -> None:
 def test_real_predictions_in_metres_score_as_the_golden_says(options: dict[str, Any], block: str, h36m: Store) -> None:
     golden = load("h36m/golden/h36m_real_pred_golden.json")[block]
     path = REAL / "h36m" / "h36m_real_pred_1in64.npz"
-    result = har_bench.score("h36m/mpjpe", h36m, path, resamples=0, every=64, **options)
+    result = har_bench.score("h36m/mpjpe", h36m, path, resamples=0, options={"every": 64, **options})
     averages = {row["average"]: row for row in result.tables["average"]}
     for row, expected in (
         (averages["action mean"], golden["action_mean"]),

@@ -14,7 +14,7 @@ from har_bench.arrays import Floats
 from har_bench.baseline import Baseline, targets
 from har_bench.converter import Check, Converter, Reject, Shard, Tables
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Metric, Protocol, Recipe, Scores
+from har_bench.protocol import Batch, Metric, Options, Protocol, Recipe, Scores, matrix, option
 from har_bench.schema import CAMERAS, SEGMENTS, column, poses_schema, sequences_schema, table, vector
 from har_bench.store import Store
 
@@ -34,7 +34,7 @@ class Toy(Converter):
     citation = "nobody"
     licence = "none"
 
-    scale: float = 300.0
+    scale: float = option(300.0, "standard deviation of the coordinates [mm]")
 
     def discover(self, raw: Path) -> Sequence[Shard]:
         found = sorted(raw.glob("*.txt"))
@@ -104,6 +104,13 @@ def write_raw(folder: Path, frames: Sequence[int | str]) -> Path:
     return folder
 
 
+@dataclass(frozen=True)
+class ToyOptions(Options):
+    """What of the split is scored."""
+
+    every: int = option(1, "every N-th frame", least=1)
+
+
 class ToyError(Protocol):
     """Mean distance of joint 0, over the x/test split."""
 
@@ -114,7 +121,7 @@ class ToyError(Protocol):
     summary = "toy"
     metrics = (Metric("error", "mm", "lower", "mean distance of joint 0"),)
     recipes: ClassVar = {name: Recipe(name, "toy", "nothing", "nobody") for name in ("plain", "double")}
-    options: ClassVar = {"every": (1, "every N-th frame")}
+    option_type = ToyOptions
     truth_columns = ("keypoints_3d",)
     prediction_columns = ("keypoints_3d",)
     train_split = "x/train"
@@ -128,7 +135,7 @@ class ToyError(Protocol):
         return sequences.filter(pa.array(["x/test" in splits for splits in sequences["splits"].to_pylist()]))
 
     def keep(self, sequences: pa.Table, rows: pa.Table) -> pa.ChunkedArray | None:
-        return pa.chunked_array([pa.array(rows["frame"].to_numpy() % int(self.option("every")) == 0)])
+        return pa.chunked_array([pa.array(rows["frame"].to_numpy() % self.options.every == 0)])
 
     def update(self, truth: Batch, predictions: Batch) -> None:
         distance = np.linalg.norm(truth["keypoints_3d"][:, 0] - predictions["keypoints_3d"][:, 0], axis=-1)
@@ -136,7 +143,7 @@ class ToyError(Protocol):
             self.state.add(name, [distance[rows].sum(dtype=np.float64), rows.stop - rows.start])
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
-        sums = self.state.matrix()
+        sums = self.state.derived(matrix)
         total, count = (np.ones(len(sums)) if weights is None else weights) @ sums
         return {"error": float(total / count) * (2 if self.recipe.name == "double" else 1)}
 

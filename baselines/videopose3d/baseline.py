@@ -15,6 +15,7 @@ from har_bench.errors import HarBenchError
 from har_bench.lifting.clips import Source
 from har_bench.lifting.lifter import PATH, POSE, Batches, Lifter, Sizes, distance, rooted
 from har_bench.lifting.windows import Pool, Span
+from har_bench.options import option
 from har_bench.skeletons import skeleton
 from har_bench.training.loop import Losses
 from har_bench.training.weights import Checkpoint
@@ -31,22 +32,7 @@ LAYOUTS = {(17, 17): ("h36m17", "h36m17"), (17, 15): ("coco17", "humaneva15"), (
 
 @dataclass
 class VideoPose3D(Lifter):
-    """Lifts a frame from the window around it, or before it.
-
-    Attributes:
-        arc: filter widths of the blocks; their product is the receptive field: ``3,3,3`` sees 27 frames.
-        channels: width of the hidden layers.
-        dropout: after every activation.
-        causal: see no future frames.
-        dense: full kernels instead of dilated ones, an ablation.
-        optimised: train in the strided form, which computes only what the predicted frame needs.
-        trajectory: learn the path of the root too, with a network of its own.
-        unlabelled_subjects: train on these subjects' keypoints alone, besides; comma-separated.
-        warmup: epochs without them.
-        projection: their poses, projected, should fall on their keypoints.
-        linear_projection: without the lens' distortion.
-        bone_length: their bones should be as long, on average, as those of the labelled subjects.
-    """
+    """Lifts a frame from the window around it, or before it."""
 
     summary: ClassVar[str] = "temporal convolutions that lift 2D keypoints to 3D poses; semi-supervised too"
     cite: ClassVar[str] = (
@@ -56,18 +42,21 @@ class VideoPose3D(Lifter):
     quick: ClassVar[Mapping[str, Any]] = MappingProxyType({"channels": 32, "epochs": 4, "batch": 128})
     architecture: ClassVar[tuple[str, ...]] = ("arc", "channels", "dropout", "causal", "dense", "trajectory")
 
-    arc: str = "3,3,3"
-    channels: int = 1024
-    dropout: float = 0.25
-    causal: bool = False
-    dense: bool = False
-    optimised: bool = True
-    trajectory: bool = False
-    unlabelled_subjects: str = ""
-    warmup: int = 1
-    projection: bool = True
-    linear_projection: bool = False
-    bone_length: bool = True
+    arc: str = option(
+        "3,3,3",
+        "filter widths of the blocks; their product is the receptive field: 3,3,3 sees 27 frames",
+    )
+    channels: int = option(1024, "width of the hidden layers")
+    dropout: float = option(0.25, "after every activation")
+    causal: bool = option(False, "see no future frames")
+    dense: bool = option(False, "full kernels instead of dilated ones, an ablation")
+    optimised: bool = option(True, "train in the strided form, which computes only what the predicted frame needs")
+    trajectory: bool = option(False, "learn the path of the root too, with a network of its own")
+    unlabelled_subjects: str = option("", "train on these subjects' keypoints alone, besides; comma-separated")
+    warmup: int = option(1, "epochs without them")
+    projection: bool = option(True, "their poses, projected, should fall on their keypoints")
+    linear_projection: bool = option(False, "without the lens' distortion")
+    bone_length: bool = option(True, "their bones should be as long, on average, as those of the labelled subjects")
 
     def __post_init__(self) -> None:
         super().__post_init__()

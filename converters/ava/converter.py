@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from har_bench.arrays import Anything
 from har_bench.converter import Check, Converter, Reject, Shard, Tables
-from har_bench.converting.shards import relative
 from har_bench.errors import HarBenchError
+from har_bench.files import relative
+from har_bench.raw import nothing_found, refuse_archive
 from har_bench.schema import column, sequences_schema, to_numpy
 
 from . import release as ava_release
@@ -71,12 +73,12 @@ class AVA(Converter):
     """
 
     dataset: ClassVar[str] = "ava"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     summary: ClassVar[str] = "AVA v1.0 to v2.2 and AVA-Kinetics: boxes with actions; PHALP and LART tracklets"
     raw: ClassVar[str] = (
         "ava_{train,val,test}_v*.csv or kinetics_{train,val,test}_v*.csv with the lists beside them (action list, "
-        "included and excluded timestamps, videos, proposals); where there are none of these, LART tracklets "
-        "(DATASET_VIDEO_KEYFRAME_TRACK_LENGTH.pkl) or PHALP results (demo_VIDEO.pkl)"
+        "included and excluded timestamps, videos, proposals), all in one folder or in folders of it; where there are "
+        "none of these, LART tracklets (DATASET_VIDEO_KEYFRAME_TRACK_LENGTH.pkl) or PHALP results (demo_VIDEO.pkl)"
     )
     citation: ClassVar[str] = (
         "Gu et al. AVA: A Video Dataset of Spatio-temporally Localized Atomic Visual Actions. CVPR 2018; tracklets: "
@@ -90,6 +92,8 @@ class AVA(Converter):
         "boxes are fractions of the image (bbox_normalised, as in the csv); bbox [px] is null, no file tells the sizes",
         "start is the keyframe at 30 frames per second, from second 900 of AVA's films and second 0 of Kinetics' "
         "clips, rounded to the nearest frame; stop is start + 1; timestamp is the csv's own",
+        "rows and proposals whose box is not in fractions of the image or ends before it begins, or whose second is "
+        "not between 900 and 1800, are rejects; a person id that is no whole number is null, and reported",
         "keyframes without a box and excluded keyframes are lists of the sequence (empty, excluded); excluded ones are "
         "not removed from segments",
         "poses of annotations are the proposed boxes, if there are any; poses of tracklets have a SMPL body instead of "
@@ -105,12 +109,13 @@ class AVA(Converter):
     def discover(self, raw: Path) -> Sequence[Shard]:
         """One shard of all annotations, or tracklets in shards of some megabytes."""
         raw = raw.absolute()
+        refuse_archive(raw)
         found = ava_release.find(raw, self.release)
         if found is not None:
             return [Shard(found.name or "kinetics", tuple(file.path for file in found.files), found)]
         clips = list(_tracklets(raw))
         if not clips:
-            raise HarBenchError(f"{raw} holds no AVA: expected {self.raw}")
+            raise ava_release.misnamed(raw) or nothing_found(raw, "AVA", self.raw)
         return _shards(raw, clips)
 
     def read(self, shard: Shard) -> Tables:
@@ -136,7 +141,8 @@ class AVA(Converter):
 def _tracklets(raw: Path) -> Iterator[tuple[Name, Path]]:
     """The files that are tracklets by their names; a single file that is given may have any."""
     if raw.is_file():
-        yield ava_tracklets.parse(raw) or Name(raw.stem, None), raw
+        if raw.suffix.lower() in (".pkl", ".pickle", ".joblib"):
+            yield ava_tracklets.parse(raw) or Name(raw.stem, None), raw
         return
     for path in raw.rglob("*.pkl"):
         name = ava_tracklets.parse(path)
@@ -169,8 +175,10 @@ def _read_clips(clips: _Clips) -> Tables:
     rejects: list[Reject] = []
     known: set[tuple[str, int]] = set()
     for name, path in clips.files:
+        source = relative(clips.raw, path)
+        flaws: list[str] = []
         try:
-            found = ava_tracklets.read_poses(path, name)
+            found = ava_tracklets.read_poses(path, name, flaws)
             if not found.num_rows:
                 raise HarBenchError(f"{path} holds no track; remove it")
             people = {(name.clip, person) for person in found["person"].unique().to_pylist()}
@@ -178,8 +186,9 @@ def _read_clips(clips: _Clips) -> Tables:
                 raise HarBenchError(f"{path} holds a track that another file of its clip holds; remove one of them")
         except HarBenchError as error:
             reason = str(error).replace(str(path), path.name)
-            rejects.append(Reject(relative(clips.raw, path), "the whole file", reason, "dropped"))
+            rejects.append(Reject(source, "the whole file", reason, "dropped"))
         else:
+            rejects += (Reject(source, flaw.partition(" ")[0], flaw, "repaired") for flaw in flaws)
             known |= people
             poses.append(found)
     return Tables(
@@ -196,7 +205,7 @@ def _sequences(poses: list[pa.Table]) -> pa.Table:
         merged = pa.concat_tables(tables)
         origin, video, keyframe = Name(clip, None).origin
         size = to_numpy(merged.filter(merged["has_detection"])["frame_size"], merged.schema.field("frame_size"))
-        height, width = size[0].tolist() if len(size) and (size == size[0]).all() else (None, None)
+        height, width = size[0].tolist() if _one_size(size) else (None, None)
         rows.append(
             {
                 "sequence": clip,
@@ -210,6 +219,11 @@ def _sequences(poses: list[pa.Table]) -> pa.Table:
             }
         )
     return pa.Table.from_pylist(rows, CLIPS)
+
+
+def _one_size(sizes: Anything) -> bool:
+    """Whether (N, 2) sizes are all the same, and known: a null is (0, 0)."""
+    return len(sizes) > 0 and bool((sizes == sizes[0]).all() and sizes[0].all())
 
 
 def _check_tracklets(sequences: pa.Table) -> Iterator[Check]:

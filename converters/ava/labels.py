@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from har_bench.errors import HarBenchError
+from har_bench.foreign.texts import utf8
 
 _BLOCK = re.compile(r"(?:item|label)\s*\{([^{}]*)\}")
 _FIELD = re.compile(r'(name|id|label_id|label_type):\s*(?:"([^"]*)"|([A-Za-z_]+|\d{1,9})\b)')
@@ -37,9 +38,12 @@ def read_actions(path: Path) -> list[Action]:
         HarBenchError: the file is no action list, or gives a number to two classes.
     """
     data = path.read_bytes()
-    text = data.decode("utf-8", "replace") if len(data) < _MAX_BYTES else ""
+    text = utf8(data, str(path)).decode("utf-8", "replace") if len(data) < _MAX_BYTES else ""
     actions: dict[int, Action] = {}
-    for number, block in enumerate(_BLOCK.findall(text), 1):
+    blocks = _BLOCK.findall(text)
+    if blocks and len(blocks) != text.count("{"):
+        raise HarBenchError(f"{path} ends inside an entry, after {len(blocks)}; download the action list again")
+    for number, block in enumerate(blocks, 1):
         fields = {key: quoted or bare for key, quoted, bare in _FIELD.findall(block)}
         id_ = fields.get("label_id", fields.get("id", ""))
         if not id_.isascii() or not id_.isdigit() or not fields.get("name"):

@@ -5,28 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain, pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from har_bench.converter import Reject, Tables
-from har_bench.converting.shards import relative
+from har_bench.converter import Reject, Tables, nothing_kept
 from har_bench.errors import HarBenchError
+from har_bench.files import relative
 from har_bench.foreign import compressed
+from har_bench.foreign.texts import fields, lines
+from har_bench.raw import file_name, files, folders, home, split_word
 from har_bench.schema import SEGMENTS as HUB_SEGMENTS
 from har_bench.schema import column, sequences_schema, table
 
 from . import labels as ava_labels
-from .annotations import Annotations, read_annotations
+from .annotations import CLIP, FILM, Annotations, read_annotations
 from .proposals import read_proposals
 
 FPS = 30.0
 """The rate at which the field numbers AVA's frames; the videos' own rates differ."""
 
-BEGINNING = {"ava": 900.0, "kinetics": 0.0}
+BEGINNING = {"ava": FILM[0], "kinetics": CLIP[0]}
 """The second of the video that is frame 0: AVA annotates the minutes 15 to 30 of a film."""
 
 SEGMENTS = pa.schema(
@@ -47,8 +48,13 @@ SEQUENCES = sequences_schema(
     ]
 )
 
+LISTS = ("videos", "included", "excluded")
+"""Kinds of files that tell a release as well as its csv files do."""
+
+_SUFFIXES = re.compile(r"\.(csv|tsv)(\.gz)?$", re.IGNORECASE)
+_LISTED = 1000
 _FILES = {
-    kind: re.compile(pattern)
+    kind: re.compile(pattern, re.IGNORECASE)
     for kind, pattern in {
         "annotations": r"(?P<of>ava|kinetics)_(?P<split>train|val|test)_(?P<release>v\d+\.\d+)\.csv(\.gz)?",
         "excluded": r"ava_(?P<split>train|val|test)_excluded_timestamps_(?P<release>v\d+\.\d+)\.csv",
@@ -99,35 +105,72 @@ def find(raw: Path, wanted: str = "") -> Release | None:
     """The release in a folder, or the newest of several; None where there is no file of AVA's annotations.
 
     Args:
-        raw: the folder of the download; its files lie in it, or in folders directly below.
+        raw: the download: its files lie in it, in folders directly below, or in one folder some levels deeper.
         wanted: a release, such as ``v2.1``.
 
     Raises:
         HarBenchError: ``wanted`` is not there, or a file is there twice.
     """
-    files = sorted(_files(raw), key=lambda file: file.path.name)
-    for one, other in pairwise(files):
-        if one.path.name.removesuffix(".gz") == other.path.name.removesuffix(".gz"):
+    found = sorted(_files(raw), key=lambda file: file.path.name.lower())
+    for one, other in pairwise(found):
+        if one.path.name.lower().removesuffix(".gz") == other.path.name.lower().removesuffix(".gz"):
             raise HarBenchError(f"{one.path} and {other.path} are the same file of AVA; remove one of them")
-    annotated = [file for file in files if file.kind == "annotations"]
-    listed = [file for file in files if file.kind in ("videos", "included", "excluded")]
+    annotated = [file for file in found if file.kind == "annotations"]
+    listed = [file for file in found if file.kind in LISTS]
     if not annotated and not listed:
         return None
     names = {file.release for file in annotated if file.of == "ava"} or {file.release for file in listed}
     if wanted and wanted not in names:
         raise HarBenchError(f"{raw} holds no AVA {wanted}; it holds {', '.join(sorted(names)) or 'Kinetics alone'}")
     name = wanted or max(names, key=lambda release: [int(part) for part in release[1:].split(".")], default="")
-    kept = (file for file in files if file.of != "ava" or file.release in ("", name))
+    kept = (file for file in found if file.of != "ava" or file.release in ("", name))
     return Release(raw, name, tuple(kept))
 
 
+def misnamed(raw: Path) -> HarBenchError | None:
+    """The error of a csv that is not called as AVA's are, which tell release and split by their names alone."""
+    tables = [path for path in islice(files(raw), _LISTED) if _SUFFIXES.search(path.name)]
+    if not tables:
+        return None
+    split = next(filter(None, (split_word(path, ("train", "val", "test")) for path in tables)), "val")
+    return HarBenchError(
+        f"{tables[0]} is not called as AVA's annotations are, whose release and split are in their names; "
+        f"call it ava_{split}_v2.2.csv if that is what it is"
+    )
+
+
 def _files(raw: Path) -> Iterator[File]:
-    for path in chain(raw.glob("*"), raw.glob("*/*")) if raw.is_dir() else (raw,):
-        for kind, pattern in _FILES.items():
-            matched = pattern.fullmatch(path.name)
-            if matched and path.is_file():
-                yield File(kind, path, **matched.groupdict())
-                break
+    """Every file of AVA: in a folder and the folders in it, and in the folders that lead there."""
+    root = _root(raw)
+    above = (folder for folder in root.parents if folder.is_relative_to(raw))
+    inside = [path for folder in above for path in files(folder, 0)]
+    for path in (*inside, *files(root, 1)):
+        found = _file(path)
+        if found is not None:
+            yield found
+
+
+def _root(raw: Path) -> Path:
+    """The download itself, or the folder above the only one of annotations (else of lists) that lies deeper."""
+    for kinds in (("annotations",), LISTS):
+
+        def holds(folder: Path, kinds: tuple[str, ...] = kinds) -> bool:
+            return any(found.kind in kinds for path in files(folder, 0) if (found := _file(path)))
+
+        if raw.is_file() or any(holds(folder) for folder in folders(raw, 1)):
+            return raw
+        deeper = home(raw, holds, "AVA")
+        if deeper is not None:
+            return deeper.parent
+    return raw
+
+
+def _file(path: Path) -> File | None:
+    for kind, pattern in _FILES.items():
+        matched = pattern.fullmatch(path.name)
+        if matched:
+            return File(kind, path, **{name: text.lower() for name, text in matched.groupdict().items()})
+    return None
 
 
 @dataclass
@@ -158,25 +201,25 @@ def tables(release: Release) -> Tables:
     names, evaluated = _actions(release)
     segments = []
     for file in release.of("annotations"):
-        found = read_annotations(file.path, release.source(file), names)
+        found = read_annotations(file.path, release.source(file), names, FILM if file.of == "ava" else CLIP)
         rejects += found.rejects
         for video, timestamp in found.empty:
             videos[video].empty.append(timestamp)
         for video in {*found.video.unique().to_pylist(), *(video for video, _ in found.empty)}:
             videos[video].splits.add(file.full_split)
             videos[video].film |= file.of == "ava"
-        segments.append(_segments(found, file, release.source(file), names, evaluated, rejects))
+        segments.append(_segments(found, file, names, evaluated))
     poses: list[pa.Table] = []
     seen: set[tuple[str, float]] = set()
     for file in release.of("proposals"):
-        proposals, odd = read_proposals(file.path, release.source(file), BEGINNING["ava"], FPS, seen)
+        proposals, odd = read_proposals(file.path, release.source(file), FPS, seen)
         poses.append(proposals)
         rejects += odd
         for video in proposals["sequence"].unique().to_pylist():
             videos[video].film = True
     _lists(release, videos, rejects)
     return Tables(
-        sequences=_sequences(videos, _included(release), excluding=any(release.of("excluded"))),
+        sequences=_sequences(videos, _included(release, rejects), excluding=any(release.of("excluded"))),
         segments=pa.concat_tables(segments) if segments else None,
         poses=pa.concat_tables(poses) if poses else None,
         rejects=rejects,
@@ -192,18 +235,11 @@ def _actions(release: Release) -> tuple[dict[int, str], frozenset[int]]:
     return {action.id: action.name for action in actions}, frozenset(ids)
 
 
-def _segments(
-    found: Annotations,
-    file: File,
-    source: str,
-    names: dict[int, str],
-    evaluated: frozenset[int],
-    rejects: list[Reject],
-) -> pa.Table:
+def _segments(found: Annotations, file: File, names: dict[int, str], evaluated: frozenset[int]) -> pa.Table:
     frame = np.rint((found.timestamp - BEGINNING[file.of]) * FPS).astype(np.int32)
     ids = np.array(sorted(names), np.int32)
     of_action = np.searchsorted(ids, found.action)
-    segments = table(
+    return table(
         {
             "sequence": found.video,
             "person": found.person,
@@ -218,13 +254,6 @@ def _segments(
         },
         SEGMENTS,
     )
-    early: npt.NDArray[np.bool_] = frame < 0
-    if early.any():
-        for row in segments.filter(pa.array(early)).select(["sequence", "timestamp"]).to_pylist():
-            reason = f"before second {BEGINNING[file.of]:g}, where AVA's annotated part begins"
-            rejects.append(Reject(source, f"{row['sequence']} at {row['timestamp']:g} s", reason, "dropped"))
-        segments = segments.filter(pa.array(~early))
-    return segments
 
 
 def _lists(release: Release, videos: _Videos, rejects: list[Reject]) -> None:
@@ -236,32 +265,45 @@ def _lists(release: Release, videos: _Videos, rejects: list[Reject]) -> None:
             videos[video].excluded.append(timestamp)
             videos[video].film = True
     for file in release.of("videos"):
-        for video in _lines(file.path):
+        for _, video in _lines(file.path):
             videos[video].splits.add(file.full_split)
             videos[video].film = True
     for file in release.of("media"):
-        for name in _lines(file.path):
-            if Path(name).stem in videos:  # the one official list is of v2.1, and names more than v1.0 has
-                videos[Path(name).stem].media = name
+        for number, entry in _lines(file.path):
+            name = file_name(entry)
+            if Path(name).stem not in videos:  # the one official list is of v2.1, and names more than v1.0 has
+                continue
+            videos[Path(name).stem].media = name
+            if name != entry:
+                reason = f"{entry[:60]!r} is a path; its last part counts"
+                rejects.append(Reject(release.source(file), f"line {number}", reason, "repaired"))
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        lines = [line.strip() for line in compressed.read(path).decode("ascii").splitlines()]
-    except UnicodeDecodeError as error:
-        raise HarBenchError(f"{path} is not a list of names ({error}); download it again") from error
-    return [line for line in lines if line]
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """The entries of a list, one a line, with the numbers of their lines."""
+    found = [(number, fields(line, {1})[0]) for number, line in enumerate(lines(compressed.read(path), str(path)), 1)]
+    odd = next((number for number, text in found if not text.isascii()), None)
+    if odd is not None:
+        raise HarBenchError(f"{path} is not a list of names, at line {odd}; download it again")
+    return [(number, text) for number, text in found if text]
 
 
-def _included(release: Release) -> list[float] | None:
+def _included(release: Release, rejects: list[Reject]) -> list[float] | None:
+    """The annotated seconds; None where there is no list of them."""
     file = next(release.of("included"), None)
     if file is None:
         return None
-    lines = _lines(file.path)
-    for number, line in enumerate(lines, 1):
-        if not line.isdigit() or len(line) > 7:
-            raise HarBenchError(f"{file.path}, entry {number}: {line[:20]!r} is not a second; download it again")
-    return [float(line) for line in lines]
+    found: list[float] = []
+    odd: list[Reject] = []
+    for number, text in _lines(file.path):
+        if text.isdigit() and len(text) < 8:
+            found.append(float(text))
+        else:
+            odd.append(Reject(release.source(file), f"line {number}", f"{text[:20]!r} is not a second", "dropped"))
+    if odd and not found:
+        raise nothing_kept(file.path, "seconds", odd)
+    rejects += odd
+    return found
 
 
 def _sequences(videos: _Videos, included: list[float] | None, *, excluding: bool) -> pa.Table:

@@ -53,7 +53,7 @@ def write_sample(out: Path, seed: int) -> None:
 
 
 def _write(path: Path, lines: list[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines))
+    path.write_text("".join(f"{line}\n" for line in lines), "ascii", newline="\n")
 
 
 def _ids(rng: np.random.Generator, count: int) -> list[str]:

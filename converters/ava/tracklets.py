@@ -79,25 +79,32 @@ def parse(path: Path) -> Name | None:
     return Name(matched["clip"], int(matched["track"])) if matched else None
 
 
-def read_poses(path: Path, name: Name) -> pa.Table:
+def read_poses(path: Path, name: Name, flaws: list[str] | None = None) -> pa.Table:
     """The rows of a tracklet, or of all tracks of a results file.
 
+    Args:
+        path: the file.
+        name: what its name says.
+        flaws: gets what is wrong with the values that are null for it.
+
     Raises:
-        HarBenchError: the file holds something else, or more than data.
+        HarBenchError: the file holds something else, more than data, or no frames with a body.
     """
     found = joblib.load(path)
     if not isinstance(found, dict):
         raise HarBenchError(f"{path} holds a {type(found).__name__} and not a tracklet; remove it")
+    flaws = [] if flaws is None else flaws
     try:
         tracks = {name.track: found} if name.track is not None else from_phalp(found)
         return pa.concat_tables(
-            [_rows(name.clip, track, tracklet) for track, tracklet in tracks.items()] or [POSES.empty_table()]
+            [_rows(name.clip, track, tracklet, flaws) for track, tracklet in tracks.items()] or [POSES.empty_table()]
         )
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError, Malformed) as error:
         raise HarBenchError(f"{path} is not a whole tracklet ({type(error).__name__}: {error}); remove it") from error
 
 
-def _rows(clip: str, track: int | None, tracklet: Mapping[str, Any]) -> pa.Table:
+def _rows(clip: str, track: int | None, tracklet: Mapping[str, Any], flaws: list[str]) -> pa.Table:
+    """The frames with their bodies, without which there is no tracklet; anything else may be null."""
     frame = _whole(_per_frame(tracklet, "fid", len(tracklet["frame_name"])), np.int32)
     if (np.diff(frame) <= 0).any() or (frame[:1] < 0).any():
         raise ValueError("fid must be 0 or more and increase")
@@ -105,36 +112,58 @@ def _rows(clip: str, track: int | None, tracklet: Mapping[str, Any]) -> pa.Table
     def floats(name: str, *shape: int) -> npt.NDArray[np.float64]:
         return np.asarray(_per_frame(tracklet, name, len(frame), *shape), np.float64)
 
-    def optional(name: str, kind: type, *shape: int) -> Anything | None:
-        return _whole(_per_frame(tracklet, name, len(frame), *shape), kind) if name in tracklet else None
-
     box = floats("frame_bbox", 4)
-    index = optional("apperance_index", np.int64)
-    first = {} if index is None else _first_rows(index)
     return table(
         {
             "sequence": pa.repeat(clip, len(frame)),
             "frame": frame,
             "person": np.full(len(frame), track, np.int64),
             "bbox": vector(box, mask=(box == 0).all(axis=1)),
-            "confidence": floats("frame_conf"),
             "frame_name": [str(text) for text in tracklet["frame_name"]],
-            "frame_size": _whole(_per_frame(tracklet, "frame_size", len(frame), 2), np.int32),
             "has_detection": _whole(_per_frame(tracklet, "has_detection", len(frame)), np.bool_),
-            "has_gt": optional("has_gt", np.uint8),
             "pose_shape": floats("pose_shape", 229),
             "joints_3d": floats("3d_joints", 45, 3),
-            "camera": floats("camera", 3),
-            "camera_bbox": floats("camera_bbox", 3),
-            "action_label_gt": optional("action_label_gt", np.uint8, ACTIONS),
-            "appearance_index": None if index is None else pa.array(index, mask=index == -1),
-            "appearance": _keyed(tracklet, "apperance_dict", first, len(frame), POSES.field("appearance").type),
-            "action_label_pseudo": _keyed(
-                tracklet, "action_label_psudo", first, len(frame), POSES.field("action_label_pseudo").type
-            ),
+            **_described(tracklet, len(frame), f" of track {track}", flaws),
         },
         POSES,
     )
+
+
+_DESCRIBED: dict[str, tuple[str, type, tuple[int, ...]]] = {
+    "confidence": ("frame_conf", np.float64, ()),
+    "frame_size": ("frame_size", np.int32, (2,)),
+    "camera": ("camera", np.float64, (3,)),
+    "camera_bbox": ("camera_bbox", np.float64, (3,)),
+    "has_gt": ("has_gt", np.uint8, ()),
+    "action_label_gt": ("action_label_gt", np.uint8, (ACTIONS,)),
+    "appearance_index": ("apperance_index", np.int64, ()),
+}
+"""By column: what a tracklet calls it, and its type and shape. The last three are not in a results file."""
+
+_KEYED = {"appearance": "apperance_dict", "action_label_pseudo": "action_label_psudo"}
+_UNTRAINED = ("has_gt", "action_label_gt", "apperance_index")
+
+
+def _described(tracklet: Mapping[str, Any], frames: int, owner: str, flaws: list[str]) -> dict[str, Any]:
+    """The columns that may be null; what is wrong with one goes to ``flaws``."""
+    columns: dict[str, Any] = {}
+    for column_name, (name, kind, shape) in _DESCRIBED.items():
+        if name in tracklet or name not in _UNTRAINED:
+            try:
+                values = _per_frame(tracklet, name, frames, *shape)
+                columns[column_name] = values.astype(kind) if kind is np.float64 else _whole(values, kind)
+            except (LookupError, TypeError, ValueError, Malformed) as error:
+                flaws.append(f"{name}{owner} is null ({type(error).__name__}: {error})")
+    index = columns.get("appearance_index")
+    first = {} if index is None else _first_rows(index)
+    if index is not None:
+        columns["appearance_index"] = pa.array(index, mask=index == -1)
+    for column_name, name in _KEYED.items():
+        try:
+            columns[column_name] = _keyed(tracklet, name, first, frames, POSES.field(column_name).type)
+        except (TypeError, ValueError, AttributeError, Malformed) as error:
+            flaws.append(f"{name}{owner} is null ({type(error).__name__}: {error})")
+    return columns
 
 
 def _per_frame(tracklet: Mapping[str, Any], name: str, frames: int, *shape: int) -> Anything:
@@ -167,7 +196,10 @@ def _keyed(tracklet: Mapping[str, Any], name: str, first: dict[int, int], frames
     """The values of a dictionary, each in the first row that has its key."""
     rows: list[Anything | None] = [None] * frames
     for key, value in tracklet.get(name, {}).items():
-        found = numbers(value)
+        try:
+            found = numbers(value)
+        except Malformed as wrong:
+            raise ValueError(f"{name} has a key {key!r} that {wrong}") from wrong
         if key not in first or found.dtype.kind not in "fiu" or found.shape != (1, found.size):
             raise ValueError(f"{name} has a key {key!r} that no frame has, or that is not one row of numbers")
         rows[first[key]] = found[0].astype(np.float64)

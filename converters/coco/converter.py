@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -14,17 +13,15 @@ from har_bench.converter import Check, Converter, Shard, Tables
 from har_bench.errors import HarBenchError
 from har_bench.skeletons import Skeleton, skeleton
 
+from . import finding
 from .document import Document
-from .layout import KNOWN, WHOLEBODY, Layout, layout
+from .layout import KNOWN, WHOLEBODY, Choice, Layout, layout
+from .origins import origins
 from .sample import write_sample
-from .tables import Origin, tables
+from .tables import tables
 
 if TYPE_CHECKING:
     from har_bench.store import Store
-
-SUFFIXES = (".json", ".json.gz", ".json.xz")
-OFFICIAL = re.compile(r"person_keypoints_(train|val)(2014|2017)")
-PARTS = ("train", "val", "trainval", "test")
 
 PUBLISHED = {
     "2017/val": {"images": 5_000, "persons": 11_004, "persons with keypoints": 6_352},
@@ -42,15 +39,19 @@ class COCO(Converter):
     Attributes:
         files: which files, as a glob under the raw folder, such as ``annotations/crowdpose_*.json``; by default the
             official ``person_keypoints_*``, and if there are none, every annotation file there is.
+        category: take only the annotations of this category, by its name or id, such as ``person``.
+        joints: what the joints are, for files that do not name them: names with commas between, the name of a layout
+            such as ``halpe136``, or how many there are, which numbers them.
         sigmas: of the joints, as numbers with commas between, for files in COCO's format that do not give them.
     """
 
     dataset: ClassVar[str] = "coco"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     summary: ClassVar[str] = "COCO keypoints 2014 and 2017, CrowdPose, COCO-WholeBody, and any file in COCO's format"
     raw: ClassVar[str] = (
         "annotations/person_keypoints_{train,val}{2014,2017}.json (also without the folder, or one such file), "
-        "else any annotation file in COCO's format; .json, .json.gz or .json.xz"
+        "else any annotation file in COCO's format, also Roboflow's train/, valid/ and test/, up to three folders "
+        "deeper (.json, .json.gz or .json.xz)"
     )
     skeletons: ClassVar[tuple[str, ...]] = (*KNOWN, WHOLEBODY)
     citation: ClassVar[str] = "Lin et al.: Microsoft COCO: Common Objects in Context, ECCV 2014"
@@ -58,15 +59,21 @@ class COCO(Converter):
     notes: ClassVar[tuple[str, ...]] = (
         "A sequence is an image: the official ones are val2017/000000000139.jpg, others file/file_name, with the name "
         "of the annotation file without its extension; so names are unique when several files are in a store.",
-        "Every annotation file is a split: 2017/val; crowdpose/val for crowdpose_val.json; name/all for name.json.",
+        "Every annotation file is a split: 2017/val; crowdpose/val for crowdpose_val.json; name/all for name.json; all "
+        "files of a folder train, val (or valid) or test are one: annotations/val.",
         "Pixels are as in the files, 0-based; a joint with v = 0 is absent, and v = 1, 2 is its visibility.",
         "Crowds, persons without joints, and images without persons are kept.",
+        "Joints without v are visible, and absent at (0, 0).",
     )
 
     files: str = ""
+    category: str = ""
+    joints: str = ""
     sigmas: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("files", "category", "joints", "sigmas"):  # the command line makes numbers of texts
+            setattr(self, name, str(getattr(self, name)))
         self._layout: Layout | None = None
         self._document: Document | None = None
 
@@ -80,24 +87,16 @@ class COCO(Converter):
         Raises:
             HarBenchError: there is none, they have different joints, or two would give the same sequences.
         """
-        sigmas = self._sigmas()
-        found: dict[Path, Layout] = {}
-        for path in self._candidates(raw):
-            document = Document(path)
-            if {"images", "annotations"} <= document.members.keys():
-                found[path] = layout(document, sigmas)
-                self._document = document if len(found) == 1 else None  # of several, none is kept in memory
+        found = next(filter(None, map(self._layouts, self._candidates(raw))), None)
         if not found:
-            raise HarBenchError(f"{raw} is not COCO; expected there {self.raw}")
-        first = next(iter(found.values()))
-        for path, other in found.items():
-            if other != first:
-                names = f"{next(iter(found)).name} and {path.name}"
-                raise HarBenchError(f"{names} in {raw} have different joints; choose some with the option files")
-        self._layout = first
-        origins = [_origin(raw, path, own) for path, own in found.items()]
+            raise finding.nothing_found(raw, self.raw)
+        if all(each.empty for each in found.values()):
+            raise HarBenchError(f"{next(iter(found))} lists no images and no annotations; choose another file")
+        self._layout = _common(raw, found)
+        found = {path: self._layout if each.silent else each for path, each in found.items()}
         shards = {
-            origin.label: Shard(origin.label, (path,), origin) for origin, path in zip(origins, found, strict=True)
+            origin.label: Shard(origin.label, (path,), origin)
+            for origin, path in zip(origins(raw, found), found, strict=True)
         }
         if len(shards) < len(found):
             raise HarBenchError(f"two annotation files in {raw} have the same name; choose one with the option files")
@@ -140,18 +139,26 @@ class COCO(Converter):
         """Write ``annotations/person_keypoints_{train,val}2017.json`` of a few images, with the official quirks."""
         write_sample(out, seed)
 
-    def _candidates(self, raw: Path) -> list[Path]:
-        """The files that may hold annotations, in the order of their names."""
+    def _candidates(self, raw: Path) -> Iterator[list[Path]]:
+        """The files that may hold annotations: the user's, else those where they are expected, else those below."""
         if raw.is_file():
-            return [raw]
-        if self.files:
-            chosen = sorted(path for path in raw.glob(self.files) if path.is_file())
-            if not chosen:
-                raise HarBenchError(f"{raw} has no file {self.files}; mend the option files")
-            return chosen
-        near = [path for folder in (raw, raw / "annotations") if folder.is_dir() for path in sorted(folder.iterdir())]
-        files = [path for path in near if path.name.endswith(SUFFIXES) and path.is_file() and path.name[0] != "."]
-        return [path for path in files if OFFICIAL.fullmatch(_stem(path))] or files
+            yield [raw]
+        elif self.files:
+            yield finding.chosen(raw, self.files)
+        else:
+            yield finding.near(raw)
+            yield finding.deeper(raw)
+
+    def _layouts(self, paths: Sequence[Path]) -> dict[Path, Layout]:
+        """The annotation files among some json files, and their joints."""
+        choice = Choice(self.category, self.joints, self._sigmas())
+        found: dict[Path, Layout] = {}
+        for path in paths:
+            document = Document(path)
+            if finding.is_annotations(document):
+                found[path] = layout(document, choice)
+                self._document = document if len(found) == 1 else None  # of several, none is kept in memory
+        return found
 
     def _sigmas(self) -> tuple[float, ...]:
         try:
@@ -160,22 +167,22 @@ class COCO(Converter):
             raise HarBenchError(f"the option sigmas is no list of numbers with commas between ({error})") from error
 
 
-def _stem(path: Path) -> str:
-    """A file's name without its extensions."""
-    return next((path.name.removesuffix(suffix) for suffix in SUFFIXES if path.name.endswith(suffix)), path.stem)
+def _common(raw: Path, found: dict[Path, Layout]) -> Layout:
+    """The layout of all files, from the one that says most of it.
+
+    Raises:
+        HarBenchError: they have different joints.
+    """
+    first = next((path for path, each in found.items() if not each.silent), next(iter(found)))
+    for path, other in found.items():
+        if not found[first].fits(other):
+            names = f"{first.name} and {path.name}"
+            raise HarBenchError(f"{names} in {raw} have different joints; choose some with the option files")
+    return max(found.values(), key=_tells)
 
 
-def _origin(raw: Path, path: Path, own: Layout) -> Origin:
-    """What a file's name tells."""
-    stem = _stem(path)
-    source = path.relative_to(raw).as_posix() if raw.is_dir() else path.name
-    official = OFFICIAL.fullmatch(stem)
-    if official:
-        part, year = official.groups()
-        return Origin(part + year, f"{year}/{part}", source, part + year, own)
-    words = stem.split("_")
-    parts = [word for word in words if word in PARTS]
-    rest = "_".join(word for word in words if word not in PARTS)
-    split = f"{rest}/{parts[0]}" if len(parts) == 1 and rest else f"{stem}/all"
-    crowdpose = own.joints is not None and own.joints.name == "crowdpose14"
-    return Origin(stem, split, source, "images" if crowdpose else None, own)
+def _tells(found: Layout) -> tuple[bool, bool, bool]:
+    """What a layout has: joints, bones, sigmas."""
+    if found.joints is None:
+        return False, False, False
+    return True, max(found.joints.parents) >= 0, bool(found.joints.sigmas)

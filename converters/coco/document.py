@@ -6,7 +6,7 @@ One pass over the bytes finds where the root's lists and their records lie; reco
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -14,12 +14,32 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.arrays import kernel
+from har_bench.arrays import Bytes, Ints, kernel
 from har_bench.errors import HarBenchError, completing
 from har_bench.foreign import json_file, opening
+from har_bench.foreign.json_file import BROKEN
+
+from .readable import readable, unmarked, utf8, value
 
 BATCH = 512
 """Records decoded at once; larger batches leave the processor's caches, and wake the garbage collector too often."""
+
+PACKED = {
+    b"PK\x03\x04": "zip archive",
+    b"PK\x05\x06": "zip archive",
+    b"\x1f\x8b": "gzip file",
+    b"\xfd7zXZ\x00": "xz file",
+    b"BZh": "bzip2 file",
+    b"7z\xbc\xaf\x27\x1c": "7z archive",
+    b"Rar!": "rar archive",
+}
+"""What a file is that begins with these bytes."""
+
+TAR = b"ustar", 257
+"""What a tar archive has, and where."""
+
+_BLANKS = 1 << 20
+"""No json has more of them ahead."""
 
 T = TypeVar("T")
 
@@ -29,13 +49,19 @@ class Batch(NamedTuple, Generic[T]):
 
     Attributes:
         rows: the 0-based places of ``records`` in the list.
-        records: those that could be decoded.
-        broken: place and defect of those that could not.
+        records: those that could be decoded, or mended.
+        broken: place and defect of those that could not, unless a mender said so.
+        found: how many there are, the broken ones too.
     """
 
     rows: Sequence[int]
     records: list[T]
     broken: list[tuple[int, str]]
+    found: int
+
+
+Mend = Callable[[int, bytes], T | None]
+"""Makes a record of a text that could not be decoded, given its place; None if it cannot, and has said so."""
 
 
 class Document:
@@ -51,7 +77,8 @@ class Document:
         """Index a ``.json``, ``.json.gz`` or ``.json.xz``.
 
         Raises:
-            HarBenchError: the file cannot be read, or its brackets do not match: it is cut, damaged or no json.
+            HarBenchError: the file cannot be read, or its brackets do not match: it is cut, damaged or no json; or it
+                is an archive.
         """
         self.path = path
         self._text = _content(path)
@@ -62,13 +89,27 @@ class Document:
             places = np.empty(count, np.int64)
             count, stop = _brackets(text, places)
         places = places[:count]
-        if not count or stop < 0 or self._text[: int(places[0])].strip() or self._text[stop:].strip():
-            raise HarBenchError(f"{path} is cut, damaged or no json; download it again")
+        self._refuse_others(int(places[0]) if count else len(text), stop)
         opening = np.isin(text[places], (ord("["), ord("{")))
         depth = np.cumsum(np.where(opening, 1, -1)) + ~opening
         self._spans = places[depth == 2].reshape(-1, 2)
         self._records = places[depth == 3].reshape(-1, 2)
         self.members = self._root(int(places[0]), stop)
+
+    def _refuse_others(self, start: int, stop: int) -> None:
+        """A text that does not begin with a bracket, or does not end with the one that closes it.
+
+        Raises:
+            HarBenchError: it is such a text.
+        """
+        before = unmarked(self._text[: min(start, _BLANKS)]).strip()
+        if before:
+            shown = before[:40].decode(errors="replace")
+            raise HarBenchError(f"{self.path} is no json, it begins with {shown!r}; choose another file")
+        if start == len(self._text):
+            raise HarBenchError(f"{self.path} is empty; download it again")
+        if stop < 0 or start > _BLANKS or self._text[stop:].strip():
+            raise HarBenchError(f"{self.path} is cut, damaged or no json; download it again")
 
     def _root(self, start: int, stop: int) -> dict[str, int]:
         """Which span each key of the root has, if its value is a list or an object; empty if the root is a list."""
@@ -80,25 +121,41 @@ class Document:
             after = last + 1
         root = b"".join([*pieces, self._text[after:stop]])
         try:
-            members = msgspec.json.decode(root, type=dict[str, Any])
-        except json_file.BROKEN as error:
+            members = value(root)
+        except ValueError as error:
             raise HarBenchError(f"{self.path} is cut, damaged or no json ({error}); download it again") from error
-        return {key: value["span"] for key, value in members.items() if isinstance(value, dict)}
+        found = {key: span["span"] for key, span in members.items() if isinstance(span, dict)}
+        if len(found) < len(self._spans):
+            raise HarBenchError(f"{self.path} has a key twice, and which of both counts is not known; take one away")
+        return found
 
-    def value(self, key: str, kind: type[T]) -> T:
-        """The value of a key of the root.
+    def lists(self, key: str) -> bool:
+        """Whether there is anything in the list under a key of the root."""
+        first, last = self._spans[self.members[key]].tolist()
+        start, stop = np.searchsorted(self._records[:, 0], (first, last)).tolist()
+        return bool(start < stop or self._text[first + 1 : last].strip())
+
+    def value(self, key: str) -> Any:
+        """The value of a key of the root; None if the key is absent, or has neither a list nor an object.
 
         Raises:
-            HarBenchError: it is not of this kind.
+            HarBenchError: it is no json.
         """
+        if key not in self.members:
+            return None
         first, last = self._spans[self.members[key]].tolist()
         try:
-            return msgspec.json.decode(self._text[first : last + 1], type=kind)
-        except json_file.BROKEN as error:
-            raise HarBenchError(f"{key!r} of {self.path} is not as COCO defines it ({error}); mend the file") from error
+            return value(self._text[first : last + 1])
+        except ValueError as error:
+            raise HarBenchError(f"{key!r} of {self.path} is no json ({error}); mend the file") from error
 
-    def records(self, key: str, kind: type[T]) -> Iterator[Batch[T]]:
+    def records(self, key: str, kind: type[T], mend: Mend[T] | None = None) -> Iterator[Batch[T]]:
         """The objects of the list under a key of the root, in their order.
+
+        Args:
+            key: of the root.
+            kind: what they are decoded as.
+            mend: is asked for each one that is not of that kind; without it, words that are not finite are mended.
 
         Raises:
             HarBenchError: the value is no list.
@@ -109,7 +166,7 @@ class Document:
         spans = self._records[slice(*np.searchsorted(self._records[:, 0], (first, last)))]
         strays = self._strays(first, last, spans)
         if strays:
-            yield Batch([], [], strays)
+            yield Batch([], [], strays, len(strays))
         text = memoryview(self._text)
         whole, single = msgspec.json.Decoder(list[kind]), msgspec.json.Decoder(kind)  # type: ignore[valid-type]
         for begin in range(0, len(spans), BATCH):
@@ -117,10 +174,10 @@ class Document:
             rows = range(begin, begin + len(some))
             try:
                 records = whole.decode(b"".join((b"[", text[int(some[0, 0]) : int(some[-1, 1]) + 1], b"]")))
-            except json_file.BROKEN:
-                yield self._one_by_one(rows, some.tolist(), single)
+            except BROKEN:
+                yield self._one_by_one(rows, some.tolist(), single, mend)
             else:
-                yield Batch(rows, records, [])
+                yield Batch(rows, records, [], len(some))
 
     def _strays(self, first: int, last: int, spans: npt.NDArray[np.int64]) -> list[tuple[int, str]]:
         """What stands before a record, or behind the last one, and is not the comma that belongs there."""
@@ -139,18 +196,38 @@ class Document:
                 )
         return found
 
-    def _one_by_one(self, rows: range, spans: list[list[int]], decoder: msgspec.json.Decoder[T]) -> Batch[T]:
+    def _one_by_one(
+        self, rows: range, spans: list[list[int]], decoder: msgspec.json.Decoder[T], mend: Mend[T] | None
+    ) -> Batch[T]:
         decoded: dict[int, T] = {}
         broken = []
         for row, (first, last) in zip(rows, spans, strict=True):
+            text = self._text[first : last + 1]
             try:
-                decoded[row] = decoder.decode(self._text[first : last + 1])
-            except json_file.BROKEN as error:
-                broken.append((row, str(error)))
-        return Batch(list(decoded), list(decoded.values()), broken)
+                decoded[row] = decoder.decode(text)
+            except BROKEN:
+                try:
+                    record = mend(row, text) if mend else decoder.decode(readable(text))
+                except BROKEN as error:
+                    broken.append((row, str(error)))
+                else:
+                    if record is not None:
+                        decoded[row] = record
+        return Batch(list(decoded), list(decoded.values()), broken, len(spans))
 
 
 def _content(path: Path) -> bytes | mmap.mmap:
+    """A file's bytes in UTF-8, unpacked; a plain file in UTF-8 is mapped and not read."""
+    content = _bytes(path)
+    what = next((what for mark, what in PACKED.items() if content[: len(mark)] == mark), None)
+    if content[TAR[1] : TAR[1] + len(TAR[0])] == TAR[0]:
+        what = "tar archive"
+    if what:
+        raise HarBenchError(f"{path} is a {what} and no json; unpack it, and convert what comes out")
+    return utf8(path, content)
+
+
+def _bytes(path: Path) -> bytes | mmap.mmap:
     """A file's bytes, unpacked; a plain file is mapped and not read."""
     if path.suffix in (".gz", ".xz"):
         return json_file.text(path)
@@ -161,7 +238,7 @@ def _content(path: Path) -> bytes | mmap.mmap:
 
 
 @kernel
-def _brackets(text, places):  # type: ignore[no-untyped-def]
+def _brackets(text: Bytes, places: Ints) -> tuple[int, int]:
     """Where the brackets of the three outermost levels are.
 
     Args:

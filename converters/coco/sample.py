@@ -48,7 +48,7 @@ def write_sample(out: Path, seed: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for split, (images, first) in SPLITS.items():
         text = json.dumps(_file(random, split, images, first), separators=(",", ": "))
-        (folder / f"person_keypoints_{split}.json").write_text(text, "utf-8")
+        (folder / f"person_keypoints_{split}.json").write_text(text, "utf-8", newline="\n")
 
 
 def _file(random: Random, split: str, count: int, first: int) -> dict[str, Any]:

@@ -15,10 +15,12 @@ import pyarrow as pa
 from har_bench.cameras import Camera, calibration
 from har_bench.converter import Check, Converter, Reject, Shard, Tables
 from har_bench.errors import HarBenchError
+from har_bench.raw import files, refuse_archive
 from har_bench.schema import CAMERAS, column, poses_schema, sequences_schema, table
 
 from . import metadata as h36m_metadata
-from .archives import JOINTS, LAYOUTS, Poses, Recording, read_cdf, recordings
+from .archives import JOINTS, Poses, Recording, read_cdf
+from .layout import LAYOUTS, of_media, recordings
 from .metadata import DEFECTS, FPS, Metadata, Take
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ class Human36M(Converter):
     """Poses of the official archives, of 3d-pose-baseline's h5 files or of VideoPose3D's npz, from every camera."""
 
     dataset: ClassVar[str] = "h36m"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     summary: ClassVar[str] = "Human3.6M: 3D poses of 7 subjects from 4 calibrated cameras (official CDF, h5 or npz)"
     raw: ClassVar[str] = f"{LAYOUTS}; metadata.xml beside it is used when it is there"
     skeletons: ClassVar[tuple[str, ...]] = ("h36m32", "h36m17", "h36m-pa17")
@@ -85,6 +87,7 @@ class Human36M(Converter):
     def discover(self, raw: Path) -> Sequence[Shard]:
         """One shard per subject and sequence, with its four cameras."""
         raw = raw.absolute()
+        refuse_archive(raw)
         found = recordings(raw)
         path = _metadata_path(raw)
         metadata = h36m_metadata.read(path) if path else h36m_metadata.packaged()
@@ -152,9 +155,10 @@ class Human36M(Converter):
 
 
 def _metadata_path(raw: Path) -> Path | None:
-    """The official ``metadata.xml``: in the raw folder, beside it, or in a folder directly below it."""
-    candidates = [raw / "metadata.xml", raw.parent / "metadata.xml", *sorted(raw.glob("*/metadata.xml"))]
-    return next((path for path in candidates if path.is_file()), None)
+    """The official ``metadata.xml``: in the raw folder, beside it, or in a folder below it, the nearest."""
+    beside = [raw / "metadata.xml", raw.parent / "metadata.xml"]
+    below = (path for path in files(raw, avoid=of_media) if path.name == "metadata.xml")
+    return next((path for path in beside if path.is_file()), None) or next(below, None)
 
 
 def _shard(raw: Path, recording: Recording, metadata: Metadata, metadata_path: Path | None) -> Shard:
@@ -185,7 +189,9 @@ def _views(job: _Job, rejects: list[Reject]) -> dict[str, tuple[Poses, Poses]]:
     unmeasured: dict[Path, npt.NDArray[np.bool_]] = {}
     for name, camera in job.cameras.items():
         source = job.recording.world or job.recording.mono[name]
-        points = _within_reach(read_cdf(source, 3)) if world is None else camera.to_camera(world)
+        points = camera.to_camera(world) if world is not None else _seen_from(job, source, rejects)
+        if points is None:
+            continue
         points[points[..., 2] < _NEAREST] = np.nan
         bad = np.asarray(np.isnan(points).any(axis=(1, 2)))
         unmeasured[source] = bad | unmeasured.get(source, bad)
@@ -193,11 +199,27 @@ def _views(job: _Job, rejects: list[Reject]) -> dict[str, tuple[Poses, Poses]]:
         if name in job.recording.pixels:
             pixels = _measured_pixels(job, job.recording.pixels[name], pixels, rejects)
         views[name] = points, pixels
+    if not any(np.isfinite(points).all(axis=-1).any() for points, _ in views.values()):
+        where = job.recording.world or next(iter(job.recording.mono.values()))
+        why = f" ({rejects[0].reason})" if rejects else ""
+        raise HarBenchError(
+            f"{where}: no joint of {job.recording.name} has a position in front of a camera{why}; download it again"
+        )
     for source, frames in unmeasured.items():
         if frames.any():
             reason = "joints without a finite position in front of the cameras; they are absent in the store"
             rejects.append(_repaired(job, source, np.flatnonzero(frames), reason))
     return views
+
+
+def _seen_from(job: _Job, path: Path, rejects: list[Reject]) -> Poses | None:
+    """The poses in one camera's frame; None, and a reject, where the file cannot be read: the others may be."""
+    try:
+        return _within_reach(read_cdf(path, 3))
+    except HarBenchError as error:
+        reason = str(error).replace(str(path), path.name)
+        rejects.append(Reject(_source(job, path), "the whole file", reason, "dropped"))
+        return None
 
 
 def _within_reach(values: Poses) -> Poses:
@@ -208,7 +230,12 @@ def _within_reach(values: Poses) -> Poses:
 
 def _measured_pixels(job: _Job, path: Path, projected: Poses, rejects: list[Reject]) -> Poses:
     """The pixels of ``D2_Positions``; the projection stands in where the file is too short or not finite."""
-    given = _within_reach(read_cdf(path, 2))
+    try:
+        given = _within_reach(read_cdf(path, 2))
+    except HarBenchError as error:
+        reason = f"{str(error).replace(str(path), path.name)}; the projection stands in"
+        rejects.append(Reject(_source(job, path), "the whole file", reason, "repaired"))
+        return projected
     shared = min(len(given), len(projected))
     if len(given) != len(projected):
         remedy = "the projection fills the rest" if len(given) < len(projected) else "the rest is left out"
@@ -226,10 +253,13 @@ def _measured_pixels(job: _Job, path: Path, projected: Poses, rejects: list[Reje
 
 
 def _repaired(job: _Job, path: Path, frames: npt.NDArray[np.intp], reason: str) -> Reject:
-    source = path.relative_to(job.raw if job.raw.is_dir() else job.raw.parent).as_posix()
     what = f"{len(frames)} frames from {frames[0]} to {frames[-1]}" if len(frames) > 1 else f"frame {frames[0]}"
     where = f"{job.recording.name}, {what}" if job.recording.form == "npz" else what
-    return Reject(source, where, reason, "repaired")
+    return Reject(_source(job, path), where, reason, "repaired")
+
+
+def _source(job: _Job, path: Path) -> str:
+    return path.relative_to(job.raw if job.raw.is_dir() else job.raw.parent).as_posix()
 
 
 def _sequences(job: _Job, take: Take, names: list[str], cameras: list[str], lengths: list[int]) -> pa.Table:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from har_bench.cameras import Camera
 from har_bench.errors import HarBenchError
+from har_bench.foreign.texts import utf8
 
 FPS = 50.0
 SUBJECTS = 11
@@ -156,8 +157,11 @@ def read(path: Path) -> Metadata:
         HarBenchError: it is not Human3.6M's ``metadata.xml``.
     """
     try:
-        # expat bounds the expansion of entities, and nothing outside the file is fetched
-        root = ElementTree.fromstring(path.read_bytes())  # noqa: S314
+        content = path.read_bytes()
+        plain = utf8(content, str(path))
+        # expat bounds the expansion of entities, and nothing outside the file is fetched; a text's encoding is known,
+        # whatever its first line says
+        root = ElementTree.fromstring(content if plain == content else plain.decode())  # noqa: S314
         header, *body = [[cell.text or "" for cell in row] for row in _element(root, "mapping")]
         subjects = header[2:]
         rows = [row for row in body if row[0].isdigit()]

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from har_bench.converter import Reject
 from har_bench.errors import HarBenchError
 from har_bench.foreign.npz import open_npz
+from har_bench.raw import files
 
 from .calibration import COLOUR, Calibration, read_cal
 from .clips import Clip, Footage
@@ -66,19 +67,30 @@ class Chunks:
 
 
 def find(raw: Path) -> Archive | None:
-    """The archive in a folder, or the one that ``raw`` itself is."""
-    if raw.is_dir():
-        paths = [raw / POSES] if (raw / POSES).is_file() else sorted(raw.glob("*.npz"))
-    else:
-        paths = [raw] if raw.suffix == ".npz" else []
-    for path in paths:
-        members = open_npz(path)
-        if "positions_3d" in members:
-            pixels = path.with_name(PIXELS)
-            return Archive(path, pixels if pixels.is_file() else None)
-        if any(name.startswith("3d|") for name in members):
-            return Archive(path, path)
-    return None
+    """The archive in a folder or up to three folders below, or the one that ``raw`` itself is.
+
+    Raises:
+        HarBenchError: there are several, none of them in the folder itself, or one cannot be read.
+    """
+    if raw.is_file():
+        return _archive(raw) if raw.suffix == ".npz" else None
+    near = [raw / POSES] if (raw / POSES).is_file() else [path for path in files(raw, 0) if path.suffix == ".npz"]
+    found = next(filter(None, map(_archive, near)), None)
+    if found is not None:
+        return found
+    deeper = [path for path in files(raw) if path.suffix == ".npz" and path.parent != raw]
+    archives = [archive for path in deeper if (archive := _archive(path))]
+    if len(archives) > 1:
+        raise HarBenchError(f"{archives[0].poses} and {archives[1].poses} both hold HumanEva; give one of these files")
+    return archives[0] if archives else None
+
+
+def _archive(path: Path) -> Archive | None:
+    members = open_npz(path)
+    if "positions_3d" in members:
+        pixels = path.with_name(PIXELS)
+        return Archive(path, pixels if pixels.is_file() else None)
+    return Archive(path, path) if any(name.startswith("3d|") for name in members) else None
 
 
 def chunks(archive: Archive, raw: Path) -> dict[str, Chunks]:

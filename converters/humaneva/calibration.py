@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ import numpy.typing as npt
 
 from har_bench.cameras import Camera, distort
 from har_bench.errors import HarBenchError
+from har_bench.foreign.texts import utf8
 
 COLOUR = ("C1", "C2", "C3")
 CAMERAS = (*COLOUR, "BW1", "BW2", "BW3", "BW4")
 """Every camera, in the order in which the official code synchronises them."""
 
-_MEASURE = re.compile(r"\$\s*(\w+)\s*=\s*(\S+)")
+_MEASURE = re.compile(r"""\$\s*(\w+)\s*=\s*["']?([^\s"';]+)""")
+_SEPARATED = re.compile(r"[\s;,]+")
 _SKEWED_ROTATION = 1e-3  # how far R Rᵀ may be from the identity
 
 
@@ -75,14 +78,13 @@ def read_measures(path: Path) -> dict[str, float]:
     Raises:
         HarBenchError: the file holds something else, or not both shoulder offsets.
     """
-    try:
-        text = path.read_text("latin1")
-        measures = {name: float(value) for name, value in _MEASURE.findall(text)}
-    except ValueError as error:
-        raise HarBenchError(f"{path} holds a measure that is no number ({error}); download it again") from error
+    found = dict(_MEASURE.findall(_text(path)))
+    measures = {}
     for name in ("LShoulderOffset", "RShoulderOffset"):
-        if not np.isfinite(measures.get(name, np.nan)):
+        value = _number(found.get(name, ""))
+        if not np.isfinite(value):
             raise HarBenchError(f"{path} holds no line ${name} = number; download it again")
+        measures[name] = value
     return measures
 
 
@@ -131,12 +133,31 @@ def read_sync(paths: Sequence[Path]) -> Sync:
 
 
 def _numbers(path: Path, count: int, what: str) -> npt.NDArray[np.float64]:
-    try:
-        values = np.array([float(word) for word in path.read_text("latin1").split()])
-    except ValueError as error:
-        raise HarBenchError(f"{path} is not the {count} numbers {what} ({error}); download it again") from error
-    if len(values) != count or not (np.abs(values) < 1e9).all():
+    """The numbers of a file, whatever is between them; lines of words before the first one are a header."""
+    lines = [line.replace('"', " ").replace("'", " ") for line in _text(path).splitlines()]
+    header = takewhile(lambda line: not any(np.isfinite(_number(word)) for word in _SEPARATED.split(line)), lines)
+    text = "\n".join(lines[len(list(header)) :])
+    flat = [word.rstrip(",") for word in re.split(r"[\s;]+", text) if word.strip(",")]
+    if len(flat) != count:  # commas are between numbers, and not in them
+        flat = [word for word in _SEPARATED.split(text) if word]
+    values = np.array([_number(word) for word in flat])
+    if len(values) != count:
         raise HarBenchError(
             f"{path} holds {len(values)} numbers where the {count} of {what} are expected; download it again"
         )
+    if not (np.abs(values) < 1e9).all():
+        odd = flat[int(np.argmin(np.abs(values) < 1e9))][:20]
+        raise HarBenchError(f"{path} holds {odd!r} where one of the {count} numbers {what} is; download it again")
     return values
+
+
+def _text(path: Path) -> str:
+    return utf8(path.read_bytes(), str(path)).decode("latin1")
+
+
+def _number(word: str) -> float:
+    """A number, with a point or a decimal comma; NaN for another word."""
+    try:
+        return float(word.replace(",", "."))
+    except ValueError:
+        return np.nan

@@ -69,6 +69,7 @@ class Footage:
         calibrations: of the cameras, by name.
         images: by camera, the frame of its video, counted from 1, that shows the dataset's frame 1.
         rejects: what could not be used.
+        home: the path under the raw root of what holds the subject's folder.
     """
 
     take: Take
@@ -78,6 +79,22 @@ class Footage:
     calibrations: Mapping[str, Calibration]
     images: Mapping[str, int]
     rejects: list[Reject] = field(default_factory=list)
+    home: str = ""
+
+    def media(self, camera: str) -> str | None:
+        """The video's path under the raw root."""
+        inside = self.take.media(camera)
+        return under(self.home, inside) if inside else None
+
+
+def under(home: str, path: str) -> str:
+    """``S1/Image_Data/...`` as a path under the raw root.
+
+    Args:
+        home: what holds S1, as a path under the raw root: empty for the root itself, ``..`` where the root is S1.
+        path: relative to it.
+    """
+    return path.partition("/")[2] if home == ".." else f"{home}/{path}" if home else path
 
 
 def runs(valid: npt.NDArray[np.bool_]) -> Iterator[tuple[int, slice]]:
@@ -113,7 +130,7 @@ def _sequences(footage: Footage, views: list[tuple[Clip, str]], names: list[str]
             "subject": [take.subject] * rows,
             "action": [take.action] * rows,
             "camera": [camera for _, camera in views],
-            "media": [take.media(camera) for _, camera in views],
+            "media": [footage.media(camera) for _, camera in views],
             "n_frames": [clip.frames for clip, _ in views],
             "fps": [FPS if take.filmed else MOCAP_FPS] * rows,
             "width": [WIDTH if known else None for known in colour],

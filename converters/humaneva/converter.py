@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from har_bench.converter import Check, Converter, Shard, Tables
 from har_bench.errors import HarBenchError
+from har_bench.raw import nothing_found, refuse_archive
 from har_bench.skeletons import Skeleton, skeleton
 
 from . import archives, release
@@ -34,7 +35,7 @@ class HumanEva(Converter):
     """Poses from the official motion capture, or of VideoPose3D's npz; one sequence per chunk and camera."""
 
     dataset: ClassVar[str] = "humaneva"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     summary: ClassVar[str] = "HumanEva-I: 3D poses from the official .c3d files without MATLAB, or VideoPose3D's npz"
     raw: ClassVar[str] = RAW
     skeletons: ClassVar[tuple[str, ...]] = ("humaneva20", "humaneva15")
@@ -64,6 +65,7 @@ class HumanEva(Converter):
     def discover(self, raw: Path) -> Sequence[Shard]:
         """One shard per partition of a take, with all its cameras."""
         raw = raw.absolute()
+        refuse_archive(raw)
         found = {recording.take.key: recording for recording in release.recordings(raw)}
         if found:
             shards = [Shard(key, found[key].sources, found[key]) for key in sorted(found)]
@@ -71,7 +73,7 @@ class HumanEva(Converter):
             return [*shards, *(Shard(name, (path,), _Stranger(path)) for name, path in strangers)]
         archive = archives.find(raw)
         if archive is None:
-            raise HarBenchError(f"{raw} holds no HumanEva: expected {RAW}")
+            raise nothing_found(raw, "HumanEva", RAW)
         self._joints = ("humaneva15",)  # the archives have no other joints, so these are the store's own
         folder = raw if raw.is_dir() else raw.parent
         return [

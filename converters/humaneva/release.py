@@ -8,14 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
+from har_bench.converter import Reject
 from har_bench.errors import HarBenchError
+from har_bench.raw import homes
 
 from .c3d import Trajectories, read_c3d
-from .calibration import CAMERAS, Sync, read_cal, read_measures, read_sync
-from .clips import Clip, Footage, runs
+from .calibration import CAMERAS, Calibration, Sync, read_cal, read_measures, read_sync
+from .clips import Clip, Footage, runs, under
 from .joints import body, seen, shoulder_radius
 from .mat import read_mat
 from .takes import Take, published
+
+SUBJECTS = ("S1", "S2", "S3", "S4")
+PARTS = ("Mocap_Data", "Sync_Data", "Image_Data")
+"""The folders of a subject that tell of takes."""
 
 LAYOUT = "S*/{Image_Data,Mocap_Data,Calibration_Data,Sync_Data} (the official HumanEva-I, unpacked)"
 
@@ -32,6 +38,7 @@ class Recording:
         measures: the subject's ``.mp`` file.
         sync: the ``.ofs`` files, by camera.
         calibrations: the ``.cal`` files, by camera.
+        home: the path under the raw root of what holds the subject's folder, see :func:`~.clips.under`.
     """
 
     take: Take
@@ -41,6 +48,7 @@ class Recording:
     measures: Path | None
     sync: Mapping[str, Path] = field(default_factory=dict)
     calibrations: Mapping[str, Path] = field(default_factory=dict)
+    home: str = ""
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -51,9 +59,16 @@ class Recording:
 
 
 def recordings(raw: Path) -> Iterator[Recording]:
-    """Every published partition of a take of which there is motion capture, a video or a ``.ofs`` file."""
+    """Every published partition of a take of which there is motion capture, a video or a ``.ofs`` file.
+
+    Raises:
+        HarBenchError: a subject is there twice.
+    """
+    found = subjects(raw)
     for take in published().takes:
-        folder = raw / take.subject
+        folder = found.get(take.subject)
+        if folder is None:
+            continue
         mocap = _capture(folder, take.stem)
         sync = _by_camera(folder / "Sync_Data", f"{take.stem}_({{}}).ofs")
         if mocap or sync or _by_camera(folder / "Image_Data", f"{take.stem}_({{}}).avi"):
@@ -65,13 +80,43 @@ def recordings(raw: Path) -> Iterator[Recording]:
                 _measures(folder),
                 sync,
                 _by_camera(folder / "Calibration_Data", "{}.cal"),
+                home=_home(folder, raw),
             )
+
+
+def _home(folder: Path, raw: Path) -> str:
+    """The path under the raw root of what holds a subject's folder; ``..`` where that folder itself was given."""
+    if folder == raw:
+        return ".."
+    return "" if folder.parent == raw else folder.parent.relative_to(raw).as_posix()
+
+
+def subjects(raw: Path) -> dict[str, Path]:
+    """The folders S1 to S4, wherever they lie up to three folders deep, also in several places.
+
+    Raises:
+        HarBenchError: a subject is there twice.
+    """
+    found: dict[str, Path] = {}
+    for home in homes(raw, _inside):
+        for folder in _inside(home):
+            if folder.name in found:
+                raise HarBenchError(f"{found[folder.name]} and {folder} are the same subject; remove one of them")
+            found[folder.name] = folder
+    return found
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The subjects' folders in a folder, or itself if it is one."""
+    if folder.name in SUBJECTS and any((folder / part).is_dir() for part in PARTS):
+        return [folder]
+    return [folder / name for name in SUBJECTS if any((folder / name / part).is_dir() for part in PARTS)]
 
 
 def strangers(raw: Path) -> list[Path]:
     """Motion capture under the names of no take."""
     known = {(take.subject, take.stem) for take in published().takes}
-    found = sorted(raw.glob("S[1-4]/Mocap_Data/*.c3d"))
+    found = sorted(path for folder in subjects(raw).values() for path in (folder / "Mocap_Data").glob("*.c3d"))
     named = [(path.parents[1].name, path.stem) for path in found]
     return [
         path
@@ -87,22 +132,39 @@ def read(recording: Recording) -> Footage:
         HarBenchError: a file is missing or damaged.
     """
     take = recording.take
-    calibrations = {camera: read_cal(path) for camera, path in recording.calibrations.items()}
-    if not calibrations:
-        raise HarBenchError(f"{recording.folder / 'Calibration_Data'} holds no .cal file; add those of C1 to BW4")
+    rejects: list[Reject] = []
+    calibrations = _calibrations(recording, rejects)
     sync = _sync(recording)
     images = sync.images or {}
     if recording.mocap is None:
         if take.partition != "Test":
             raise HarBenchError(f"{recording.folder / 'Mocap_Data' / take.stem}.c3d is missing; add it")
         whole = Clip(take.last - take.first + 1, start=take.first)
-        return Footage(take, whole.frames, None, [whole], calibrations, images)
+        return Footage(take, whole.frames, None, [whole], calibrations, images, rejects, recording.home)
 
     motion = _read_capture(recording.mocap)
     if not take.filmed:  # no image to show the poses in: the first camera's frame is as good as any
         calibrations = dict(list(calibrations.items())[:1])
     clips, valid, frames = _clips(recording, motion, sync)
-    return Footage(take, frames, valid, clips, calibrations, images)
+    return Footage(take, frames, valid, clips, calibrations, images, rejects, recording.home)
+
+
+def _calibrations(recording: Recording, rejects: list[Reject]) -> dict[str, Calibration]:
+    """The cameras by name; one whose file cannot be read is left out, and reported."""
+    found: dict[str, Calibration] = {}
+    odd: list[Reject] = []
+    for camera, path in recording.calibrations.items():
+        try:
+            found[camera] = read_cal(path)
+        except HarBenchError as error:
+            source = under(recording.home, "/".join(path.parts[-3:]))
+            reason = f"{str(error).replace(str(path), path.name)}; {recording.take.key} is left out from {camera}"
+            odd.append(Reject(source, camera, reason, "dropped"))
+    if not found:
+        why = f" that can be read ({odd[0].reason})" if odd else ""
+        raise HarBenchError(f"{recording.folder / 'Calibration_Data'} holds no .cal file{why}; add those of C1 to BW4")
+    rejects += odd
+    return found
 
 
 def _clips(recording: Recording, motion: Trajectories, sync: Sync) -> tuple[list[Clip], int, int]:

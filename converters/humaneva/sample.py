@@ -66,7 +66,7 @@ def write_sample(out: Path, seed: int) -> None:
     for subject, prefix, forearm in (("S1", "Subject1:", "FRM"), ("S3", "", "FRA")):
         folder = out / subject / "Mocap_Data"
         lines = [f"${side}ShoulderOffset = {offset}\n" for side, offset in OFFSETS.items()]
-        (folder / f"{subject}.mp").write_text("".join(lines) + "$HeadOffset = 17\n")
+        (folder / f"{subject}.mp").write_text("".join(lines) + "$HeadOffset = 17\n", "ascii", newline="\n")
         for owner, stem in ((subject, "Static"), *ROWS):
             if owner == subject:
                 labels, points = markers(walking_person(ROWS.get((owner, stem), 20), rng, fps=MOCAP_FPS), forearm)
@@ -117,14 +117,15 @@ def _write_sync(folder: Path, stem: str, rng: np.random.Generator) -> None:
     """Videos that begin at different frames; the motion capture runs at twice their rate, or nearly so."""
     for camera in CAMERAS:
         image, row, step = rng.integers(5, 15), rng.uniform(20, 28), 2 + rng.integers(0, 5) / 10_000
-        (folder / f"{stem}_({camera}).ofs").write_text(f"{image}.0\n{row:.2f}\n{step}\n")
+        (folder / f"{stem}_({camera}).ofs").write_text(f"{image}.0\n{row:.2f}\n{step}\n", "ascii", newline="\n")
 
 
 def write_cal(path: Path, calibration: Calibration) -> None:
     """Write a camera as the official 22 numbers."""
     camera = calibration.camera
     groups = (camera.f, camera.c, [calibration.skew], camera.distortion, camera.R.ravel(), camera.t)
-    path.write_text("".join(f"{value:.10g}\n" for group in groups for value in group))
+    lines = "".join(f"{value:.10g}\n" for group in groups for value in group)
+    path.write_text(lines, "ascii", newline="\n")
 
 
 def write_c3d(

@@ -59,7 +59,7 @@ class Take(msgspec.Struct, frozen=True, kw_only=True):
         return self.trial != MOCAP_ONLY
 
     def media(self, camera: str) -> str | None:
-        """The video's path under the raw root."""
+        """The video's path under what holds the subjects' folders."""
         return f"{self.subject}/Image_Data/{self.stem}_({camera}).avi" if self.filmed else None
 
     def defects(self, valid: int | None) -> list[str]:

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from har_bench.converter import Check, Converter, Reject, Shard, Tables
-from har_bench.errors import HarBenchError
+from har_bench.raw import files, home, nothing_found, refuse_archive, split_word
 from har_bench.schema import SEGMENTS as ALL_SEGMENTS
 from har_bench.schema import column, poses_schema, sequences_schema, table, vector
 
-from .clips import JOINTS, OCCLUDED, VISIBLE, Annotation, Clip, read_clips
+from .clips import JOINTS, MARKS, OCCLUDED, VISIBLE, Annotation, Clip, is_clips, read_clips
 from .labels import CLASSES, Instances, Scored, read_instances, read_scored
 
 if TYPE_CHECKING:
@@ -115,10 +115,10 @@ class MERL(Converter):
     """The official labels of the videos, and poses and boxes that others labelled on clips of them."""
 
     dataset: ClassVar[str] = "merl"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     summary: ClassVar[str] = "MERL Shopping: 106 videos from above a shelf, intervals of 5 actions"
     raw: ClassVar[str] = (
-        f"{LABELS}/*_label.mat, beside it {FRAMES.as_posix()} and, in the raw folder itself, pose pickles (*.pkl) and "
+        f"{LABELS}/*_label.mat, beside it {FRAMES.as_posix()} and, there or in folders, pose pickles (*.pkl) and "
         "action lists (*.json) of clips, as far as they are there"
     )
     skeletons: ClassVar[tuple[str, ...]] = ("coco17",)
@@ -133,25 +133,28 @@ class MERL(Converter):
         "Segments overlap, also within a class; nothing is merged, and `row` tells their order in the file.",
         "The length of a video is known only from the video: n_frames is null.",
         "A clip of a pose pickle or action list is a sequence of its own, in the splits clips/*, which follow the "
-        "names of the files; clips of test subjects may be in clips/train, so compare `subject` before training.",
+        "files' folders or the last words of their names; clips of test subjects may be in clips/train, so compare "
+        "`subject` before training.",
         "Poses of clips: frame counts in the clip, person counts the records of a frame, pixels are as in the file.",
         "Joints are taken to be COCO's 17, as the label tool has them; its visibility code is in `flags`.",
-        "A box of null means the whole image; boxes given as shares of the image are scaled to pixels.",
+        "A box of null means the whole image, unless a reject says that it could not be read; boxes given as shares of "
+        "the image are scaled to pixels.",
     )
 
     def discover(self, raw: Path) -> Sequence[Shard]:
         """One shard: names of clips lie between those of videos, and the label files are 50 kB together."""
         raw = raw.absolute()
-        home = raw / LABELS if (raw / LABELS).is_dir() else raw
-        frames = raw / FRAMES
+        refuse_archive(raw)
+        found = home(raw, _labels, "MERL Shopping") or raw
+        lists = [path for path in (found / FRAMES, found.parent / FRAMES, raw / FRAMES) if path.is_file()]
         job = _Job(
             raw=raw,
-            labels=tuple(sorted(path for path in home.glob("*.mat") if _NAME.fullmatch(path.stem))),
-            frames=frames if frames.is_file() else None,
-            clips=tuple(sorted(path for ending in ("pkl", "json") for path in raw.glob(f"*.{ending}"))),
+            labels=tuple(_labels(found)),
+            frames=lists[0] if lists and lists[0].is_relative_to(raw) else None,
+            clips=tuple(_clip_files(raw, found)),
         )
         if not job.labels and not job.clips:
-            raise HarBenchError(f"{raw} is not MERL Shopping; expected there {self.raw}")
+            raise nothing_found(raw, "MERL Shopping", self.raw)
         sources = (*job.labels, *([job.frames] if job.frames else []), *job.clips)
         return [Shard("merl", sources, job)]
 
@@ -201,6 +204,18 @@ class MERL(Converter):
         write_sample(out, seed)
 
 
+def _labels(folder: Path) -> list[Path]:
+    """The label files of a folder that holds :data:`LABELS`, or is it."""
+    inside = folder / LABELS if (folder / LABELS).is_dir() else folder
+    return sorted(path for path in inside.glob("*.mat") if _NAME.fullmatch(path.stem))
+
+
+def _clip_files(raw: Path, found: Path) -> list[Path]:
+    """Files of clips: every pickle and json beside the labels, and those farther below that begin as one."""
+    beside = {path for folder in {raw, found} for path in files(folder, 0) if path.suffix.lower() in MARKS}
+    return sorted(beside | {path for path in files(raw) if path not in beside and is_clips(path)})
+
+
 def _split(subject: int) -> str | None:
     return next((name for name, people in SPLITS.items() if subject in people), None)
 
@@ -235,7 +250,7 @@ def _clips(annotations: list[Annotation], rejects: list[Reject]) -> list[dict[st
         if seen > length:
             reason = f"image {seen} of a clip of {length} frames; the clip is stored with {seen}"
             rejects.append(Reject(images[0].extras["origin"], clip.name, reason, "repaired"))
-        width, height = images[0].size
+        width, height = next((image.size for image in images if None not in image.size), (None, None))
         rows.append(
             {
                 "sequence": clip.name,
@@ -256,9 +271,9 @@ def _clips(annotations: list[Annotation], rejects: list[Reject]) -> list[dict[st
 
 
 def _splits(file: str) -> list[str]:
-    """The split that the name of a file of clips tells, such as ``train_2.json``."""
-    words = re.split("[^a-z]+", file.lower())
-    return [f"clips/{split}" for split in SPLITS if split in words]
+    """The split of a file of clips, by its folder or by the end of its name, such as ``train_2.json``."""
+    found = split_word(Path(file), list(SPLITS), ignoring=("merl",))
+    return [f"clips/{found}"] if found else []
 
 
 def _segments(videos: dict[str, Instances]) -> pa.Table:

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.arrays import Ints
-from har_bench.converter import Reject
+from har_bench.converter import Reject, nothing_kept
 from har_bench.errors import HarBenchError
 from har_bench.foreign.mat import load_mat
+from har_bench.foreign.texts import lines
 
 CLASSES = ("ReachToShelf", "RetractFromShelf", "HandInShelf", "InspectProduct", "InspectShelf")
 """The classes of ``tlabs{1}`` to ``tlabs{5}``, as the names of extracted clips spell them."""
@@ -21,7 +22,7 @@ BACKGROUND = 5
 """Stands in the list of frames for none of the classes, which are 0 to 4 there."""
 
 _LAST = 1 << 24  # frames; the videos have about 3,600
-_LINE = re.compile(rb"([0-9]{1,3}_[0-9]{1,3})_crop/thumb-([0-9]{1,6})_2\.jpg ([0-5])")
+_LINE = re.compile(r"""["']?([0-9]{1,3}_[0-9]{1,3})_crop[/\\]thumb-([0-9]{1,6})_2\.jpg["']?[\s,;]+["']?([0-5])["']?""")
 
 
 class Instances(NamedTuple):
@@ -78,6 +79,10 @@ def read_instances(path: Path, source: str, rejects: list[Reject]) -> Instances 
     for index in np.flatnonzero(~usable):
         reason = f"[{first[index]:g}, {last[index]:g}] is no interval of frames"
         rejects.append(Reject(source, f"tlabs{{{class_ids[index]}}}({rows[index]}, :)", reason, "dropped"))
+    if len(frames) and not usable.any():
+        reason = f"none of its {len(frames)} intervals can be used; the video is left out"
+        rejects.append(Reject(source, path.stem, reason, "dropped"))
+        return None
     start, stop = frames[usable].astype(np.int64).T - [[1], [0]]
     return Instances(class_ids[usable], rows[usable], start, stop)
 
@@ -103,17 +108,29 @@ def read_scored(path: Path, source: str, rejects: list[Reject]) -> dict[str, Sco
         path: the list.
         source: its path under the raw root.
         rejects: gets what is wrong with it; a video whose rows are not one run of consecutive frames is left out.
+
+    Raises:
+        HarBenchError: it has lines, and none is a frame and its class.
     """
     found: dict[str, list[tuple[int, int, int]]] = {}
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        match = _LINE.fullmatch(line.strip())
+    odd: list[Reject] = []
+    written = [
+        (number, line.strip()) for number, line in enumerate(lines(path.read_bytes(), str(path)), 1) if line.strip()
+    ]
+    if written and not any(letter.isdigit() for letter in written[0][1]):  # a header
+        del written[0]
+    for row, (number, line) in enumerate(written, start=1):
+        match = _LINE.fullmatch(line)
         if match:
-            found.setdefault(match[1].decode(), []).append((number, int(match[2]), int(match[3])))
+            found.setdefault(match[1], []).append((row, int(match[2]), int(match[3])))
         else:
-            rejects.append(Reject(source, f"line {number}", "it is not a frame and its class", "dropped"))
+            odd.append(Reject(source, f"line {number}", "it is not a frame and its class", "dropped"))
+    if odd and not found:
+        raise nothing_kept(path, "lines 1_1_crop/thumb-004_2.jpg 5", odd)
+    rejects += odd
     scored = {}
-    for video, lines in found.items():
-        rows, thumbs, labels = np.array(lines).T
+    for video, entries in found.items():
+        rows, thumbs, labels = np.array(entries).T
         if (np.diff(rows) == 1).all() and (np.diff(thumbs) == 1).all():
             scored[video] = Scored(int(rows[0]), int(thumbs[0]), labels.astype(np.uint8))
         else:

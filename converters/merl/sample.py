@@ -80,7 +80,7 @@ def write_frames(path: Path, videos: dict[str, list[npt.NDArray[Any]]]) -> None:
                 labels[(2 * thumbs >= first) & (2 * thumbs <= last)] = number
         lines += [f"{video}_crop/thumb-{thumb:03d}_2.jpg {label}" for thumb, label in zip(thumbs, labels, strict=True)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", "ascii", newline="\n")
 
 
 def pose(clip: str, number: int, random: np.random.Generator) -> dict[str, Any]:

@@ -6,85 +6,102 @@ validation image who are not on Tompson's list. ``joint_others`` and its kin rep
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 
 from har_bench.foreign import json_file
+from har_bench.foreign.json_records import MalformedError, Record
 
-from .tables import ABSENT, Annotations, RejectLog, is_file_name
+from .tables import ABSENT, EMPTY, Annotations, RejectLog, image_name, person_columns
 
-_Index = Annotated[float, msgspec.Meta(ge=1, lt=1 << 31, multiple_of=1)]
-_Joint = tuple[float, float, float]
+UNKNOWN = (math.nan, math.nan)
+
+_OF_IMAGE = {"annolist_index": "annolist_index", "img_width": "width", "img_height": "height"}
+"""Fields of a row that are about its image, and the store's columns."""
+
+Index = Annotated[float, msgspec.Meta(ge=1, lt=1 << 31, multiple_of=1)]
+Point = tuple[float, float]
+_Joints = Annotated[list[tuple[float, float, float]], msgspec.Meta(min_length=16, max_length=16)]
 
 
-class Person(msgspec.Struct):
-    """One row of the json; pixels are 1-based."""
+def records(path: Path, log: RejectLog) -> Iterator[tuple[int, Record]]:
+    """Every object of a json list, plain or gzipped, with its place; what is no object is reported.
 
-    img_paths: str
-    img_width: _Index
-    img_height: _Index
-    annolist_index: _Index
-    people_index: _Index
-    objpos: tuple[float, float]
-    scale_provided: float
-    joint_self: Annotated[list[_Joint], msgspec.Meta(min_length=16, max_length=16)]
+    Raises:
+        HarBenchError: the file is no json list.
+    """
+    rows = json_file.records(path, what="a json list of persons", remedy="download it again")
+    for at, row in enumerate(rows):
+        try:
+            yield at, Record(row)
+        except json_file.BROKEN as error:
+            log.dropped(f"[{at}]", f"it is no record of a person ({error})")
 
 
 def read_hourglass(path: Path, source: str) -> Annotations:
     """Everything in the stacked-hourglass json, plain or gzipped.
 
     Raises:
-        HarBenchError: the file is no json list of persons.
+        HarBenchError: the file is no json list of persons, or none of them can be used.
     """
-    what = "the list of persons of mpii_annotations.json"
-    rows = json_file.records(path, what=what, remedy="download it again")
     log = RejectLog(source)
-    decoder = msgspec.json.Decoder(Person)
-    persons: list[Person] = []
-    seen = set()
-    for at, row in enumerate(rows):
+    people: list[dict[str, Any]] = []
+    images: dict[str, dict[str, Any]] = {}
+    seen: set[tuple[str, float]] = set()
+    for at, record in records(path, log):
+        where = f"[{at}]"
         try:
-            person = decoder.decode(row)
-        except json_file.BROKEN as error:
-            log.dropped(f"[{at}]", str(error))
+            name = image_name(record.needed("img_paths", str), f"{where}.img_paths", log)
+            person = record.needed("people_index", Index)
+            joints, flags = _joints(record)
+        except (MalformedError, UnicodeError) as error:
+            log.dropped(where, str(error))
             continue
-        key = person.img_paths, person.annolist_index, person.people_index
-        if not is_file_name(person.img_paths):
-            log.dropped(f"[{at}].img_paths", "not the name of a file")
-        elif key in seen:
-            log.dropped(f"[{at}]", f"image {key[0]}, person {key[2]:g} is given twice; the first is kept")
-        elif not {flag for _, _, flag in person.joint_self} <= {0.0, 1.0}:
-            log.dropped(f"[{at}].joint_self", "a visibility is neither 0 nor 1")
+        if not name:
+            log.dropped(f"{where}.img_paths", "not the name of a file")
+        elif (name, person) in seen:
+            log.dropped(where, f"image {name}, person {person:g} is given twice; the first is kept")
         else:
-            persons.append(person)
-        seen.add(key)
-    return Annotations("hourglass", *_columns(persons), log)
-
-
-def _columns(persons: list[Person]) -> tuple[dict[str, list[Any]], dict[str, Any]]:
-    """The columns of images and of people, pixels 0-based."""
-    first: dict[tuple[str, float], int] = {}
-    owners = [first.setdefault((person.img_paths, person.annolist_index), len(first)) for person in persons]
-    _, begins = np.unique(owners, return_index=True)
-    images = [persons[begin] for begin in begins]
-    joints = np.array([person.joint_self for person in persons], np.float64).reshape(-1, 16, 3)
-    absent = (joints == 0).all(axis=2)
-    scale = np.array([person.scale_provided for person in persons], np.float64)
-    return {
-        "name": [image.img_paths for image in images],
-        "train": [True] * len(images),
-        "annolist_index": [int(image.annolist_index) for image in images],
-        "width": [int(image.img_width) for image in images],
-        "height": [int(image.img_height) for image in images],
-    }, {
-        "image": owners,
-        "person": [int(person.people_index) for person in persons],
-        "keypoints": np.where(absent[..., None], np.nan, joints[..., :2] - 1),
-        "is_visible": np.where(absent, ABSENT, joints[..., 2]).astype(np.uint8),
-        "scale": scale,
-        "head_size": 25 * scale,
-        "objpos": np.array([person.objpos for person in persons], np.float64).reshape(-1, 2) - 1,
+            seen.add((name, person))
+            image = images.setdefault(name, {"row": len(images)})
+            for field, column in _OF_IMAGE.items():
+                value = record.optional(field, Index)
+                image[column] = image.get(column) or (None if value is None else int(value))
+            people.append(_person(record, image["row"], int(person), joints, flags))
+            for field, reason in record.flaws:
+                log.repaired(f"{where}.{field}", reason)
+    log.refuse_nothing(path, "persons", len(people))
+    columns: dict[str, list[Any]] = {
+        column: [image[column] for image in images.values()] for column in _OF_IMAGE.values()
     }
+    named: dict[str, list[Any]] = {"name": list(images), "train": [True] * len(images)}
+    return Annotations("hourglass", named | columns, person_columns(people), log)
+
+
+def _person(record: Record, image: int, person: int, joints: list[Point], flags: list[int]) -> dict[str, Any]:
+    """What :func:`person_columns` takes of one person."""
+    scale = record.expected("scale_provided", float)
+    return {
+        "image": image,
+        "person": person,
+        "joints": joints,
+        "flags": flags,
+        "scale": math.nan if scale is None else scale,
+        "objpos": record.expected("objpos", Point) or UNKNOWN,
+    }
+
+
+def _joints(record: Record) -> tuple[list[Point], list[int]]:
+    """16 pixels, and the flags of the store; (0, 0, 0) is an absent joint."""
+    values: list[tuple[float, float, float]] = record.needed("joint_self", _Joints)
+    odd = [flag for _, _, flag in values if flag not in (0, 1)]
+    if odd:
+        reason = f"{len(odd)} visibilities are neither 0 nor 1; these joints count as unlabelled"
+        record.flaws.append(("joint_self", reason))
+    # plain numbers: an array of 48 takes NumPy longer to make than to read here
+    flags = [ABSENT if not (x or y or flag) else int(flag) if flag in (0, 1) else EMPTY for x, y, flag in values]
+    return [(x, y) for x, y, _ in values], flags

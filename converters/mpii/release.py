@@ -27,7 +27,7 @@ from .tables import (
     VISIBLE_TEXT,
     Annotations,
     RejectLog,
-    is_file_name,
+    image_name,
     tompson,
 )
 
@@ -83,10 +83,12 @@ def read_release(path: Path, source: str) -> Annotations:
         )
 
     log = RejectLog(source)
-    names = [_text(_first(_structs(cell), "name")) or "" for cell in _field(entries, "image")]
-    kept = [index for index, name in enumerate(names) if is_file_name(name)]
+    given = [_text(_first(_structs(cell), "name")) or "" for cell in _field(entries, "image")]
+    names = [image_name(name, f"annolist({index}).image.name", log) for index, name in enumerate(given, start=1)]
+    kept = [index for index, name in enumerate(names) if name]
     for index in sorted(set(range(len(names))) - set(kept)):
         log.dropped(f"annolist({index + 1}).image.name", "not the name of a file; the image is left out")
+    log.refuse_nothing(path, "images", len(kept))
 
     train, _ = _numbers(_single(np.ravel(parts["img_train"])))
     for index in np.flatnonzero(~np.isin(train, (0, 1))).tolist():
@@ -111,7 +113,7 @@ def read_release(path: Path, source: str) -> Annotations:
         "release": [_text(parts["version"])] * len(kept),
     }
     rects = _rects([(row, index, entries[index]) for row, index in enumerate(kept)], log)
-    people = _decode(rects, log)
+    people = _decode(rects, log, path)
     singles = [_positions(parts["single_person"].flat[index]) for index in kept]
     people["single_person"] = [rect.person in singles[rect.image] for rect in rects]
     return Annotations("release", images, people, log)
@@ -149,12 +151,13 @@ def read_detections(path: Path, source: str) -> Annotations:
                 log.dropped(where, "there is no annorect")
             rects += [rect._replace(person=int(person)) for rect in found]
         seen.add((place, person))
+    log.refuse_nothing(path, "persons", len(rects))
     images: dict[str, list[Any]] = {
         "name": [name_at[at] for at in rows],
         "annolist_index": list(rows),
         "train": [True] * len(rows),
     }
-    return Annotations("detections", images, _decode(rects, log), log)
+    return Annotations("detections", images, _decode(rects, log, path), log)
 
 
 def _rects(entries: Sequence[tuple[int, int, np.void]], log: RejectLog) -> list[Rect]:
@@ -171,10 +174,10 @@ def _rects(entries: Sequence[tuple[int, int, np.void]], log: RejectLog) -> list[
     return rects
 
 
-def _decode(rects: Sequence[Rect], log: RejectLog) -> dict[str, Any]:
+def _decode(rects: Sequence[Rect], log: RejectLog, path: Path) -> dict[str, Any]:
     """The columns of ``poses`` that ``annorect`` structs hold, pixels 0-based; what is broken goes to ``log``."""
     places = [rect.where for rect in rects]
-    keypoints, is_visible = _points(rects, log)
+    keypoints, is_visible = _points(rects, log, path)
     corners = [_column([rect.cell(name) for rect in rects], "{}." + name, log, places) for name in HEAD_BOX]
     box = np.stack(corners, axis=1)
     given = np.isfinite(box)
@@ -202,7 +205,7 @@ def _decode(rects: Sequence[Rect], log: RejectLog) -> dict[str, Any]:
     }
 
 
-def _points(rects: Sequence[Rect], log: RejectLog) -> tuple[Floats, npt.NDArray[np.uint8]]:
+def _points(rects: Sequence[Rect], log: RejectLog, path: Path) -> tuple[Floats, npt.NDArray[np.uint8]]:
     """(N, 16, 2) 0-based joints, NaN where absent, and (N, 16) raw flags."""
     owners: list[int] = []
     numbers: list[int] = []
@@ -236,6 +239,8 @@ def _points(rects: Sequence[Rect], log: RejectLog) -> tuple[Floats, npt.NDArray[
     ):
         for at in trouble:
             log.dropped(f"{rects[owners[at]].where}.annopoints.point({numbers[at]})", reason)
+    if len(owners) and not len(chosen):
+        log.refuse_nothing(path, "records of joints", 0)
     for at in chosen[flags[chosen] == UNREADABLE]:
         where = f"{rects[owners[at]].where}.annopoints.point({numbers[at]}).is_visible"
         log.repaired(where, "not 0, 1 or []; the joint counts as unlabelled")

@@ -6,23 +6,25 @@ import csv
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from har_bench.converter import Reject, Tables
-from har_bench.schema import column, poses_schema, sequences_schema, table
+from har_bench.converter import Reject, Tables, nothing_kept
+from har_bench.raw import file_name, stays_inside
+from har_bench.schema import column, poses_schema, sequences_schema, table, vector
 
-Origin = Literal["release", "detections", "hourglass"]
+Origin = Literal["release", "detections", "hourglass", "hrnet"]
 
 OCCLUDED, VISIBLE, OCCLUDED_TEXT, VISIBLE_TEXT, EMPTY, NO_FIELD, ABSENT = 0, 1, 2, 3, 4, 5, 255
 """The values of ``is_visible`` in the store: the raw flag of a joint, without loss."""
 
 SEQUENCES = sequences_schema(
     [
-        column("origin", pa.string(), about="raw file: release, detections (Tompson's) or hourglass (json)"),
+        column("origin", pa.string(), about="raw file: release, detections (Tompson's), hourglass or hrnet (json)"),
         column("release", pa.string(), about="RELEASE.version"),
         column("annolist_index", pa.int32(), about="1-based position in RELEASE.annolist"),
         column("category", pa.string(), about="RELEASE.act.cat_name"),
@@ -48,7 +50,7 @@ POSES = poses_schema(
             "head_size",
             pa.float64(),
             "px",
-            about="0.6 of the head box's diagonal; 25 scale from the json, which has no boxes",
+            about="0.6 of the head box's diagonal; 25 scale from json files, which have no boxes",
         ),
         column("scale", pa.float64(), about="person's height / 200 px"),
         column("objpos", pa.float64(), "px", shape=(2,), about="rough centre of the person"),
@@ -81,6 +83,21 @@ class RejectLog:
     def repaired(self, locator: str, reason: str) -> None:
         """A record that is in the store, mended."""
         self.entries.append(Reject(self.source, locator, reason, "repaired"))
+
+    def refuse_nothing(self, path: Path, records: str, kept: int) -> None:
+        """Refuse a file that has records of a kind, of which none is kept.
+
+        Args:
+            path: the file.
+            records: the kind, in the plural.
+            kept: how many are.
+
+        Raises:
+            HarBenchError: none is, and some were dropped.
+        """
+        dropped = [entry for entry in self.entries if entry.action == "dropped"]
+        if dropped and not kept:
+            raise nothing_kept(path, records, dropped)
 
 
 @dataclass
@@ -133,9 +150,35 @@ def tompson() -> Tompson:
     )
 
 
-def is_file_name(name: str) -> bool:
-    """Whether an image's name is one, rather than nothing or a path out of the folder of images."""
-    return name not in ("", ".", "..") and not set(name) & set("/\\\0")
+def image_name(given: str, where: str, log: RejectLog) -> str:
+    """The name of an image's file; of a path, the last part, which is reported; empty where there is none."""
+    name = file_name(given)
+    usable = name.strip(".") and "\0" not in name
+    if usable and not (stays_inside(given) and name == given):
+        log.repaired(where, f"{given[:80]!r} is a path; the last part is the name")
+    return name if usable else ""
+
+
+def person_columns(people: list[dict[str, Any]]) -> dict[str, Any]:
+    """The columns of persons that a json file tells, pixels 0-based.
+
+    Args:
+        people: each has ``image`` (a row), ``person``, ``joints`` (16, 2) 1-based pixels, ``flags`` (16,) of
+            ``is_visible``, and ``scale`` and ``objpos`` (2,), NaN where they are not known.
+    """
+    flags = np.array([each["flags"] for each in people], np.uint8).reshape(-1, 16)
+    joints = np.array([each["joints"] for each in people], np.float64).reshape(-1, 16, 2)
+    scale = np.array([each["scale"] for each in people], np.float64)
+    position = np.array([each["objpos"] for each in people], np.float64).reshape(-1, 2) - 1
+    return {
+        "image": [each["image"] for each in people],
+        "person": [each["person"] for each in people],
+        "keypoints": np.where((flags == ABSENT)[..., None], np.nan, joints - 1),
+        "is_visible": flags,
+        "scale": pa.array(scale, mask=np.isnan(scale)),
+        "head_size": pa.array(25 * scale, mask=np.isnan(scale)),
+        "objpos": vector(position, mask=np.asarray(np.isnan(position).any(axis=1))),
+    }
 
 
 def tables(annotations: Annotations) -> Tables:

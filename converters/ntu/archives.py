@@ -30,7 +30,7 @@ from .tables import SIMPLE, Clip, Columns, single, tables, to_millimetres
 
 LAYOUTS = (
     "*.skeleton.npy (shahroudy's txt2npy), S*.npy (deephar's nturgb+d_numpy), a .pkl with annotations (pyskl, "
-    "mmaction2) or an .npz with x_train (CTR-GCN), here or one folder below"
+    "mmaction2) or an .npz with x_train (CTR-GCN)"
 )
 NOTE = (
     "body ids are lost, so person is the slot; visibility is 2 wherever there is a position; pyskl's and CTR-GCN's "
@@ -60,35 +60,49 @@ class Part:
     chosen: tuple[Any, ...] = ()
 
 
-def discover(raw: Path, classes: int) -> list[Shard]:
+def discover(present: Sequence[Path], base: Path, classes: int) -> list[Shard]:
     """The shards of the first form that is there; none where there is no form.
 
+    Args:
+        present: every file of the download.
+        base: its folder.
+        classes: 60 or 120.
+
     Raises:
-        HarBenchError: an archive that cannot be read.
+        HarBenchError: an archive that cannot be read or holds 2D keypoints, or several of one form.
     """
-    base = raw if raw.is_dir() else raw.parent
-    singles = [path for path in _candidates(raw, ".npy") if (of := _sample(path)) and of.action <= classes]
+    by_suffix = {suffix: [path for path in present if path.suffix == suffix] for suffix in (".npy", ".npz", ".pkl")}
+    singles = [path for path in by_suffix[".npy"] if (of := _sample(path)) and of.action <= classes]
     authors = [path for path in singles if path.name.endswith(".skeleton.npy")]
     if singles:
         part = Part("txt2npy" if authors else "deephar", base)
         paths = sorted(authors or singles, key=lambda path: path.name.partition(".")[0])
         return [Shard(group[0].name, tuple(group), part) for group in _groups(paths)]
-    for path in _candidates(raw, ".npz"):
-        labels = _labels(path)
-        if labels and labels["train"].shape[1:] == labels["test"].shape[1:] == (classes,):
-            return _shards("ctrgcn", base, path, _rows(path, classes, labels))
-    for path in _candidates(raw, ".pkl"):
-        found = {str(each.get("frame_dir"))[:80]: place for place, each in enumerate(_annotations(path))}
-        known = [name for name in found if (of := sample(name)) is None or of.action <= classes]
-        if known:
-            return _shards("pyskl", base, path, [(name, found[name]) for name in known])
+    for form, suffix, look in (("ctrgcn", ".npz", _ctrgcn_rows), ("pyskl", ".pkl", _pyskl_rows)):
+        found = _only([(path, look) for path in by_suffix[suffix]], classes)
+        if found is not None:
+            return _shards(form, base, *found)
     return []
 
 
-def _candidates(raw: Path, suffix: str) -> list[Path]:
-    if raw.is_file():
-        return [raw] if raw.suffix == suffix else []
-    return sorted([*raw.glob(f"*{suffix}"), *raw.glob(f"*/*{suffix}")])
+def _only(
+    candidates: Sequence[tuple[Path, Callable[[Path, int], Sequence[Any]]]], classes: int
+) -> tuple[Path, Sequence[Any]] | None:
+    """The one file with sequences of the dataset, and these; an unreadable file counts where there is no other."""
+    found: list[tuple[Path, Sequence[Any]]] = []
+    unreadable: HarBenchError | None = None
+    for path, look in candidates:
+        try:
+            rows = look(path, classes)
+        except HarBenchError as error:
+            unreadable = unreadable or error
+        else:
+            found += [(path, rows)] * bool(rows)
+    if len(found) > 1:
+        raise HarBenchError(f"{found[0][0]} and {found[1][0]} both hold such sequences; give one of these files alone")
+    if not found and unreadable:
+        raise unreadable
+    return found[0] if found else None
 
 
 def _sample(path: Path) -> Sample | None:
@@ -113,11 +127,14 @@ def read(part: Part, sources: Sequence[Path], classes: int) -> Tables:
     for path in sources:
         source = path.relative_to(part.base).as_posix()
         for where in part.chosen or [()]:
+            place = where[0] if where else "the whole file"
             try:
-                clips.append(READERS[part.form](path, source, *where))
+                clip = READERS[part.form](path, source, *where)
             except HarBenchError as error:
-                place = where[0] if where else "the whole file"
                 rejects.append(Reject(source, place, str(error).replace(str(path), source), "dropped"))
+                continue
+            rejects += (Reject(source, place, flaw, "repaired") for flaw in clip.flaws)
+            clips.append(clip)
     return tables(clips, classes, part.form, DEEPHAR if part.form == "deephar" else SIMPLE, rejects)
 
 
@@ -163,9 +180,10 @@ def _txt2npy(path: Path, source: str) -> Clip:
     counts = content.get("nbodys") if isinstance(content, dict) else None
     if not isinstance(counts, list) or not all(isinstance(count, int) and 0 <= count < 256 for count in counts):
         raise HarBenchError(f"{path} holds no list nbodys; make it again with shahroudy's txt2npy.py")
-    frames, bodies = len(counts), max(counts, default=0)
-    if not all(_is_numbers(content.get(f"skel_body{slot}"), frames, JOINTS, 3) for slot in range(bodies)):
-        raise HarBenchError(f"{path} does not hold {frames} frames of each of {bodies} bodies; make it again")
+    if not counts:
+        raise HarBenchError(f"{path} holds no frame; make it again with shahroudy's txt2npy.py")
+    frames, bodies = len(counts), max(counts)
+    flaws = []
     points = np.full((bodies, frames, JOINTS, 3), np.nan)
     pixels = np.full((bodies, frames, JOINTS, 2), np.nan)
     for name, target in (("skel_body", points), ("rgb_body", pixels)):
@@ -173,12 +191,15 @@ def _txt2npy(path: Path, source: str) -> Clip:
             values = content.get(f"{name}{slot}")
             if values is None and name == "rgb_body":  # the script's switch for colors is off
                 continue
-            if not _is_numbers(values, frames, JOINTS, target.shape[-1]):
+            if _is_numbers(values, frames, JOINTS, target.shape[-1]):
+                target[slot] = values
+            elif name == "rgb_body":
+                flaws.append(f"{name}{slot} is no array of {frames} frames; these keypoints are absent")
+            else:
                 raise HarBenchError(f"{path} holds no {name}{slot} of {frames} frames; make it again")
-            target[slot] = values
     present = np.arange(bodies)[:, None] < np.array(counts, int)
     columns = _bodies(present, points, keypoints=pixels)
-    return Clip(_sample(path), frames, columns, source, _finite(columns))
+    return Clip(_sample(path), frames, columns, source, _finite(columns), flaws=tuple(flaws))
 
 
 def _deephar(path: Path, source: str) -> Clip:
@@ -213,17 +234,51 @@ def _loaded(path: Path, modified: int, size: int) -> list[dict[str, Any]]:
     return annotations
 
 
-def _pyskl(path: Path, source: str, name: str, place: int) -> Clip:
+def _pyskl_rows(path: Path, classes: int) -> list[tuple[str, int, bool]]:
+    """(name, place, whether the name came before) of every annotation that may be of the dataset.
+
+    Raises:
+        HarBenchError: the file is no such pickle, or all its keypoints are in the image.
+    """
+    annotations = _annotations(path)
+    flat = [_points_in_image(each.get("keypoint")) for each in annotations]
+    if flat and all(flat):
+        raise HarBenchError(
+            f"{path} holds two-dimensional keypoints of {flat[0]} joints, such as pyskl's HRNet detections, and not "
+            f"the {JOINTS} joints in space of NTU RGB+D; give its 3D pickle (ntu60_3danno.pkl, ntu120_3danno.pkl) or "
+            "the .skeleton files"
+        )
+    rows: list[tuple[str, int, bool]] = []
+    seen: set[str] = set()
+    for place, each in enumerate(annotations):
+        name = str(each.get("frame_dir"))[:80]
+        if (of := sample(name)) is None or of.action <= classes:
+            rows.append((name, place, name in seen))
+        seen.add(name)
+    return rows
+
+
+def _points_in_image(values: Any) -> int:
+    """How many joints (bodies, frames, joints, 2) points have; 0 for anything else."""
+    return int(values.shape[2]) if _is_numbers(values, None, None, None, 2) else 0
+
+
+def _pyskl(path: Path, source: str, name: str, place: int, again: bool) -> Clip:
     annotation = _annotations(path)[place]
     points, of, label = annotation.get("keypoint"), sample(name), annotation.get("label")
     if of is None:
         raise HarBenchError(f"{name[:80]!r} is no name of NTU RGB+D")
+    if again:
+        raise HarBenchError("the sequence is given twice; the first is kept")
     if not _is_numbers(points, None, None, JOINTS, 3) or len(points) > 255:
-        raise HarBenchError("keypoint is not of the shape (bodies, frames, 25, 3)")
-    if not isinstance(label, int | np.integer) or label != of.action - 1:
-        raise HarBenchError(f"label {repr(label)[:40]} contradicts the name")
+        shape = getattr(points, "shape", type(points).__name__)
+        raise HarBenchError(f"keypoint is of the shape {shape} and not (bodies, frames, {JOINTS}, 3)")
+    if not points.shape[1]:
+        raise HarBenchError("keypoint has no frame")
+    wrong = label is not None and not (isinstance(label, int | np.integer) and label == of.action - 1)
+    flaws = (f"label {repr(label)[:40]} contradicts the name; the name counts",) if wrong else ()
     columns = _bodies((points != 0).any(axis=(2, 3)), points)
-    return Clip(of, points.shape[1], columns, source, _finite(columns))
+    return Clip(of, points.shape[1], columns, source, _finite(columns), flaws=flaws)
 
 
 # ---- CTR-GCN
@@ -241,15 +296,18 @@ def _labels(path: Path) -> dict[str, _Array]:
     return labels
 
 
-def _rows(path: Path, classes: int, labels: dict[str, _Array]) -> list[tuple[str, str, int, int]]:
-    """(sequence, half, row, label) of every sequence.
+def _ctrgcn_rows(path: Path, classes: int) -> list[tuple[str, str, int, int]]:
+    """(sequence, half, row, label) of every sequence; none of an archive with other classes.
 
     The archive has no names. CTR-GCN orders a half by subject, camera or setup and then by name, so a whole archive
     tells them by its size, and its labels must agree; otherwise sequences are called by their place.
     """
+    labels = _labels(path)
+    if not labels or not all(values.shape[1:] == (classes,) for values in labels.values()):
+        return []
     actions = {half: values.argmax(axis=1) + 1 for half, values in labels.items()}
     for family in ("xsub", "xview", "xset"):
-        order = _order(classes, family)
+        order = ctrgcn_order(classes, family)
         if order and all(
             np.array_equal([of.action for of in order[half]], actions[half]) for half in ("train", "test")
         ):
@@ -261,7 +319,7 @@ def _rows(path: Path, classes: int, labels: dict[str, _Array]) -> list[tuple[str
 
 
 @cache
-def _order(classes: int, family: str) -> dict[str, list[Sample]]:
+def ctrgcn_order(classes: int, family: str) -> dict[str, list[Sample]]:
     """The sequences of both halves of a split as CTR-GCN orders them; nothing if the dataset has no such split."""
     place = {"xsub": "performer", "xview": "camera", "xset": "setup"}[family]
     everything = sorted(of for setup in setups(classes) for of in published(setup))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,12 @@ import numpy as np
 
 from har_bench.converter import Check, Converter, Reject, Shard, Tables
 from har_bench.errors import HarBenchError
+from har_bench.raw import files, folders, nothing_found, refuse_archive
 
 from . import archives as ntu_archives
 from . import skeleton_file as ntu_skeleton_file
 from .archives import Part
-from .metadata import packaged, published, recorded, sample, setups
+from .metadata import is_sequence_folder, packaged, published, recorded, sample, setups
 from .sample import write_sample
 from .skeleton_file import FLAGS, Frames
 from .tables import DEFECTS, POSES, Clip, Columns, single, tables, to_millimetres
@@ -41,10 +41,10 @@ class _NTU(Converter):
     """Both datasets; a subclass says how many classes it has."""
 
     classes: ClassVar[int]
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     raw: ClassVar[str] = (
         f"{SUFFIX} files in this folder, in folders in it, or in nturgb* folders in those (as the official archives "
-        f"unpack), else {ntu_archives.LAYOUTS}"
+        f"unpack), or up to three folders below; else {ntu_archives.LAYOUTS}, likewise"
     )
     skeletons: ClassVar[tuple[str, ...]] = ("ntu25", "ntu-pa17", "ntu-pa20")
     licence: ClassVar[str] = "Academic, non-commercial use after registration at the ROSE Lab; no redistribution"
@@ -52,7 +52,7 @@ class _NTU(Converter):
         "mirrored: true; Kinect images are mirrored, so a person's left looks like a right. Joint names are the "
         "person's own; ntu-pa17 and ntu-pa20 name the sides as they look",
         "keypoints_3d are the Kinect's camera space with y turned down, in mm: x runs to the right of the mirrored "
-        "image. har_bench.converters.ntu_views.metres gives back the very numbers of the files",
+        "image. har_bench.converters.ntu.views.metres gives back the very numbers of the files",
         "keypoints are the files' colorX and colorY unchanged: continuous, from 0, of the 1920x1080 color image; "
         "whether a pixel's centre lies at 0 or at 0.5 is not documented. An infinite one could not be mapped",
         "visibility is the joint's tracking state (0 not tracked, 1 inferred, 2 tracked), and 0 where it has no "
@@ -67,46 +67,70 @@ class _NTU(Converter):
     def discover(self, raw: Path) -> Sequence[Shard]:
         """Shards of 128 files, or of as many sequences of an archive."""
         raw = raw.absolute()
-        found = self._skeletons(raw)
+        refuse_archive(raw)
+        base = raw if raw.is_dir() else raw.parent
+        for present in (_near(raw), files(raw, avoid=is_sequence_folder)):
+            listed = list(present)
+            shards = self._shards(listed, base) or ntu_archives.discover(listed, base, self.classes)
+            if shards:
+                return shards
+        names = ((path, sample(path.name.removesuffix(SUFFIX))) for path in files(raw, avoid=is_sequence_folder))
+        others = [path for path, of in names if of and of.action > self.classes and path.name.endswith(SUFFIX)]
+        if others:
+            raise HarBenchError(
+                f"{raw} holds only classes beyond the {self.classes} of {self.dataset}, such as {others[0].name}; "
+                "convert it as ntu120"
+            )
+        raise nothing_found(raw, self.dataset, self.raw)
+
+    def _shards(self, present: list[Path], base: Path) -> list[Shard]:
+        """The shards of ``.skeleton`` files; none where there are none."""
+        found, strangers = self._skeletons(present)
         names = sorted(found)
-        groups = [names[first : first + FILES] for first in range(0, len(names), FILES)]
-        part = Part(SKELETON, raw if raw.is_dir() else raw.parent)
-        shards = [Shard(group[0], tuple(found[name] for name in group), part) for group in groups]
-        shards = shards or ntu_archives.discover(raw, self.classes)
-        if not shards:
-            raise HarBenchError(f"{raw} holds no {self.dataset}: expected {self.raw}")
+        shards = []
+        for first in range(0, len(names), FILES):
+            group = names[first : first + FILES]
+            # the first shard reports the files that are no sequence's
+            odd = tuple(path.relative_to(base).as_posix() for path in strangers) if first == 0 else ()
+            shards.append(Shard(group[0], tuple(found[name] for name in group), Part(SKELETON, base, odd)))
         return shards
 
-    def _skeletons(self, raw: Path) -> dict[str, Path]:
-        """The ``.skeleton`` files by the names of their sequences."""
+    def _skeletons(self, present: list[Path]) -> tuple[dict[str, Path], list[Path]]:
+        """The ``.skeleton`` files by the names of their sequences, and those that have no such name."""
         found: dict[str, Path] = {}
-        for path in _files(raw):
+        strangers = []
+        for path in present:
+            if not path.name.endswith(SUFFIX):
+                continue
             name = path.name.removesuffix(SUFFIX)
             of = sample(name)
-            if of is None or of.action > self.classes or not path.name.endswith(SUFFIX):
-                continue
-            if name in found:
+            if of is None:
+                strangers.append(path)
+            elif name in found:
                 raise HarBenchError(f"{found[name]} and {path} are the same sequence; remove one of them")
-            found[name] = path
-        return found
+            elif of.action <= self.classes:
+                found[name] = path
+        return found, strangers
 
     def read(self, shard: Shard) -> Tables:
         """All frames and bodies of the shard's sequences."""
         part: Part = shard.payload
         if part.form != SKELETON:
             return ntu_archives.read(part, shard.sources, self.classes)
-        rejects: list[Reject] = []
+        reason = "its name is no sequence's, such as S001C001P001R001A001"
+        rejects = [Reject(source, "its name", reason, "dropped") for source in part.chosen]
         clips = []
         for path in shard.sources:
             source = path.relative_to(part.base).as_posix()
             of = sample(path.name.removesuffix(SUFFIX))
             try:
-                frames = ntu_skeleton_file.read(path)
+                frames = _whole_frames(path)
             except HarBenchError as error:
-                rejects.append(Reject(source, "line 1", str(error).replace(str(path), source), "dropped"))
+                rejects.append(Reject(source, "the whole file", str(error).replace(str(path), source), "dropped"))
                 continue
             rejects += _complaints(frames, source)
-            clips.append(Clip(of, len(frames.bodies), _columns(frames), source, frames.finite))
+            columns, whole = _columns(frames), not frames.problem
+            clips.append(Clip(of, len(frames.bodies), columns, source, frames.finite, whole=whole))
         return tables(clips, self.classes, part.form, POSES, rejects)
 
     def check(self, store: Store) -> list[Check]:
@@ -166,20 +190,29 @@ class NTU120(_NTU):
     )
 
 
-def _files(raw: Path) -> Iterator[Path]:
-    """What is directly in the raw folder, in the folders in it, and in nturgb* folders in those."""
-    if raw.is_file():
-        yield raw
-        return
-    folders = [(raw, 0)]
-    while folders:
-        folder, depth = folders.pop()
-        with os.scandir(folder) as entries:  # tens of thousands of files: no stat of each
-            for entry in entries:
-                if not entry.is_dir():
-                    yield folder / entry.name
-                elif depth == 0 or (depth == 1 and entry.name.lower().startswith("nturgb")):
-                    folders.append((folder / entry.name, depth + 1))
+def _near(raw: Path) -> Iterator[Path]:
+    """The files where they usually are: in the folder, in folders in it, and in nturgb* folders in those."""
+    yield from files(raw, 1, avoid=is_sequence_folder)
+    for folder in folders(raw, 2, avoid=is_sequence_folder):
+        if folder.parent.parent == raw and folder.name.lower().startswith("nturgb"):
+            yield from files(folder, 0)
+
+
+def _whole_frames(path: Path) -> Frames:
+    """The frames of a file.
+
+    Raises:
+        HarBenchError: it is no .skeleton file, or no frame of it can be read.
+    """
+    frames = ntu_skeleton_file.read(path)
+    if len(frames.bodies):
+        return frames
+    if frames.problem:
+        raise HarBenchError(
+            f"{path}, line {frames.line}: {frames.problem}, before the first whole frame of the {frames.declared} "
+            "announced; download it again"
+        )
+    raise HarBenchError(f"{path} announces no frame; download it again")
 
 
 def _complaints(frames: Frames, source: str) -> Iterator[Reject]:

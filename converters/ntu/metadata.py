@@ -70,6 +70,11 @@ def sample(name: str) -> Sample | None:
     return Sample(*map(int, match.groups())) if match else None
 
 
+def is_sequence_folder(name: str) -> bool:
+    """Whether a folder is one sequence's, such as those of the depth images: a hundred files in each of 56,880."""
+    return NAME.match(name) is not None
+
+
 def setups(classes: int) -> list[int]:
     """The setups of the dataset with 60 or 120 classes."""
     return [setup for setup in packaged().performers if setup <= LAST_OF_60 or classes == 120]

@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.arrays import kernel
+from har_bench.arrays import Bytes, Floats, Ints, kernel
 from har_bench.errors import HarBenchError
+from har_bench.foreign.texts import utf8
 
 JOINTS = 25
 NUMBERS = 11
@@ -50,8 +51,6 @@ _TAB, _LF, _CR, _SPACE, _MINUS, _POINT = (np.uint8(code) for code in b"\t\n\r -.
 # costs a third of the speed. Unsigned and signed integers must not meet, Numba would make doubles of them.
 _NONE, _ONE, _NINE, _TEN, _ZERO = (np.uint64(number) for number in (0, 1, 9, 10, ord("0")))
 
-_Bytes = npt.NDArray[np.uint8]
-
 
 class Frames(NamedTuple):
     """What a file holds: F frames with N bodies in all, in the order of the file.
@@ -75,12 +74,12 @@ class Frames(NamedTuple):
 
     bodies: npt.NDArray[np.int32]
     frame: npt.NDArray[np.int32]
-    slot: npt.NDArray[np.uint8]
-    person: npt.NDArray[np.int64]
-    flags: npt.NDArray[np.uint8]
-    lean: npt.NDArray[np.float64]
-    numbers: npt.NDArray[np.float64]
-    tracking: npt.NDArray[np.uint8]
+    slot: Bytes
+    person: Ints
+    flags: Bytes
+    lean: Floats
+    numbers: Floats
+    tracking: Bytes
     declared: int
     long: int
     finite: bool
@@ -102,9 +101,34 @@ class Frames(NamedTuple):
         )
 
 
+class _Columns(NamedTuple):
+    """The arrays of :class:`Frames`, with room for all that a text can hold."""
+
+    bodies: npt.NDArray[np.int32]
+    frame: npt.NDArray[np.int32]
+    slot: Bytes
+    person: Ints
+    flags: Bytes
+    lean: Floats
+    numbers: Floats
+    tracking: Bytes
+
+
+class _Odd(NamedTuple):
+    """Numbers whose spelling is odd.
+
+    Attributes:
+        places: (P, 4) row, which number of it, start and stop of the rare spellings, as many as there is room for.
+        counts: (2,) how many are rare, and how many have more than seven digits.
+    """
+
+    places: Ints
+    counts: Ints
+
+
 def read(path: Path) -> Frames:
     """Read a file; see :func:`parse`."""
-    return parse(path.read_bytes(), str(path))
+    return parse(utf8(path.read_bytes(), str(path)), str(path))
 
 
 def parse(text: bytes, name: str) -> Frames:
@@ -135,34 +159,30 @@ def parse(text: bytes, name: str) -> Frames:
     return found._replace(problem=problem, line=text.count(b"\n", 0, at) + 1 if problem else 0)
 
 
-def _tokenized(buffer: _Bytes) -> tuple[Frames, npt.NDArray[np.int64], bool, int]:
+def _tokenized(buffer: Bytes) -> tuple[Frames, Ints, bool, int]:
     """The whole frames, the places of numbers whose spelling is rare ((row, which, start, stop) each), and the end."""
     frames, bodies = len(buffer) // _SHORTEST_FRAME, len(buffer) // _SHORTEST_BODY + 1
-    rare = np.empty((64, 4), np.int64)
+    columns = _Columns(
+        np.empty(frames, np.int32),
+        np.empty(bodies, np.int32),
+        np.empty(bodies, np.uint8),
+        np.empty(bodies, np.int64),
+        np.empty((bodies, len(FLAGS)), np.uint8),
+        np.empty((bodies, 2)),
+        np.empty((bodies, JOINTS, NUMBERS)),
+        np.empty((bodies, JOINTS), np.uint8),
+    )
+    room = 64
     while True:
-        out = Frames(
-            np.empty(frames, np.int32),
-            np.empty(bodies, np.int32),
-            np.empty(bodies, np.uint8),
-            np.empty(bodies, np.int64),
-            np.empty((bodies, len(FLAGS)), np.uint8),
-            np.empty((bodies, 2)),
-            np.empty((bodies, JOINTS, NUMBERS)),
-            np.empty((bodies, JOINTS), np.uint8),
-            0,
-            0,
-            True,
-            "",
-            0,
-        )
-        counts = np.zeros(2, np.int64)
-        whole, rows, ended, at, declared = _scan(buffer, *out[:8], rare, counts)
-        odd, long = counts.tolist()
-        if odd <= len(rare):
+        odd = _Odd(np.empty((room, 4), np.int64), np.zeros(2, np.int64))
+        whole, rows, ended, at, declared = _scan(buffer, columns, odd)
+        count, long = odd.counts.tolist()
+        if count <= room:
             break
-        rare = np.empty((odd, 4), np.int64)
-    rare = rare[:odd]
-    return out.first(whole)._replace(declared=declared, long=long), rare[rare[:, 0] < rows], ended, at
+        room = count
+    rare = odd.places[:count]
+    found = Frames(*columns, declared=declared, long=long, finite=True, problem="", line=0)
+    return found.first(whole), rare[rare[:, 0] < rows], ended, at
 
 
 def _python_float(token: bytes) -> float | None:
@@ -179,7 +199,7 @@ def _digits(token: bytes) -> int:
 
 
 @kernel
-def _blank(text: Any, at: Any) -> Any:
+def _blank(text: Bytes, at: Any) -> Any:
     """Skip blanks."""
     while text[at] == _SPACE or text[at] == _TAB:
         at += _ONE
@@ -187,7 +207,7 @@ def _blank(text: Any, at: Any) -> Any:
 
 
 @kernel
-def _integer(text: Any, at: Any) -> Any:
+def _integer(text: Bytes, at: Any) -> Any:
     """A number without sign and where it ends; -1 where there is none, or one of more than 18 digits."""
     at = _blank(text, at)
     start = at
@@ -203,7 +223,7 @@ def _integer(text: Any, at: Any) -> Any:
 
 
 @kernel
-def _number(text: Any, at: Any) -> Any:
+def _number(text: Bytes, at: Any) -> Any:
     """A real number, where it ends, and what it is: 0 not read, 1 read, 2 read and longer than seven digits.
 
     Integers below 2**53 and powers of ten up to 10**22 are doubles, so their quotient is rounded once, and correctly
@@ -238,7 +258,7 @@ def _number(text: Any, at: Any) -> Any:
 
 
 @kernel
-def _end_of_line(text: Any, at: Any) -> Any:
+def _end_of_line(text: Bytes, at: Any) -> Any:
     """Where the next line begins; 0 when something else stands before the end of this one."""
     at = _blank(text, at)
     if text[at] == _CR:
@@ -247,19 +267,7 @@ def _end_of_line(text: Any, at: Any) -> Any:
 
 
 @kernel
-def _scan(
-    text: Any,
-    bodies: Any,
-    frame: Any,
-    slot: Any,
-    person: Any,
-    flags: Any,
-    lean: Any,
-    numbers: Any,
-    tracking: Any,
-    rare: Any,
-    counts: Any,
-) -> Any:
+def _scan(text: Bytes, columns: _Columns, odd: _Odd) -> tuple[int, int, bool, Any, int]:
     """Fill the arrays; gives frames, rows, whether all frames are there, the place, and how many are announced."""
     rows = 0
     declared, at = _integer(text, _NONE)
@@ -271,52 +279,44 @@ def _scan(
         start = rows
         count, at = _integer(text, at)
         after = _end_of_line(text, at)
-        if count < 0 or count > 255 or after == _NONE or number == len(bodies):
+        if count < 0 or count > 255 or after == _NONE or number == len(columns.bodies):
             return number, start, False, at, declared
         at = after
         for place in range(count):
-            if rows == len(frame):  # there is room for as many bodies as the text has lines for
+            if rows == len(columns.frame):  # there is room for as many bodies as the text has lines for
                 return number, start, False, np.uint64(len(text) - 2), declared
-            at, whole = _body(text, at, rows, person, flags, lean, numbers, tracking, rare, counts)
+            at, whole = _body(text, at, rows, columns, odd)
             if not whole:
                 return number, start, False, at, declared
-            frame[rows] = number
-            slot[rows] = place
+            columns.frame[rows] = number
+            columns.slot[rows] = place
             rows += 1
-        bodies[number] = count
+        columns.bodies[number] = count
     return declared, rows, True, at, declared
 
 
 @kernel
-def _body(
-    text: Any,
-    at: Any,
-    row: int,
-    person: Any,
-    flags: Any,
-    lean: Any,
-    numbers: Any,
-    tracking: Any,
-    rare: Any,
-    counts: Any,
-) -> Any:
-    """One body's 27 lines into row ``row``; gives the place, and whether it is whole."""
-    person[row], at = _integer(text, at)
-    if person[row] < 0:
+def _body(text: Bytes, at: Any, row: int, columns: _Columns, odd: _Odd) -> tuple[Any, bool]:  # noqa: C901
+    """One body's 27 lines into row ``row``; gives the place, and whether it is whole.
+
+    One function, for every number must be refused where it stands, and a kernel has no exceptions to do it with.
+    """
+    columns.person[row], at = _integer(text, at)
+    if columns.person[row] < 0:
         return at, False
     for flag in range(7):
         if flag == 6:
             for side in range(2):
                 start = _blank(text, at)
-                lean[row, side], at, kind = _number(text, start)
+                columns.lean[row, side], at, kind = _number(text, start)
                 if at == start:
                     return at, False
                 if kind != 1:
-                    _remember(rare, counts, kind, row, _LEAN + side, start, at)
+                    _remember(odd, kind, row, _LEAN + side, start, at)
         value, at = _integer(text, at)
         if value < 0 or value > 255:
             return at, False
-        flags[row, flag] = value
+        columns.flags[row, flag] = value
     after = _end_of_line(text, at)
     if after == _NONE:
         return at, False
@@ -328,27 +328,27 @@ def _body(
     for joint in range(JOINTS):
         for which in range(NUMBERS):
             start = _blank(text, at)
-            numbers[row, joint, which], at, kind = _number(text, start)
+            columns.numbers[row, joint, which], at, kind = _number(text, start)
             if at == start:
                 return at, False
             if kind != 1:
-                _remember(rare, counts, kind, row, joint * NUMBERS + which, start, at)
+                _remember(odd, kind, row, joint * NUMBERS + which, start, at)
         state, at = _integer(text, at)
         after = _end_of_line(text, at)
         if state < 0 or state > 255 or after == _NONE:
             return at, False
-        tracking[row, joint] = state
+        columns.tracking[row, joint] = state
         at = after
     return at, True
 
 
 @kernel
-def _remember(rare: Any, counts: Any, kind: int, row: int, which: int, start: Any, stop: Any) -> None:
+def _remember(odd: _Odd, kind: int, row: int, which: int, start: Any, stop: Any) -> None:
     """Count a long number, or count a rare one and note its place as long as there is room."""
     if kind == 2:
-        counts[1] += 1
+        odd.counts[1] += 1
         return
-    if counts[0] < len(rare):
-        place = rare[counts[0]]
+    if odd.counts[0] < len(odd.places):
+        place = odd.places[odd.counts[0]]
         place[0], place[1], place[2], place[3] = row, which, start, stop
-    counts[0] += 1
+    odd.counts[0] += 1

@@ -25,6 +25,7 @@ EMPTY_FRAMES = "empty-frames"
 CROWD = "more-than-two"
 COLLIDING = "colliding-ids"
 NOT_FINITE = "not-finite"
+TRUNCATED = "truncated"
 DEFECTS = {
     LISTED: "in the authors' list of missing or incomplete skeletons, so in no split",
     NOBODY: "nobody is seen in any frame",
@@ -32,6 +33,7 @@ DEFECTS = {
     CROWD: "more than two body ids: phantoms, or ids that change",
     COLLIDING: "body ids that become equal when they are read as doubles",
     NOT_FINITE: "some numbers are NaN or infinite",
+    TRUNCATED: "the file breaks off, or holds more than the frames it announces; n_frames counts those that were read",
 }
 """Known defects of sequences, with their meaning; they are named in the store and nothing is left out."""
 
@@ -112,6 +114,8 @@ class Clip(NamedTuple):
         source: path of the raw file under the raw root.
         finite: whether all its numbers are finite.
         row: columns of its sequence that the name would tell, in a form without names.
+        whole: whether the file was read to its end, and the end is where it should be.
+        flaws: what is wrong with values that the store does without.
     """
 
     sample: Sample | None
@@ -120,6 +124,8 @@ class Clip(NamedTuple):
     source: str
     finite: bool
     row: dict[str, Any] = {}  # noqa: RUF012 - never written to
+    whole: bool = True
+    flaws: tuple[str, ...] = ()
 
 
 def tables(clips: Sequence[Clip], classes: int, form: str, schema: pa.Schema, rejects: list[Reject]) -> Tables:
@@ -194,5 +200,6 @@ def _defects(clip: Clip) -> list[str]:
         CROWD: len(people) > 2,
         COLLIDING: len(np.unique(people.astype(np.float64))) < len(people),
         NOT_FINITE: not clip.finite,
+        TRUNCATED: not clip.whole,
     }
     return [code for code, present in found.items() if present]

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from har_bench.arrays import Bools, Floats
 from har_bench.converter import Check, Converter, Reject, Shard, Tables
-from har_bench.errors import HarBenchError
+from har_bench.raw import home, nothing_found, refuse_archive
 from har_bench.schema import column, poses_schema, sequences_schema, table, to_numpy, vector
 
 from .labels import JOINTS, README_NAMES, Label, read_label
@@ -63,6 +63,7 @@ PUBLISHED = {
     "frames in standard/train": 87_543,
     "frames in standard/test": 76_298,
     "visible joints": 1_660_432,
+    "occluded joints with a place": 282_149,
     "sequences of baseball_pitch": 167,
     "sequences of baseball_swing": 173,
     "sequences of bench_press": 140,
@@ -87,10 +88,10 @@ _NAMED = 20  # how many missing files a message lists
 
 @dataclass(frozen=True)
 class _Job:
-    """The files of a shard, and where they are: the raw root, and the folder that holds ``labels`` and ``frames``."""
+    """The files of a shard, the raw root, and ``frames`` as a path under it; None where only ``labels`` was given."""
 
     raw: Path
-    home: Path
+    frames: str | None
     paths: tuple[Path, ...]
 
 
@@ -99,7 +100,7 @@ class PennAction(Converter):
     """The official label files: joints, boxes, action, viewpoint and split of every clip."""
 
     dataset: ClassVar[str] = "penn_action"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     summary: ClassVar[str] = "Penn Action: 2,326 clips of 15 actions with 13 joints and a box per frame"
     raw: ClassVar[str] = "labels/0001.mat to labels/2326.mat, as Penn_Action.tar.gz has them (frames/ is not read)"
     skeletons: ClassVar[tuple[str, ...]] = ("penn13",)
@@ -110,8 +111,8 @@ class PennAction(Converter):
     licence: ClassVar[str] = "No terms in the download; cite the ICCV 2013 paper."
     notes: ClassVar[tuple[str, ...]] = (
         "Pixels are shifted from 1-based to 0-based: joints and boxes are the raw numbers minus 1 (no digit is lost).",
-        "An invisible joint has no coordinates: the raw file holds a placeholder there, mostly the rescaled (1, 1).",
-        "A joint is visible (2) or absent (0); the dataset does not tell hidden joints from joints out of the picture.",
+        "visibility is 2 for a visible joint; 1 for one that is not and was labelled where it must be (occluded); 0, "
+        "without coordinates, where the label file has a placeholder: the rescaled (1, 1), both numbers below 3.",
         "action is spelled as in the label files, readme_action as in the README; both spellings are read.",
         "bbox is x1, y1, x2 - x1, y2 - y1; width and height are those of `dimensions`, not read from the frames.",
         *(f"defect {code}: {text}; the sequences are kept" for code, text in DEFECTS.items()),
@@ -120,14 +121,16 @@ class PennAction(Converter):
     def discover(self, raw: Path) -> Sequence[Shard]:
         """One shard per hundred numbers: 0000 to 0099, 0100 to 0199 and so on."""
         raw = raw.absolute()
-        home = next((home for home in (raw, raw / "Penn_Action") if _labels(home)), None)
-        if home is None:
-            raise HarBenchError(f"{raw} is not Penn Action; expected there {self.raw}")
+        refuse_archive(raw)
+        found = home(raw, _labels, "Penn Action")
+        if found is None:
+            raise nothing_found(raw, "Penn Action", self.raw)
+        frames = (found / "frames").relative_to(raw).as_posix() if (found / "labels").is_dir() else None
         shards = []
         # label files have 3 kB each: a hundred make a shard of a few MB
-        for hundred, group in groupby(_labels(home), lambda path: path.stem[:2]):
+        for hundred, group in groupby(_labels(found), lambda path: path.stem[:2]):
             paths = tuple(group)
-            shards.append(Shard(f"{hundred}00-{hundred}99", paths, _Job(raw, home, paths)))
+            shards.append(Shard(f"{hundred}00-{hundred}99", paths, _Job(raw, frames, paths)))
         return shards
 
     def read(self, shard: Shard) -> Tables:
@@ -136,8 +139,9 @@ class PennAction(Converter):
         rejects: list[Reject] = []
         read = (read_label(path, path.relative_to(job.raw).as_posix(), rejects) for path in job.paths)
         labels = [label for label in read if label is not None]
-        frames = (job.home / "frames").relative_to(job.raw).as_posix()
-        return Tables(sequences=_sequences(labels, frames), poses=_poses(labels) if labels else None, rejects=rejects)
+        return Tables(
+            sequences=_sequences(labels, job.frames), poses=_poses(labels) if labels else None, rejects=rejects
+        )
 
     def check(self, store: Store) -> list[Check]:
         """The published counts; the first one names the label files that are missing."""
@@ -160,18 +164,19 @@ class PennAction(Converter):
         write_sample(out, seed)
 
 
-def _labels(home: Path) -> list[Path]:
-    """The label files under the folder that holds ``labels``, in the order of their names."""
-    return sorted(path for path in home.glob("labels/*.mat") if _NAME.fullmatch(path.name))
+def _labels(folder: Path) -> list[Path]:
+    """The label files under the folder that holds ``labels``, or is it, in the order of their names."""
+    pattern = "*.mat" if folder.name == "labels" else "labels/*.mat"
+    return sorted(path for path in folder.glob(pattern) if _NAME.fullmatch(path.name))
 
 
-def _sequences(labels: list[Label], frames: str) -> pa.Table:
+def _sequences(labels: list[Label], frames: str | None) -> pa.Table:
     sizes = [label.size or (None, None) for label in labels]
     return table(
         {
             "sequence": [label.sequence for label in labels],
             "action": [label.action for label in labels],
-            "media": [f"{frames}/{label.sequence}" for label in labels],
+            "media": [f"{frames}/{label.sequence}" if frames else None for label in labels],
             "n_frames": [len(label.joints) for label in labels],
             "width": [width for width, _ in sizes],
             "height": [height for _, height in sizes],
@@ -197,14 +202,16 @@ def _poses(labels: list[Label]) -> pa.Table:
             "person": np.zeros(len(box), np.int64),
             "bbox": vector(bbox.astype(np.float32), mask=_any(~(bbox[:, 2:] > 0))),
             "keypoints": joints,
-            "visibility": np.where(visible, np.uint8(2), np.uint8(0)),
+            "visibility": np.select(
+                [visible, np.isfinite(joints).all(axis=-1)], [np.uint8(2), np.uint8(1)], np.uint8(0)
+            ),
             "box": vector(box, mask=_any(np.isnan(box))),
         },
         POSES,
     )
 
 
-def _any(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _any(flags: Bools) -> Bools:
     """Which rows have a true flag."""
     return np.asarray(flags.any(axis=1))
 
@@ -213,20 +220,21 @@ def defects(label: Label) -> list[str]:
     """The codes of :data:`DEFECTS` that hold for a label."""
     x1, y1, x2, y2 = label.box.T
     low, high = label.box[:, None, :2], label.box[:, None, 2:]
-    # comparisons with NaN, of an absent joint or box, are false
+    seen = np.where(label.visible[..., None], label.joints, np.nan)
+    # comparisons with NaN, of an unseen joint or an absent box, are false
     found = {
         "box-missing": label.box_rows < len(label.box),
         "box-degenerate": ((x2 <= x1) | (y2 <= y1)).any(),
         "box-outside": _outside(label, label.box.reshape(-1, 2, 2)),
         "joint-never-visible": not label.visible.any(axis=0).all(),
         "no-joints": not label.visible.any(axis=1).all(),
-        "joint-outside-box": ((label.joints < low - 1) | (label.joints > high + 1)).any(),
-        "joint-outside-picture": _outside(label, label.joints),
+        "joint-outside-box": ((seen < low - 1) | (seen > high + 1)).any(),
+        "joint-outside-picture": _outside(label, seen),
     }
     return [code for code, holds in found.items() if holds]
 
 
-def _outside(label: Label, points: npt.NDArray[np.float64]) -> bool:
+def _outside(label: Label, points: Floats) -> bool:
     """Whether any of (T, N, 2) points lies beyond the centres of the picture's outermost pixels."""
     edge = np.array(label.size or (np.inf, np.inf)) - 1
     return bool(((points < 0) | (points > edge)).any())
@@ -234,10 +242,12 @@ def _outside(label: Label, points: npt.NDArray[np.float64]) -> bool:
 
 def _counts(sequences: pa.Table, poses: pa.Table) -> dict[str, int]:
     """What a store holds, by the names of :data:`PUBLISHED`."""
+    visibility = to_numpy(poses["visibility"], POSES.field("visibility"))
     found = {
         "sequences": len(sequences),
         "frames": pc.sum(sequences["n_frames"]).as_py(),
-        "visible joints": int((to_numpy(poses["visibility"], POSES.field("visibility")) == 2).sum()),
+        "visible joints": int((visibility == 2).sum()),
+        "occluded joints with a place": int((visibility == 1).sum()),
     }
     for row in pc.value_counts(sequences["action"]).to_pylist():
         found[f"sequences of {row['values']}"] = row["counts"]

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from har_bench.arrays import Floats
+from har_bench.arrays import Bools, Floats
 from har_bench.converter import Reject
 from har_bench.errors import HarBenchError
 from har_bench.foreign.mat import load_mat
@@ -43,6 +42,8 @@ SPLITS = {1: "standard/train", -1: "standard/test"}
 _OWN_NAMES = {name: own for own, readme in README_NAMES.items() for name in (own, readme)}
 _FARTHEST = 1e5  # px; the frames lie within 640 x 480
 _LONGEST_SIDE = 1 << 16
+_PLACEHOLDER = 3.0
+"""Raw px: where both coordinates of an invisible joint are less, they are the rescaled (1, 1) and no place."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Label:
         pose: the viewpoint, one of :data:`POSES`; None for an unknown one.
         splits: the split it belongs to.
         size: width and height [px]; None where the file has no usable ones.
-        joints: (T, 13, 2) [px], NaN where the joint is not visible.
-        visible: (T, 13).
+        joints: (T, 13, 2) [px], NaN where the joint has no place.
+        visible: (T, 13); a joint that has a place and is not visible is occluded.
         box: (T, 4) x1, y1, x2, y2 [px], NaN where the file has no row.
         box_rows: how many rows the file has.
     """
@@ -67,7 +68,7 @@ class Label:
     splits: list[str]
     size: tuple[int, int] | None
     joints: Floats
-    visible: npt.NDArray[np.bool_]
+    visible: Bools
     box: Floats
     box_rows: int
 
@@ -125,6 +126,8 @@ def _label(sequence: str, file: _File) -> Label:
     x, y, flags = (file.matrix(name, JOINTS) for name in ("x", "y", "visibility"))
     if not len(x) == len(y) == len(flags):
         raise HarBenchError(f"x, y and visibility have {len(x)}, {len(y)} and {len(flags)} rows; one per frame each")
+    if not len(x):
+        raise HarBenchError("x, y and visibility have no row; one per frame is expected")
     if file.number("nframes") != len(x):
         file.repaired("nframes", f"it is not {len(x)}, the number of rows of x; the rows count")
     joints, visible = _joints(file, np.stack([x, y], axis=-1), flags)
@@ -151,21 +154,30 @@ def _label(sequence: str, file: _File) -> Label:
     )
 
 
-def _joints(file: _File, points: Floats, flags: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Points and visibility; an invisible joint's numbers are a rescaled placeholder and no place in the picture."""
+def _joints(file: _File, points: Floats, flags: Floats) -> tuple[Floats, Bools]:
+    """(T, 13, 2) places, NaN where there is none, and which of them are visible.
+
+    Six of ten invisible joints were labelled where they must be; the others hold a rescaled placeholder.
+    """
     visible = flags == 1
-    if not (visible | (flags == 0)).all():
-        file.repaired("visibility", "values that are neither 0 nor 1; these joints are absent in the store")
+    odd = int((~visible & (flags != 0)).sum())
+    if odd:
+        file.repaired("visibility", f"{odd} values that are neither 0 nor 1; these joints count as occluded")
     placed = (np.abs(points) < _FARTHEST).all(axis=-1)
-    if (visible & ~placed).any():
-        file.repaired("x, y", f"{int((visible & ~placed).sum())} visible joints without a position; they are absent")
-    visible &= placed
-    return np.where(visible[..., None], points - 1, np.nan), visible
+    for kind, lost in (("visible", visible & ~placed), ("occluded", ~visible & ~placed)):
+        if lost.any():
+            file.repaired("x, y", f"{int(lost.sum())} {kind} joints without a position; they are absent in the store")
+    placed &= visible | ~(points < _PLACEHOLDER).all(axis=-1)
+    return np.where(placed[..., None], points - 1, np.nan), visible & placed
 
 
 def _boxes(file: _File, frames: int) -> tuple[Floats, int]:
     """(T, 4) boxes, NaN where there is none, and the number of rows in the file."""
-    raw = file.matrix("bbox", 4)
+    try:
+        raw = file.matrix("bbox", 4)
+    except HarBenchError as error:
+        file.repaired("bbox", f"{error}; the boxes are null in the store")
+        raw = np.empty((0, 4))
     if len(raw) > frames:
         file.repaired("bbox", f"{len(raw)} rows for {frames} frames; the rest is left out")
     rows = min(len(raw), frames)

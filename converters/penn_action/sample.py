@@ -20,7 +20,8 @@ SEQUENCES = (1, 2, 3, 4, 5, 38, 99, 100, 979, 1154, 1516, 2326)
 """Numbers of the label files; they make five shards."""
 
 WIDTH, HEIGHT = 480, 270
-_PLACEHOLDERS = (0.75, 2 / 3, 1.0, 0.0)  # what real files hold where a joint is invisible
+_PLACEHOLDERS = (0.75, 2 / 3, 1.0, 0.0)  # what real files hold where an invisible joint has no place
+_LABELLED = 0.6  # of the invisible joints have one
 
 
 def write_sample(out: Path, seed: int) -> None:
@@ -50,7 +51,8 @@ def label(number: int, index: int, random: np.random.Generator) -> dict[str, Any
     elif number == 1516:
         visible[:] = False
         box[:] = [0.73, 0.73, 7.31, 7.31]
-    points = np.where(visible[..., None], points, _PLACEHOLDERS[index % 4])
+    placed = visible | (random.random(visible.shape) < _LABELLED) & (number != 1516)
+    points = np.where(placed[..., None], points, _PLACEHOLDERS[index % 4])
     x, y = points[..., 0], points[..., 1]
     if number in (4, 100):  # some real files have integers, x and y even of different widths
         x, y, box = (np.rint(values).astype(np.min_scalar_type(int(values.max()))) for values in (x, y, box))

@@ -1,4 +1,11 @@
-"""The command line: what ``har-bench`` understands, and what it shows."""
+"""The command line: ``har-bench convert | score | run | lift | compare | explain | rescore | list | info | …``.
 
-from har_bench.cli.commands import app as app
-from har_bench.cli.commands import main as main
+Each command is a thin sentence over the Python function of the same name; nothing heavy is imported until it runs.
+"""
+
+from har_bench.cli import lifting as lifting
+from har_bench.cli import looking as looking
+from har_bench.cli import preparing as preparing
+from har_bench.cli import scoring as scoring
+from har_bench.cli.app import app as app
+from har_bench.cli.entry import main as main

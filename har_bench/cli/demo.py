@@ -20,14 +20,9 @@ def demo(folder: Path, *, say: Callable[[str], None]) -> Path:
     """Sample, convert, run, score and publish every dataset that a baseline serves; returns the page.
 
     Raises:
-        HarBenchError: ``folder`` exists and is not an earlier demo's.
+        HarBenchError: ``folder`` is a file, or holds something and is not an earlier demo's.
     """
-    if folder.exists():
-        if not (folder / MARK).exists():
-            raise HarBenchError(f"{folder} exists and is no demo of har-bench; name another folder")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    (folder / MARK).touch()
+    _clear(folder)
     baselines = _installed(say)
     for name in registry.available("protocols"):
         protocol = registry.load("protocols", name)
@@ -43,13 +38,29 @@ def demo(folder: Path, *, say: Callable[[str], None]) -> Path:
             out = folder / "results" / f"{name.replace('/', '-')}.{baseline}.json"
             settings = "".join(f" --set {option}={value}" for option, value in made.quick.items())
             say(f"har-bench run {baseline} {store} --protocol {name}{settings} --out {out}")
-            result = run(baseline, store, protocol=name, model=f"{baseline} (synthetic data)", **made.quick)
+            result = run(baseline, store, protocol=name, model=f"{baseline} (synthetic data)", settings=made.quick)
             results.write(result, out)
             say(f"  {result.primary} {result[result.primary]:.2f} {result.units[result.primary]}")
     site = folder / "site"
     say(f"\nhar-bench leaderboard build {folder / 'results'} {site}")
     registry.load("leaderboards", "site")(folder / "results", site)
     return site / "index.html"
+
+
+def _clear(folder: Path) -> None:
+    """Make the folder, marked as a demo's and otherwise empty; the mark is the last to go, should this be cut short."""
+    if folder.exists() and not folder.is_dir():
+        raise HarBenchError(f"{folder} is a file; name a folder for the demo")
+    there = list(folder.iterdir()) if folder.exists() else []
+    if there and not (folder / MARK).exists():
+        raise HarBenchError(f"{folder} exists and is no demo of har-bench; name another folder")
+    for path in there:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != MARK:
+            path.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
 
 
 def _installed(say: Callable[[str], None]) -> dict[str, Any]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from har_bench import registry, results, skeletons
+from har_bench import registry, remote, results, skeletons
 from har_bench.errors import HarBenchError
+from har_bench.options import declared, shown
 from har_bench.protocol import Protocol
 from har_bench.registry import Kind
 from har_bench.results import Result
@@ -47,9 +46,8 @@ def describe(what: str) -> str:
     Raises:
         HarBenchError: nothing is called that.
     """
-    path = Path(what)
-    if path.exists():
-        return _of_result(results.read(path)) if path.suffix == ".json" else _of_store(open_store(path))
+    if Path(what).exists() or remote.as_url(what):
+        return _of_result(results.read(remote.fetch(what))) if what.endswith(".json") else _of_store(open_store(what))
     describers: dict[Kind, Callable[[str, Any], str]] = {
         "converters": _of_converter,
         "protocols": _of_protocol,
@@ -70,7 +68,7 @@ def _of_converter(name: str, converter: Any) -> str:
     lines += [
         f"cite: {converter.citation}",
         f"skeletons: {', '.join(getattr(each, 'name', each) for each in converter.skeletons)}",
-        *_fields(converter),
+        *_options(converter),
     ]
     return "\n".join([*lines, *(f"note: {note}" for note in converter.notes)])
 
@@ -82,11 +80,10 @@ def _of_protocol(name: str, protocol: Any) -> str:
     lines.append("recipes (the first is the default):")
     for recipe in protocol.recipes.values():
         lines.append(f"  {recipe.name}: {recipe.about.rstrip('.')}; reproduces {recipe.oracle} ({recipe.cite})")
-    if protocol.options:
+    options = declared(protocol.option_type)
+    if options:
         lines.append("options:")
-        lines += [
-            f"  {option}: {about}{_unless_empty(default)}" for option, (default, about) in protocol.options.items()
-        ]
+        lines += [f"  {each.name}: {each.about}{_unless_empty(each.default)}" for each in options.values()]
     keys = ("sequence", "frame", "person") if protocol.task == "pose" else ("sequence",)
     columns = ", ".join((*keys, *protocol.prediction_columns))
     optional = f", optionally {', '.join(protocol.optional_columns)}" if protocol.optional_columns else ""
@@ -97,7 +94,7 @@ def _of_protocol(name: str, protocol: Any) -> str:
 
 
 def _unless_empty(default: Any) -> str:
-    return f" (default: {default})" if default not in (None, "") else ""
+    return f" (default: {default})" if default not in (None, "", ()) else ""
 
 
 def _first_line(thing: Any) -> str:
@@ -107,26 +104,12 @@ def _first_line(thing: Any) -> str:
 
 def _of_baseline(name: str, baseline: Any) -> str:
     cite = [f"cite: {baseline.cite}"] if baseline.cite else []
-    return "\n".join([f"{name}: {baseline.summary}", *cite, *_fields(baseline)])
+    return "\n".join([f"{name}: {baseline.summary}", *cite, *_options(baseline)])
 
 
-def _fields(plugin: type) -> list[str]:
-    """The options of a plug-in that is a dataclass, explained as in the docstrings of its classes."""
-    if not dataclasses.is_dataclass(plugin):
-        return []
-    about = {name: text for each in reversed(inspect.getmro(plugin)) for name, text in _attributes(each).items()}
-    options = {field.name: field.default for field in dataclasses.fields(plugin) if field.init}
-    return [
-        f"option: {name}={default}" + (f"  {about[name]}" if name in about else "") for name, default in options.items()
-    ]
-
-
-def _attributes(plugin: type) -> dict[str, str]:
-    """What a class's own docstring says of each attribute."""
-    _, _, section = inspect.cleandoc(plugin.__doc__ or "").partition("\nAttributes:\n")
-    entries = re.split(r"\n(?=    \w+: )", "\n" + section.split("\n\n")[0])[1:]
-    named = (entry.strip().partition(": ") for entry in entries)
-    return {name: " ".join(re.sub(r":\w+:`([^`]+)`|``", r"\1", text).split()) for name, _, text in named}
+def _options(made: type) -> list[str]:
+    """The options of a plug-in, in the order of their declaration."""
+    return [f"option: {each.name}={shown(each.default)}  {each.about}".rstrip() for each in declared(made).values()]
 
 
 def _of_skeleton(found: skeletons.Skeleton) -> str:

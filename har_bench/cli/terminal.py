@@ -2,19 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+import io
+import re
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, HarBenchWarning
 
 if TYPE_CHECKING:
     from har_bench.results import Result
     from har_bench.store import Store
 
 
+_REASONS = 5
+"""Of what was dropped or repaired, so many reasons are shown."""
+
+_PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|[-+]?\d[\d.]*")
+_MORE = re.compile(r" and (\d+) more$")
+
+
+class UnheardError(Exception):
+    """Standard output takes no more: ``closed`` by a reader who has seen enough, as ``head`` does, or full."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"its output cannot be written ({error.strerror}); make room or send it elsewhere")
+        self.closed = isinstance(error, BrokenPipeError)
+
+
+@contextmanager
+def heard() -> Iterator[None]:
+    """Where nothing but printing can fail.
+
+    Raises:
+        UnheardError: it did.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UnheardError(error) from error
+
+
 def say(text: str) -> None:
     """A sentence."""
-    print(text)
+    with heard():
+        print(text)
+
+
+@contextmanager
+def warnings_as_sentences() -> Iterator[None]:
+    """Show this package's warnings as sentences on standard error."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+            if issubclass(category, HarBenchWarning):
+                print(f"har-bench: {message}", file=sys.stderr)
+            else:
+                usual(message, category, *place, **options)
+
+        warnings.showwarning = show
+        yield
 
 
 def show_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
@@ -30,7 +80,10 @@ def show_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, .
         shown.add_row(*row)
     console = Console()
     least = console.measure(shown, options=console.options.update(max_width=10_000)).minimum
-    Console(width=max(console.width, least)).print(shown, soft_wrap=least > console.width)
+    printed = io.StringIO()
+    wide_enough = Console(file=printed, width=max(console.width, least), force_terminal=console.is_terminal)
+    wide_enough.print(shown, soft_wrap=least > console.width)
+    say(printed.getvalue().removesuffix("\n"))
 
 
 def _is_number(text: str) -> bool:
@@ -54,7 +107,32 @@ def show_store(store: Store) -> None:
         if count.expected != count.found:
             say(f"  differs from what was published: {count.what}: {count.found:,} here, {count.expected:,} published")
     if found.rejects:
-        say(f"  {found.rejects} records were dropped or repaired; see {store.path / 'rejects.parquet'}")
+        for line in _rejected(store.table("rejects").to_pylist()):
+            say(f"  {line}")
+        say(f"  every one is in the store's table rejects ({store.path})")
+
+
+def _rejected(rejects: Iterable[dict[str, str]]) -> Iterator[str]:
+    """How many records were dropped and how many places repaired; reasons that differ in names and numbers are one."""
+    kinds: dict[str, dict[str, list[dict[str, str]]]] = {"dropped": {}, "repaired": {}}
+    for each in rejects:
+        kinds[each["action"]].setdefault(_PARTICULAR.sub("...", each["reason"]), []).append(each)
+    for action, reasons in kinds.items():
+        counted = sorted(((sum(map(_records, each)), each[0]) for each in reasons.values()), key=lambda one: -one[0])
+        if counted:
+            places = "records" if action == "dropped" else "places"
+            yield f"{action}: {sum(count for count, _ in counted):,} {places}"
+        for count, first in counted[:_REASONS]:
+            yield f"  {count:,}: {first['reason']} (first: {first['source']}, {first['locator']})"
+        if len(counted) > _REASONS:
+            rest = sum(count for count, _ in counted[_REASONS:])
+            yield f"  {rest:,}: {len(counted) - _REASONS} other reasons"
+
+
+def _records(reject: dict[str, str]) -> int:
+    """How many records an entry stands for: its locator may end with `` and 3 more``."""
+    more = _MORE.search(reject["locator"])
+    return 1 + int(more[1]) if more else 1
 
 
 def show_result(result: Result, by: Sequence[str] = ()) -> None:
@@ -73,6 +151,8 @@ def show_result(result: Result, by: Sequence[str] = ()) -> None:
     say(f"{result.environment['predictions']}; {counts}")
     if "keypoints" in result.environment:
         say(f"2D keypoints: {result.environment['keypoints']}; the model takes {result.environment['joints']}")
+    for note in result.notes:
+        say(f"note: {note}")
     for name in by:
         table = result.tables.get(name)
         if not table:
@@ -95,5 +175,6 @@ def _speed(result: Result) -> str:
         numbers.append(f"{speed['parameters']:,.0f} parameters")
     if "training_seconds" in speed:
         numbers.append(f"trained in {speed['training_seconds']:,.0f} s")
-    device = result.environment.get("device", "cpu")
-    return ", ".join([*numbers, f"peak memory {speed['peak_memory_mb']:,.0f} MB", f"on {device}"])
+    if "peak_memory_mb" in speed:
+        numbers.append(f"peak memory {speed['peak_memory_mb']:,.0f} MB")
+    return ", ".join([*numbers, f"on {result.environment.get('device', 'cpu')}"])

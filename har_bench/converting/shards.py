@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from blake3 import blake3
 
 from har_bench.converter import Converter, Reject, Shard, Tables
+from har_bench.converting import sources
 from har_bench.errors import HarBenchError
+from har_bench.files import write_whole
 from har_bench.schema import PARTITIONED, SORT_KEYS, column, one_array
-from har_bench.storing import fingerprint, parquet
-from har_bench.storing.manifest import Source
+from har_bench.storing import fingerprint, parquet, seals
+
+_OF_THE_MACHINE = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EROFS", "ENOMEM", "EMFILE", "ENFILE", "ESTALE", "ETIMEDOUT")
+    if hasattr(errno, name)  # not every system has all of them
+}
+"""What a raw file has no part in: the conversion stops, and can be resumed."""
 
 SMALL = ("sequences", "cameras", "rejects")
 """Tables that a shard leaves beside its parts, and that are put together when all shards are done."""
@@ -28,79 +39,177 @@ PLACE = (
 )
 
 
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that a shard wrote.
+
+    Attributes:
+        rows: of the table in it.
+        seal: of its values; of a small table, the blake3 of the file.
+        bytes: its size.
+        changed: its time, as in :func:`har_bench.converting.sources.stamp`.
+        digest: of its table, for the fingerprint of the store; empty for a table that is put together later.
+    """
+
+    rows: int
+    seal: str
+    bytes: int
+    changed: int
+    digest: str
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """A finished shard, one line of the journal."""
+    """A finished shard, one line of the journal: what it read, what it wrote, and its first and last sequence."""
 
     index: int
     key: str
-    sources: list[Source]
-    rows: dict[str, int]
-    digests: dict[str, str]
+    sources: list[sources.Seen]
+    tables: dict[str, Written]
     first: str | None
     last: str | None
 
 
-def small_path(partial: Path, index: int, table: str) -> Path:
-    """Where a shard's rows of a small table wait."""
-    return partial / "shards" / f"{index:05d}-{table}.parquet"
+def path_of(partial: Path, index: int, table: str) -> Path:
+    """Where a shard's rows of a table lie; those of a small table wait beside the parts."""
+    if table in PARTITIONED:
+        return parquet.table_path(partial, table, index)
+    return partial / "shards" / f"{index:05d}-{table}.arrow"
 
 
-def write(converter: Converter, raw: Path, shard: Shard, index: int, partial: Path, *, strict: bool) -> Record:
+class Work(NamedTuple):
+    """A shard to be done.
+
+    Attributes:
+        number: of the shard, and of its parts.
+        shard: it.
+        sizes: of its raw files, where the conversion was begun [bytes].
+    """
+
+    number: int
+    shard: Shard
+    sizes: list[int]
+
+
+def write(converter: Converter, raw: Path, partial: Path, strict: bool, work: Work) -> Record:
     """Read a shard's raw files, write its part files, and say what was done. Runs in a worker.
 
     A file that cannot be read at all becomes a reject of the shard; so does every broken record that the converter
     reports. With ``strict`` the first of either is an error.
 
     Raises:
-        HarBenchError: a reject under ``strict``, or tables that break the store's rules.
+        HarBenchError: a reject under ``strict``, tables that break the store's rules, or a raw file that changes, or
+            is not the one for this machine that it is where the conversion was begun.
+        OSError: the disk is full, or the machine lacks something else.
     """
-    sources = [_source(raw, path) for path in shard.sources]
-    try:
-        tables = converter.read(shard)
-    except HarBenchError as error:
-        if strict:
-            raise
-        reason = str(error).replace(f"{raw}{os.sep}", "")  # the store must not depend on where the raw files lay
-        reject = Reject(sources[0].path if sources else shard.key, shard.key, reason, "dropped")
-        tables = Tables(pa.table({"sequence": pa.array([], pa.string())}), rejects=[reject])
+    index, shard, sizes = work
+    seen = [sources.look(raw, path) for path in shard.sources]
+    for path, size, here in zip(shard.sources, sizes, seen, strict=True):
+        if here.bytes != size:
+            problem = f"{path} is not the same file for a worker on {socket.gethostname()} and where this was begun"
+            raise HarBenchError(f"{problem}; share the raw folder with every machine, under one name")
+    tables = _read(converter, raw, shard, seen)
+    for path, before in zip(shard.sources, seen, strict=True):
+        if sources.stamp(path) != (before.bytes, before.changed):
+            raise HarBenchError(f"{path} changed while it was read; give the same command again when it is complete")
     if strict and tables.rejects:
         found = tables.rejects[0]
         raise HarBenchError(f"{found.source}, {found.locator}: {found.reason} (--strict; else it is {found.action})")
 
-    written: dict[str, pa.Table] = {}
     poses = _sorted(tables.poses, "poses", shard) if tables.poses is not None else None
-    sequences = _placed(_sorted(tables.sequences, "sequences", shard), poses, index, shard)
     if poses is not None:
         _refuse_duplicates(poses, shard)
-        written["poses"] = poses
+    sequences = _placed(_sorted(tables.sequences, "sequences", shard), poses, index, shard)
+    parts = {"poses": poses, "segments": None}
     if tables.segments is not None:
-        written["segments"] = _sorted(tables.segments, "segments", shard)
-    for name, table in written.items():
-        parquet.write(table, parquet.table_path(partial, name, index))
-    for name, table in zip(SMALL, (sequences, tables.cameras, tables.rejects_table()), strict=True):
-        if table.num_rows:
-            parquet.write(table, small_path(partial, index, name))
-            written[name] = table
+        parts["segments"] = _sorted(tables.segments, "segments", shard)
+    small = dict(zip(SMALL, (sequences, tables.cameras, tables.rejects_table()), strict=True))
+    filled = {name: table for name, table in (parts | small).items() if table is not None}
     names = sequences["sequence"]
     return Record(
         index=index,
-        key=shard.key,
-        sources=sources,
-        rows={name: table.num_rows for name, table in written.items()},
-        digests={name: fingerprint.of_table(table) for name, table in written.items() if name in PARTITIONED},
+        key=sources.printable(shard.key),
+        sources=seen,
+        tables={
+            name: _written(table, name, path_of(partial, index, name))
+            for name, table in filled.items()
+            if table.num_rows or name in PARTITIONED
+        },
         first=names[0].as_py() if len(names) else None,
         last=names[-1].as_py() if len(names) else None,
     )
 
 
-def _source(raw: Path, path: Path) -> Source:
-    return Source(path=relative(raw, path), bytes=path.stat().st_size, blake3=fingerprint.of_file(path))
+def _read(converter: Converter, raw: Path, shard: Shard, seen: list[sources.Seen]) -> Tables:
+    """What a converter finds in a shard; what it cannot be given is a reject."""
+    try:
+        tables = converter.read(shard)
+    except (HarBenchError, UnicodeError) as error:
+        reason = str(error)
+        if isinstance(error, UnicodeEncodeError):
+            reason = "a name in it is not UTF-8; rename the file"
+        tables = _nothing(Reject(_first(shard, seen), sources.printable(shard.key), _local(reason, raw), "dropped"))
+    except OSError as error:
+        if error.errno in _OF_THE_MACHINE:
+            raise
+        reason = f"it cannot be read ({error.strerror or error})"
+        tables = _nothing(Reject(_first(shard, seen), sources.printable(shard.key), _local(reason, raw), "dropped"))
+    named = {reject.source for reject in tables.rejects}
+    for each in seen:
+        if not each.blake3 and each.path not in named:
+            reason = "it cannot be read: it is a folder, a link to nothing, or not for this user"
+            tables.rejects.append(Reject(each.path, sources.printable(shard.key), reason, "dropped"))
+    return tables
 
 
-def relative(raw: Path, path: Path) -> str:
-    """A raw file's path under the raw root, as the manifest prints it."""
-    base = raw if raw.is_dir() else raw.parent
-    return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name
+def _nothing(reject: Reject) -> Tables:
+    return Tables(pa.table({"sequence": pa.array([], pa.string())}), rejects=[reject])
+
+
+def _first(shard: Shard, seen: list[sources.Seen]) -> str:
+    """The file to name where a shard is dropped whole: one that cannot be read, or its first."""
+    unreadable = next((each for each in seen if not each.blake3), None)
+    if unreadable is not None:
+        return unreadable.path
+    return seen[0].path if seen else sources.printable(shard.key)
+
+
+def _local(reason: str, raw: Path) -> str:
+    """A reason without the place of the raw folder, on which the store must not depend."""
+    folder = f"{raw}{os.sep}"
+    return sources.printable(reason.replace(folder, "").replace(str(HarBenchError(folder)), ""))
+
+
+def read(path: Path, written: Written) -> pa.Table:
+    """A file that a shard wrote.
+
+    Raises:
+        HarBenchError: it is missing, or not what was written.
+    """
+    if path.suffix == ".parquet":
+        return parquet.Part(path, written.seal).read()
+    with seals.undamaged(path):
+        content = path.read_bytes()
+        if blake3(content).hexdigest() != written.seal:
+            raise seals.damaged(path, "its bytes are not those that were written")
+        return pa.ipc.open_file(content).read_all()
+
+
+def _written(table: pa.Table, name: str, path: Path) -> Written:
+    if name in PARTITIONED:
+        seal, digest = parquet.write(table, path), fingerprint.of_table(table)
+    else:  # read once more, when all shards are done: Arrow's own file takes a tenth of the time of Parquet's
+        seal, digest = _write_small(table, path), ""
+    size, changed = sources.stamp(path)
+    return Written(rows=table.num_rows, seal=seal, bytes=size, changed=changed, digest=digest)
+
+
+def _write_small(table: pa.Table, path: Path) -> str:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    content = sink.getvalue().to_pybytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, content)
+    return blake3(content).hexdigest()
 
 
 def _sorted(table: pa.Table, name: str, shard: Shard) -> pa.Table:

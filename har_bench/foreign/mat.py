@@ -238,7 +238,7 @@ def _element(words: npt.NDArray[np.uint32], position: int) -> tuple[Any, Any, An
 
 
 @kernel
-def _walk(
+def _walk(  # noqa: C901
     words: npt.NDArray[np.uint32],
     numeric: npt.NDArray[np.bool_],
     text: npt.NDArray[np.bool_],
@@ -246,6 +246,9 @@ def _walk(
     limit: int,
 ) -> tuple[int, int, float]:
     """Walk a matrix element as SciPy will: a verdict, the word at which it was reached, and what SciPy makes [bytes].
+
+    One function, for it takes the steps of SciPy's reader in their order, and each check stands before the step that
+    would read beyond the end, crash or allocate too much.
 
     Args:
         words: the element.

@@ -20,7 +20,7 @@ from har_bench.keypoints.coco_json import Json, read_json
 from har_bench.keypoints.layouts import Sides
 from har_bench.keypoints.people import People
 from har_bench.keypoints.recognising import columns_of, people_of, points_of
-from har_bench.scoring.predictions import Predictions
+from har_bench.scoring.held import Predictions
 from har_bench.storing import fingerprint
 
 Clip = tuple[npt.NDArray[np.int64] | None, npt.NDArray[Any]]

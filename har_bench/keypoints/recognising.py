@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 
 from har_bench.errors import HarBenchError
 from har_bench.keypoints.people import People
-from har_bench.scoring.predictions import Columns, Predictions, read_columns
+from har_bench.scoring.column_files import read_columns
+from har_bench.scoring.columns import Columns
+from har_bench.scoring.held import Predictions
 
 Kind = Literal["folder", "npz", "npy", "json", "columns"]
 

@@ -64,7 +64,7 @@ class Clip:
         length = len(self)
         if subset < 1:
             length = min(max(round(length // every * subset), 1) * every, length)
-        first = _hashed(len(self) - length + 1, str(len(self))) if subset < 1 else 0
+        first = hashed(len(self) - length + 1, str(len(self))) if subset < 1 else 0
         kept = slice(first, first + length, every)
         return replace(self, points=self.points[kept], poses=self.poses[kept])
 
@@ -168,8 +168,8 @@ def intrinsics(camera: Camera, width: float, height: float) -> Singles:
     return np.array([*(camera.f / width * 2), *centre, k1, k2, k3, p2, p1], np.float32)
 
 
-def _hashed(stop: int, key: str) -> int:
-    """A number from 0 to ``stop`` - 1 that depends on the key alone."""
+def hashed(stop: int, key: str) -> int:
+    """A number from 0 to ``stop`` - 1 that depends on the key alone (VideoPose3D's, to the digit)."""
     word = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "little")
     return min(int(word / (2**32 - 1) * stop), stop - 1)
 

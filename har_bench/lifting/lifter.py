@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
 from itertools import chain, count
-from math import inf
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, get_args
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +24,7 @@ from har_bench.errors import HarBenchError
 from har_bench.keypoints import Track, open_detections
 from har_bench.lifting.clips import MM_PER_M, Source, normalise
 from har_bench.lifting.windows import Batch, Pool, Span, flipped
+from har_bench.options import option, read
 from har_bench.protocol import Protocol
 from har_bench.schema import column, vector
 from har_bench.skeletons import skeleton
@@ -55,60 +55,38 @@ class Lifter(Baseline):
     """A model that lifts 2D keypoints to 3D poses, root-relative in the camera's frame.
 
     Subclasses implement :meth:`network` and, if it sees more than one frame, :attr:`span`.
-
-    Attributes:
-        inputs: a file of 2D keypoints (see :mod:`har_bench.keypoints`); the store's own, the truth, by default.
-        inputs_layout: the joints in that file, where it does not say.
-        layout: the joints the model takes in; those of the keypoints by default. Keypoints in other joints are
-            converted (see ``docs/keypoints.md``).
-        features: 2, or 3 to take the detector's confidences in too.
-        subjects: train on these only, comma-separated.
-        actions: train on these only, comma-separated.
-        cameras: train on these only, comma-separated.
-        subset: fraction of every training sequence that is used.
-        downsample: see one frame in so many, in training and in predicting.
-        epochs: passes over the training windows.
-        batch: predicted frames per step.
-        lr: learning rate of Adam (amsgrad).
-        decay: factor on the learning rate after every epoch.
-        stride: predicted frames per training window.
-        augment: train on mirrored poses too.
-        flip: predict mirrored keypoints too, and average.
-        seed: fixes the initial weights, the order of the windows and the dropout.
-        device: such as ``cpu`` or ``cuda:1``; a GPU if there is one.
-        devices: how many of them train.
-        precision: ``float32``, ``tf32`` or ``bf16``.
-        compile: compile the networks for training.
-        memory_mb: how much of the training data is in memory at a time.
-        checkpoints: folder of checkpoints; a training that finds its own there goes on from it.
     """
 
     architecture: ClassVar[tuple[str, ...]] = ()
     """The options that define the network; they are saved with its weights."""
 
-    inputs: str = ""
-    inputs_layout: str = ""
-    layout: str = ""
-    features: int = 2
-    subjects: str = ""
-    actions: str = ""
-    cameras: str = ""
-    subset: float = 1.0
-    downsample: int = 1
-    epochs: int = 80
-    batch: int = 1024
-    lr: float = 1e-3
-    decay: float = 0.95
-    stride: int = 1
-    augment: bool = True
-    flip: bool = True
-    seed: int = 1234
-    device: str = ""
-    devices: int = 1
-    precision: Precision = "float32"
-    compile: bool = False
-    memory_mb: int = 8192
-    checkpoints: str = ""
+    inputs: str = option("", "a file of 2D keypoints (see har_bench.keypoints); the store's own, the truth, by default")
+    inputs_layout: str = option("", "the joints in that file, where it does not say")
+    layout: str = option(
+        "",
+        "the joints the model takes in; those of the keypoints by default. Keypoints in other joints are "
+        "converted (see docs/keypoints.md)",
+    )
+    features: int = option(2, "2, or 3 to take the detector's confidences in too", least=2)
+    subjects: str = option("", "train on these only, comma-separated")
+    actions: str = option("", "train on these only, comma-separated")
+    cameras: str = option("", "train on these only, comma-separated")
+    subset: float = option(1.0, "fraction of every training sequence that is used", above=0)
+    downsample: int = option(1, "see one frame in so many, in training and in predicting", least=1)
+    epochs: int = option(80, "passes over the training windows", least=1)
+    batch: int = option(1024, "predicted frames per step")
+    lr: float = option(1e-3, "learning rate of Adam (amsgrad)", above=0)
+    decay: float = option(0.95, "factor on the learning rate after every epoch", above=0)
+    stride: int = option(1, "predicted frames per training window", least=1)
+    augment: bool = option(True, "train on mirrored poses too")
+    flip: bool = option(True, "predict mirrored keypoints too, and average")
+    seed: int = option(1234, "fixes the initial weights, the order of the windows and the dropout")
+    device: str = option("", "such as cpu or cuda:1; a GPU if there is one")
+    devices: int = option(1, "how many of them train", least=1)
+    precision: Precision = option("float32", "float32, tf32 or bf16")
+    compile: bool = option(False, "compile the networks for training")
+    memory_mb: int = option(8192, "how much of the training data is in memory at a time")
+    checkpoints: str = option("", "folder of checkpoints; a training that finds its own there goes on from it")
 
     models: nn.ModuleDict | None = field(default=None, init=False, repr=False)
     sizes: Sizes = field(default=Sizes(0, 0, 0), init=False, repr=False)
@@ -125,16 +103,13 @@ class Lifter(Baseline):
         """
         self._given = {item.name: getattr(self, item.name) for item in fields(self) if item.init}
         self._given = {name: value for name, value in self._given.items() if value != getattr(type(self), name)}
-        least = dict.fromkeys(("epochs", "stride", "downsample", "devices"), 1) | {"features": 2}
-        for name, least_value in (least | {"batch": 2 * self.devices}).items():  # batch normalisation needs two
-            if getattr(self, name) < least_value:
-                raise HarBenchError(f"{name} is at least {least_value}, and not {getattr(self, name)}")
-        for name, most in (("subset", 1), ("lr", inf), ("decay", inf)):
-            if not 0 < getattr(self, name) <= most:
-                upper = "" if most == inf else f" and at most {most}"
-                raise HarBenchError(f"{name} is over 0{upper}, and not {getattr(self, name)}")
-        if self.precision not in get_args(Precision):
-            raise HarBenchError(f"precision is {', '.join(get_args(Precision))}, and not {self.precision!r}")
+        read(type(self), self._given, type(self).__name__)
+        if self.batch < 2 * self.devices:
+            raise HarBenchError(
+                f"batch is {self.batch}; give {2 * self.devices} or more, as batch normalisation needs two"
+            )
+        if self.subset > 1:
+            raise HarBenchError(f"subset is {self.subset}; give a fraction of at most 1")
 
     @abstractmethod
     def network(self, sizes: Sizes) -> nn.Module:
@@ -174,7 +149,7 @@ class Lifter(Baseline):
     def fit(self, store: Store, protocol: Protocol) -> None:
         """Train on the protocol's training split."""
         self.joints = self.target = ""  # what was learnt before is forgotten
-        source = self._source(store, protocol)
+        source = self.source(store, protocol)
         sequences = self.narrowed(store.select(protocol.train_split), "action", self.actions)
         sequences = self.narrowed(sequences, "camera", self.cameras)
         labelled = self.pool(source, self.narrowed(sequences, "subject", self.subjects), self.subset)
@@ -209,7 +184,7 @@ class Lifter(Baseline):
     def predict(self, store: Store, protocol: Protocol) -> Iterator[pa.Table]:
         """Poses of everything that the protocol scores, each sequence seen as a whole."""
         self._trained()
-        source = self._source(store, protocol)
+        source = self.source(store, protocol)
         chosen = protocol.select(store.sequences)
         for part in np.unique(chosen["part"].to_numpy()).tolist():
             for clip, table in source.clips(part, chosen):
@@ -343,7 +318,7 @@ class Lifter(Baseline):
             raise HarBenchError(f"{type(self).__name__} has learnt nothing yet; fit it or load weights")
         return self.models
 
-    def _source(self, store: Store, protocol: Protocol) -> Source:
+    def source(self, store: Store, protocol: Protocol) -> Source:
         """The clips of a store as this model sees them."""
         given = open_detections(Path(self.inputs), store, self.inputs_layout or None) if self.inputs else None
         self.keypoints = f"{given.taken_for}, {given.fingerprint[:12]}" if given else "the truth, projected"

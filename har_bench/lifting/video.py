@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def lift(
     fps: float | None = None,
     person: int | None = None,
     video: str | None = None,
-    **settings: Any,
+    settings: Mapping[str, Any] | None = None,
 ) -> str:
     """Lift the keypoints of one person in a video, and write the joints.
 
@@ -37,7 +38,7 @@ def lift(
         fps: frames per second, where the file does not say.
         person: the tracker's id of the person; the best one of each frame by default.
         video: which one, where the file holds several.
-        settings: the model's options.
+        settings: the model's options, by name.
 
     Returns:
         What was read, converted and written, in a sentence.

@@ -193,7 +193,7 @@ class Video:
         raise HarBenchError(f"frame {index} of {self.path} cannot be decoded; the file is damaged, fetch it again")
 
     def _start(self, first: int) -> None:
-        self._run, self._next = self._decode(first), 0
+        self._run, self._next = self.decode(first), 0
         self._first, self._whole = first, first == 0
 
     def _advance(self, index: int) -> VideoFrame | None:
@@ -210,7 +210,7 @@ class Video:
     def _learn_order(self) -> None:
         """Decode everything once: the order in which the pictures come is the order of the frames."""
         with _blaming(self.path):
-            order = [number for number, _ in self._decode(0)]
+            order = [number for number, _ in self.decode(0)]
         if not order or self._n_frames not in (None, len(order)):
             raise HarBenchError(
                 f"{self.path} holds {np.count_nonzero(self._packets.shown)} frames of which {len(order)} can be "
@@ -224,7 +224,7 @@ class Video:
         self._rank = {number: rank for rank, number in enumerate(order.tolist())}
         self._keys = sorted((self._rank[number], number) for number in self._packets.keys if number in self._rank)
 
-    def _decode(self, first: int) -> Iterator[tuple[int, VideoFrame]]:
+    def decode(self, first: int) -> Iterator[tuple[int, VideoFrame]]:
         """Pictures in the order they are shown, each with the number of its packet, from packet ``first`` on."""
         import av
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +12,13 @@ import pyarrow as pa
 
 from har_bench import skeletons
 from har_bench.arrays import Ints
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, listed
 from har_bench.protocol import Batch, Protocol
 from har_bench.schema import shape_of, to_numpy
-from har_bench.scoring.predictions import DIMENSIONS, Columns, Predictions, RowPredictions
+from har_bench.scoring.columns import DIMENSIONS, Columns
+from har_bench.scoring.held import Predictions, RowPredictions
+from har_bench.scoring.ways import Way
 from har_bench.store import POINTS, Store
-
-Missing = Literal["error", "count-as-error"]
 
 REMEDIES = {
     "missing": "predict them, or accept them with --missing count-as-error",
@@ -77,26 +77,27 @@ def strangers(predictions: Predictions, store: Store) -> Problems:
 
 
 @dataclass
-class Aligner:
+class ByRow:
     """Makes aligned batches of ground truth and predictions, part by part, and notes what does not fit.
 
     Attributes:
-        protocol: says which rows are scored and which columns and joints it wants.
+        way: how the predictions are taken.
         store: holds the ground truth.
         predictions: hold the rows to align with it.
-        missing: whether missing and non-finite predictions are problems, or are filled with ``protocol.missing``.
-        skeleton: the predictions' joint layout; None finds it by the number of joints.
         problems: everything found so far.
         layout: the layout that the predicted joints were taken for, once some were seen.
     """
 
-    protocol: Protocol
+    way: Way
     store: Store
     predictions: Predictions
-    missing: Missing = "error"
-    skeleton: str | None = None
     problems: Problems = field(default_factory=Problems)
     layout: str = ""
+
+    @property
+    def protocol(self) -> Protocol:
+        """Says which rows are scored and which columns and joints it wants."""
+        return self.way.protocol
 
     def batches(self, chosen: pa.Table, part: int) -> tuple[Batch, Batch] | None:
         """Ground truth and predictions of the chosen sequences of one part, row for row; None if they do not fit.
@@ -105,7 +106,7 @@ class Aligner:
             HarBenchError: the predictions lack a column, or have joints of no known layout.
         """
         ordering = [self.protocol.row_order] if self.protocol.row_order else []
-        columns = dict.fromkeys(["frame", "person", *self.protocol.truth_columns, *ordering])
+        columns = dict.fromkeys(["frame", "person", *self.protocol.truth_columns, *self.way.columns, *ordering])
         table = self.store.read("poses", part, list(columns))
         mask = self.protocol.keep(chosen, table)
         scored = np.ones(table.num_rows, bool) if mask is None else np.asarray(mask, bool)
@@ -120,7 +121,7 @@ class Aligner:
             rows.append(first + kept)
             starts.append(starts[-1] + len(kept))
             used.append(position)
-        if self.missing == "count-as-error":
+        if self.way.missing == "count-as-error":
             found.forgive("missing")
         self.problems.merge(found)
         if not pieces or found.rows.keys() - {"missing"}:
@@ -169,11 +170,12 @@ class Aligner:
             rows[column][index] if column in rows else np.full((len(index), *shape), np.nan) for rows, index in pieces
         ]
         values = gathered[0] if len(gathered) == 1 else np.concatenate(gathered)
+        values = self.way.remedies.of(column, values)
         if column in POINTS and self.protocol.skeletons:
             values = self._in_layout(column, values)
         gaps = np.concatenate([index < 0 for _, index in pieces])
         broken = ~np.isfinite(values).all(axis=tuple(range(1, values.ndim))) & ~gaps
-        if self.missing == "error" and broken.any():
+        if self.way.missing == "error" and broken.any():
             row = int(np.argmax(broken))
             name = sequences["sequence"][int(np.searchsorted(starts, row, "right")) - 1].as_py()
             self.problems.add("non-finite", int(broken.sum()), f"a {column} of {name}")
@@ -191,18 +193,35 @@ class Aligner:
 
     def _in_layout(self, column: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Predicted joints in the protocol's first layout."""
-        names = (*self.protocol.skeletons, self.store.skeleton().name) if self.skeleton is None else (self.skeleton,)
+        asked = self.way.skeleton
+        names = (*self.protocol.skeletons, self.store.skeleton().name) if asked is None else (asked,)
         accepted = [self.store.skeleton(name) for name in names]
         target = self.store.skeleton(self.protocol.skeletons[0])
         for source in accepted:
             if len(source) == values.shape[1]:
                 self.layout = source.name
-                return values if source.name == target.name else skeletons.mapping(source, target).points(values)
+                return values if source.name == target.name else self._mapped(source, target).points(values)
         layouts = ", ".join(f"{len(source)} ({source.name})" for source in accepted)
         raise HarBenchError(
             f"the predicted {column} have {values.shape[1]} joints, and {self.protocol.name} takes {layouts} here; "
             "name their layout with --skeleton"
         )
+
+    def _mapped(self, source: skeletons.Skeleton, target: skeletons.Skeleton) -> skeletons.Mapping:
+        """How joints of another layout become the protocol's.
+
+        Raises:
+            HarBenchError: some are only near the protocol's, and nobody asked for that.
+        """
+        made = skeletons.mapping(source, target)
+        near = [joint for joint, grade in zip(target.joints, made.grades, strict=True) if grade == "approximate"]
+        if near and not self.way.remedies.approximate:
+            raise HarBenchError(
+                f"{len(near)} of {target.name}'s {len(target)} joints are only approximate in {source.name} "
+                f"({listed(near, 6)}), so this would not be the protocol's number; predict {target.name}, or accept it "
+                "with --approximate, which stands in the result"
+            )
+        return made
 
     def _truth(self, table: pa.Table) -> dict[str, npt.NDArray[Any]]:
         """The ground-truth columns as NumPy, joints in the protocol's layout."""

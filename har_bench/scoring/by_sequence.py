@@ -15,31 +15,36 @@ from har_bench.arrays import Ints
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Protocol
 from har_bench.schema import one_array, to_numpy
-from har_bench.scoring.by_row import Missing, Problems
-from har_bench.scoring.predictions import Columns, Predictions
+from har_bench.scoring.by_row import Problems
+from har_bench.scoring.columns import Columns
+from har_bench.scoring.held import Predictions
+from har_bench.scoring.ways import Way
 from har_bench.store import Store
 
 
 @dataclass
-class Gatherer:
+class BySequence:
     """Puts the true and the predicted rows of the same sequences side by side, each with its own offsets.
 
     Truth comes from ``protocol.truth_table``; every predicted row of a chosen sequence is handed over, in its order.
 
     Attributes:
-        protocol: says which rows and columns it wants.
+        way: how the predictions are taken. Where gaps are errors, a sequence without predictions, if the protocol needs
+            one, and non-finite numbers are problems; else they are left to the protocol.
         store: holds the ground truth.
         predictions: hold the predicted rows.
-        missing: whether a sequence without predictions, where the protocol needs one, and non-finite numbers are
-            problems, or left to the protocol.
         problems: everything found so far.
     """
 
-    protocol: Protocol
+    way: Way
     store: Store
     predictions: Predictions
-    missing: Missing = "error"
     problems: Problems = field(default_factory=Problems)
+
+    @property
+    def protocol(self) -> Protocol:
+        """Says which rows and columns it wants."""
+        return self.way.protocol
 
     def batches(self, chosen: pa.Table, part: int) -> tuple[Batch, Batch] | None:
         """True and predicted rows of the chosen sequences of one part; None when something does not fit.
@@ -52,7 +57,7 @@ class Gatherer:
         starts = np.cumsum([0, *(_length(piece) for piece in pieces)])
         present = [piece for piece in pieces if _length(piece)]
         columns = {name: self._column(name, present) for name in self._columns(present)}
-        if self.missing == "error" and self.protocol.finite:
+        if self.way.missing == "error" and self.protocol.finite:
             self._refuse_broken(columns, names, starts)
         if self.problems.rows:
             return None
@@ -61,7 +66,7 @@ class Gatherer:
     def _piece(self, name: str) -> Columns:
         rows = self.predictions.of(name)
         if rows is None or not _length(rows):
-            if self.protocol.complete and self.missing == "error":
+            if self.protocol.complete and self.way.missing == "error":
                 self.problems.add("missing", 1, f"all of {name}")
             return {}
         absent = [column for column in self.protocol.prediction_columns if column not in rows]
@@ -78,7 +83,9 @@ class Gatherer:
         shapes = {piece[name].shape[1:] for piece in present}
         if len(shapes) > 1:
             raise HarBenchError(f"the predicted {name} differ in shape between sequences: {sorted(shapes)}")
-        return np.concatenate([piece[name] for piece in present]) if present else np.zeros(0)
+        if not present:
+            return np.zeros(0)
+        return self.way.remedies.of(name, np.concatenate([piece[name] for piece in present]))
 
     def _refuse_broken(self, columns: Columns, names: Sequence[str], starts: Ints) -> None:
         for name, values in columns.items():

@@ -6,7 +6,8 @@ import functools
 import math
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,13 @@ import pyarrow as pa
 import har_bench
 from har_bench import devices, workers
 from har_bench.progress import progress
-from har_bench.protocol import Protocol, make_protocol
-from har_bench.results import Interval, Result
+from har_bench.protocol import Protocol, clues, make_protocol
+from har_bench.protocol.clues import Clues
+from har_bench.results import Interval, Result, plain
 from har_bench.scoring import identities
-from har_bench.scoring.by_row import Aligner, Missing, Problems, strangers
-from har_bench.scoring.by_sequence import Gatherer
-from har_bench.scoring.pairing import engine, selection
-from har_bench.scoring.predictions import open_predictions
+from har_bench.scoring.by_row import ByRow, Problems
+from har_bench.scoring.pairing import Pairs, paired, prepared
+from har_bench.scoring.ways import Missing, Remedies, Way
 from har_bench.store import Store, open_store
 
 SEED = 20180615
@@ -35,15 +36,16 @@ def score(
     predictions: Any,
     *,
     recipe: str | None = None,
+    options: Mapping[str, Any] | None = None,
     missing: Missing = "error",
     skeleton: str | None = None,
+    remedies: Remedies | None = None,
     jobs: int = 1,
     scheduler: str | None = None,
     device: str | None = None,
     resamples: int = 1000,
     model: str = "",
     quiet: bool = True,
-    **options: Any,
 ) -> Result:
     """Score predictions with a paper's exact recipe.
 
@@ -52,8 +54,11 @@ def score(
         store: a converted dataset, or its path.
         predictions: a path, a table, a mapping or an array; see :func:`har_bench.scoring.predictions.open_predictions`.
         recipe: such as ``hrnet``; the protocol's first one by default.
+        options: the recipe's options by name, such as ``{"every": 64}``.
         missing: missing and non-finite predictions are an ``error``, or ``count-as-error`` as the protocol says.
         skeleton: the predictions' joint layout; by default the protocol's one with their number of joints.
+        remedies: what is done to predicted coordinates first: their unit, origin and axes, or joints that are only
+            near the protocol's.
         jobs: processes; more than one pays for stores of hundreds of parts.
         scheduler: address of a Dask scheduler to use instead of local processes.
         device: a torch device to compute on, such as ``cuda`` or ``cpu``, where the protocol has a torch path; by
@@ -61,7 +66,6 @@ def score(
         resamples: bootstrap resamples of the sequences for the confidence intervals; 0 leaves them out.
         model: who made the predictions, for the leaderboard; the file's name by default.
         quiet: no progress.
-        options: the recipe's options, such as ``every=64``.
 
     Raises:
         HarBenchError: wrong store for the protocol, a device that it cannot use, or rows that do not fit; all kinds
@@ -70,89 +74,91 @@ def score(
     chosen = make_protocol(protocol, recipe, options)
     if device:
         chosen.use(device)
-    opened = store if isinstance(store, Store) else open_store(store)
-    selected = selection(chosen, opened)
-    given = open_predictions(predictions, chosen, opened)
-    aligner = engine(chosen, opened, given, missing, skeleton)
-    aligner.problems.merge(strangers(given, opened))
-    _score_all(aligner, predictions, selected, jobs, scheduler, quiet=quiet)
-    aligner.problems.check(str(predictions) if isinstance(predictions, str | Path) else given.taken_for)
+    pairs = prepared(chosen, store, predictions, missing=missing, skeleton=skeleton, remedies=remedies)
+    chosen = pairs.way.protocol
+    _score_all(pairs, jobs, scheduler, quiet=quiet)
+    pairs.check()
+    result = _result(pairs, resamples, model)
+    identities.require(result, type(chosen))
+    return result
+
+
+def _result(pairs: Pairs, resamples: int, model: str) -> Result:
+    """What was scored, with all that identifies it."""
+    chosen, given, store = pairs.way.protocol, pairs.predictions, pairs.store
     scores = chosen.compute()
-    ignored = len(set(given.names()) - set(selected["sequence"].to_pylist()))
-    result = Result(
+    metrics = {name: float(value) for name, value in scores.metrics.items()}
+    ignored = len(set(given.names()) - set(pairs.selected["sequence"].to_pylist()))
+    layout = pairs.engine.layout if isinstance(pairs.engine, ByRow) else ""
+    return Result(
         protocol=chosen.name,
         version=chosen.version,
         recipe=chosen.recipe.name,
-        options=chosen.given | ({"missing": missing} if missing != "error" else {}),
+        options=chosen.given
+        | ({"missing": pairs.way.missing} if pairs.way.missing != "error" else {})
+        | pairs.way.remedies.given,
         dataset=chosen.dataset,
         primary=chosen.primary.name,
-        metrics={name: value for name, value in scores.metrics.items() if math.isfinite(value)},
-        units={metric.name: metric.unit for metric in chosen.metrics if metric.name in scores.metrics},
+        metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
+        units={metric.name: metric.unit for metric in chosen.metrics if metric.name in metrics},
         intervals=_intervals(chosen, resamples),
-        tables=scores.tables,
-        counts=scores.counts | ({"ignored_sequences": ignored} if ignored else {}),
-        fingerprints={"store": opened.fingerprint, "predictions": given.fingerprint},
+        tables={title: [plain(row) for row in rows] for title, rows in scores.tables.items()},
+        counts={name: int(count) for name, count in scores.counts.items()}
+        | ({"ignored_sequences": ignored} if ignored else {}),
+        fingerprints={"store": store.fingerprint, "predictions": given.fingerprint},
         versions=_versions(chosen.device)
-        | {"converter": f"{opened.manifest.converter} {opened.manifest.converter_version}"},
+        | {"converter": f"{store.manifest.converter} {store.manifest.converter_version}"},
         environment={
             "platform": platform.platform(),
             "processors": str(os.cpu_count()),
             "predictions": given.taken_for,
             **({"device": devices.label(devices.chosen(chosen.device))} if chosen.device else {}),
-            **({"layout": aligner.layout} if isinstance(aligner, Aligner) and aligner.layout else {}),
+            **({"layout": layout} if layout else {}),
         },
-        model=model or (Path(predictions).stem if isinstance(predictions, str | Path) else ""),
+        model=model or (Path(pairs.source).stem if isinstance(pairs.source, str | Path) else ""),
+        readings=chosen.readings(scores.tables),
+        notes=[*given.notes, *clues.notes(chosen.notes, pairs.clues), *chosen.remarks()],
     )
-    identities.require(result)
-    return result
 
 
-def _score_all(
-    aligner: Aligner | Gatherer, source: Any, selected: pa.Table, jobs: int, scheduler: str | None, *, quiet: bool
-) -> None:
-    """Feed every part to the aligner's protocol, here or spread over workers."""
-    parts = np.unique(selected["part"].to_numpy()).tolist()
-    with progress(aligner.protocol.name, len(parts), quiet=quiet) as shown:
+def _score_all(pairs: Pairs, jobs: int, scheduler: str | None, *, quiet: bool) -> None:
+    """Feed every part to the protocol, here or spread over workers."""
+    parts, protocol = pairs.parts(), pairs.way.protocol
+    with progress(protocol.name, len(parts), quiet=quiet) as shown:
         if jobs == 1 and scheduler is None:
             for part in parts:
-                _score_part(aligner, selected, part)
+                _score_part(pairs, part)
                 shown.advance()
             return
         with workers.executor(min(jobs or os.cpu_count() or 1, len(parts)), scheduler) as (pool, width):
-            protocol, store = aligner.protocol.fresh(), aligner.store.path.absolute()
-            layout = aligner.skeleton if isinstance(aligner, Aligner) else None
-            task = functools.partial(_worker, protocol, store, source, aligner.missing, layout, selected)
+            way = replace(pairs.way, protocol=protocol.fresh())
+            task = functools.partial(_worker, way, pairs.store.path.absolute(), pairs.source, pairs.selected)
             groups = [parts[offset::width] for offset in range(width) if parts[offset::width]]
-            for group, (scored, problems, seen) in workers.unordered(pool, width, task, groups):
-                aligner.protocol.merge(scored)
-                aligner.problems.merge(problems)
-                if isinstance(aligner, Aligner):
-                    aligner.layout = seen or aligner.layout
+            for group, (scored, problems, layout, found) in workers.unordered(pool, width, task, groups):
+                protocol.merge(scored)
+                pairs.engine.problems.merge(problems)
+                pairs.clues = clues.merged(pairs.clues, found)
+                if isinstance(pairs.engine, ByRow):
+                    pairs.engine.layout = layout or pairs.engine.layout
                 for _ in group:
                     shown.advance()
 
 
 def _worker(
-    protocol: Protocol,
-    store: Path,
-    source: Any,
-    missing: Missing,
-    skeleton: str | None,
-    selected: pa.Table,
-    parts: Sequence[int],
-) -> tuple[Protocol, Problems, str]:
+    way: Way, store: Path, source: Any, selected: pa.Table, parts: Sequence[int]
+) -> tuple[Protocol, Problems, str, Clues]:
     """Score some parts in another process, which opens the store and the predictions for itself."""
-    opened = open_store(store)
-    aligner = engine(protocol, opened, open_predictions(source, protocol, opened), missing, skeleton)
+    pairs = paired(way, open_store(store), source, selected)
     for part in parts:
-        _score_part(aligner, selected, part)
-    return protocol, aligner.problems, getattr(aligner, "layout", "")
+        _score_part(pairs, part)
+    return way.protocol, pairs.engine.problems, getattr(pairs.engine, "layout", ""), pairs.clues
 
 
-def _score_part(aligner: Aligner | Gatherer, selected: pa.Table, part: int) -> None:
-    batches = aligner.batches(selected.filter(pa.array(selected["part"].to_numpy() == part)), part)
+def _score_part(pairs: Pairs, part: int) -> None:
+    batches = pairs.part(part)
     if batches is not None:
-        aligner.protocol.update(*batches)
+        pairs.way.protocol.update(*batches)
+        pairs.clues = clues.merged(pairs.clues, pairs.way.protocol.clues(*batches))
 
 
 def _intervals(protocol: Protocol, resamples: int) -> dict[str, Interval]:

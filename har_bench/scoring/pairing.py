@@ -1,8 +1,10 @@
-"""Aligned batches as a stream: what every room around scores (comparing, explaining) reads a store through."""
+"""Predictions beside the truth of a store: the one preparation that scoring, comparing and explaining begin with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,103 @@ import pyarrow as pa
 
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Protocol
-from har_bench.scoring.by_row import Aligner, Missing, strangers
-from har_bench.scoring.by_sequence import Gatherer
+from har_bench.protocol.clues import Clues
+from har_bench.scoring.by_row import ByRow, strangers
+from har_bench.scoring.by_sequence import BySequence
 from har_bench.scoring.predictions import Predictions, open_predictions
-from har_bench.store import Store
+from har_bench.scoring.ways import Missing, Remedies, Way
+from har_bench.store import Store, open_store
+
+
+@dataclass
+class Pairs:
+    """True and predicted rows of everything that a protocol scores, part by part.
+
+    Attributes:
+        way: how they are scored.
+        store: holds the truth.
+        predictions: hold the predicted rows.
+        selected: the rows of the store's ``sequences`` that are scored.
+        engine: puts the rows side by side, and notes what does not fit.
+        source: what the predictions were opened from.
+        clues: what looked wrong so far.
+    """
+
+    way: Way
+    store: Store
+    predictions: Predictions
+    selected: pa.Table
+    engine: ByRow | BySequence
+    source: Any
+    clues: Clues = field(default_factory=dict)
+
+    def parts(self) -> list[int]:
+        """The parts of the store that hold scored sequences."""
+        return np.unique(self.selected["part"].to_numpy()).tolist()  # type: ignore[no-any-return]
+
+    def part(self, number: int) -> tuple[Batch, Batch] | None:
+        """True and predicted rows of one part; None when something does not fit."""
+        return self.engine.batches(self.selected.filter(pa.array(self.selected["part"].to_numpy() == number)), number)
+
+    def batches(self) -> Iterator[tuple[Batch, Batch]]:
+        """All of them; one part is in memory at a time.
+
+        Raises:
+            HarBenchError: rows do not fit; after the last part, so that all are named.
+        """
+        for number in self.parts():
+            batches = self.part(number)
+            if batches is not None:
+                yield batches
+        self.check()
+
+    def check(self) -> None:
+        """Raise one sentence about everything that did not fit.
+
+        Raises:
+            HarBenchError: something did not.
+        """
+        named = isinstance(self.source, str | Path)
+        self.engine.problems.check(str(self.source) if named else self.predictions.taken_for)
+
+
+def prepared(
+    protocol: Protocol,
+    store: str | Path | Store,
+    predictions: Any,
+    *,
+    missing: Missing = "error",
+    skeleton: str | None = None,
+    remedies: Remedies | None = None,
+    columns: Sequence[str] = (),
+) -> Pairs:
+    """Open the store and the predictions, and put their rows side by side.
+
+    Args:
+        protocol: chosen with its recipe and options; an empty accumulator of it is prepared.
+        store: a converted dataset, or its path.
+        predictions: see :func:`har_bench.scoring.predictions.open_predictions`.
+        missing: see :class:`har_bench.scoring.ways.Way`.
+        skeleton: see :class:`har_bench.scoring.ways.Way`.
+        remedies: see :class:`har_bench.scoring.ways.Way`.
+        columns: see :class:`har_bench.scoring.ways.Way`.
+
+    Raises:
+        HarBenchError: a store of another dataset, or predictions that cannot be opened.
+    """
+    way = Way(protocol.fresh(), missing, skeleton, remedies or Remedies(), tuple(columns))
+    opened = store if isinstance(store, Store) else open_store(store)
+    pairs = paired(way, opened, predictions, selection(way.protocol, opened))
+    pairs.engine.problems.merge(strangers(pairs.predictions, opened))
+    return pairs
+
+
+def paired(way: Way, store: Store, predictions: Any, selected: pa.Table) -> Pairs:
+    """The selected sequences of an open store beside predictions; the protocol is prepared for the store."""
+    way.protocol.prepare(store)
+    given = open_predictions(predictions, way.protocol, store)
+    side_by_side = ByRow if way.protocol.task == "pose" else BySequence
+    return Pairs(way, store, given, selected, side_by_side(way, store, given), predictions)
 
 
 def selection(protocol: Protocol, store: Store) -> pa.Table:
@@ -23,47 +118,13 @@ def selection(protocol: Protocol, store: Store) -> pa.Table:
         HarBenchError: a store of another dataset, or one without any sequence of the protocol's.
     """
     if store.dataset != protocol.dataset:
-        raise HarBenchError(f"{protocol.name} needs a {protocol.dataset} store; {store.path} is one of {store.dataset}")
+        raise HarBenchError(
+            f"{protocol.name} needs a {protocol.dataset} store and {store.path} is one of {store.dataset}; "
+            f"`har-bench list protocols` names those of {store.dataset}"
+        )
     selected = protocol.select(store.sequences)
     if protocol.task == "pose":
         selected = selected.filter(pa.array(selected["rows"].to_numpy() > 0))
     if not selected.num_rows:
         raise HarBenchError(f"{store.path} has no sequence that {protocol.canonical} scores; is it part of the data?")
     return selected
-
-
-def engine(
-    protocol: Protocol, store: Store, given: Predictions, missing: Missing = "error", skeleton: str | None = None
-) -> Aligner | Gatherer:
-    """What puts true and predicted rows side by side for a protocol's task; the protocol is prepared for the store."""
-    protocol.prepare(store)
-    if protocol.task == "pose":
-        return Aligner(protocol, store, given, missing, skeleton)
-    return Gatherer(protocol, store, given, missing)
-
-
-def aligned(
-    protocol: Protocol, store: Store, predictions: Any, *, missing: Missing = "error", skeleton: str | None = None
-) -> Iterator[tuple[Batch, Batch]]:
-    """True and predicted rows of everything a protocol scores, part by part; one part is in memory at a time.
-
-    Args:
-        protocol: says what it scores; it is not updated.
-        store: holds the ground truth.
-        predictions: see :func:`har_bench.scoring.predictions.open_predictions`.
-        missing: missing and non-finite predictions are an ``error``, or ``count-as-error`` as the protocol says.
-        skeleton: the predictions' joint layout; by default the protocol's one with their number of joints.
-
-    Raises:
-        HarBenchError: wrong store, or rows that do not fit; the latter after the last part, so that all are named.
-    """
-    selected = selection(protocol, store)
-    given = open_predictions(predictions, protocol, store)
-    pairing = engine(protocol, store, given, missing, skeleton)
-    pairing.problems.merge(strangers(given, store))
-    parts = selected["part"].to_numpy()
-    for part in np.unique(parts).tolist():
-        batches = pairing.batches(selected.filter(pa.array(parts == part)), part)
-        if batches is not None:
-            yield batches
-    pairing.problems.check(given.taken_for)

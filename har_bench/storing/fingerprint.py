@@ -17,7 +17,7 @@ from har_bench.schema import one_array
 def of_file(path: Path) -> str:
     """The blake3 of a file's bytes, in hexadecimal; a file that many shards share is read once a process."""
     status = path.stat()
-    return _of_content(path, status.st_size, status.st_mtime_ns)
+    return _of_content(path, status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
 
 
 def of_path(path: Path) -> str:
@@ -39,7 +39,7 @@ def of_table(table: pa.Table) -> str:
     hasher = blake3()
     for field in table.schema:
         hasher.update(f"{field.name}:{field.type};".encode())
-        _feed(hasher, one_array(table[field.name]))
+        feed(hasher, one_array(table[field.name]))
     return hasher.hexdigest()
 
 
@@ -48,8 +48,8 @@ def combined(digests: Iterable[str]) -> str:
     return blake3("\n".join(digests).encode()).hexdigest()
 
 
-def _feed(hasher: blake3, array: pa.Array) -> None:
-    """Hash one array; the values behind nulls, which files do not keep, are left out."""
+def feed(hasher: blake3, array: pa.Array) -> None:
+    """Hash one array into ``hasher``; the values behind nulls, which files do not keep, are left out."""
     hasher.update(len(array).to_bytes(8, "little"))
     if not len(array):
         return
@@ -58,12 +58,12 @@ def _feed(hasher: blake3, array: pa.Array) -> None:
         array = array.drop_null()
     kind = array.type
     if pa.types.is_fixed_size_list(kind):
-        _feed(hasher, array.flatten())
+        feed(hasher, array.flatten())
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        _feed(hasher, pc.list_value_length(array))
-        _feed(hasher, array.flatten())
+        feed(hasher, pc.list_value_length(array))
+        feed(hasher, array.flatten())
     elif pa.types.is_dictionary(kind):
-        _feed(hasher, array.dictionary_decode())
+        feed(hasher, array.dictionary_decode())
     elif not pa.types.is_primitive(kind):  # text and bytes, of either offset size
         values = array.cast(pa.large_binary())
         _, offsets, data = values.buffers()

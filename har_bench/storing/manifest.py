@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from blake3 import blake3
 
 from har_bench.errors import HarBenchError, completing
 from har_bench.foreign import json_file
 from har_bench.schema import SCHEMA_VERSION
 from har_bench.skeletons import Skeleton
+from har_bench.storing import seals
 
 MANIFEST = "manifest.json"
+SEALED = 2
+"""The first layout whose manifests and parts are sealed."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +54,9 @@ class Manifest(msgspec.Struct, kw_only=True):
         licence: the dataset's terms.
         citation: what to cite.
         fingerprint: blake3 of the content, the same for Parquet and HDF5.
+        seals: the seal (see :mod:`har_bench.storing.seals`) of every part, by table; a store that an older har_bench
+            wrote has none.
+        seal: blake3 of the rest of the manifest.
     """
 
     schema: int = SCHEMA_VERSION
@@ -68,22 +75,33 @@ class Manifest(msgspec.Struct, kw_only=True):
     licence: str
     citation: str
     fingerprint: str
+    seals: dict[str, list[str]] = {}
+    seal: str = ""
 
     def to_json(self) -> bytes:
-        """The file's bytes."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+        """The file's bytes, under their seal."""
+        return msgspec.json.format(msgspec.json.encode(self.sealed()), indent=1) + b"\n"
+
+    def sealed(self) -> Manifest:
+        """The same manifest with the seal that belongs to it."""
+        bare = msgspec.structs.replace(self, seal="")
+        return msgspec.structs.replace(self, seal=blake3(msgspec.json.encode(bare)).hexdigest())
 
 
-def decode(raw: bytes, where: str) -> Manifest:
+def decode(raw: bytes, where: Path) -> Manifest:
     """A manifest from its JSON.
 
     Raises:
-        HarBenchError: the bytes are no manifest, or come from a newer har_bench.
+        HarBenchError: the bytes are no manifest, are damaged, or come from a newer har_bench.
     """
     with completing(where, "convert the dataset again"):
         manifest: Manifest = json_file.decode(raw, Manifest, what="the manifest of a store")
     if manifest.schema > SCHEMA_VERSION:
         raise HarBenchError(f"{where} was written by a newer har_bench (layout {manifest.schema}); update har_bench")
+    if (manifest.schema >= SEALED or manifest.seal or manifest.seals) and manifest.seal != manifest.sealed().seal:
+        raise seals.damaged(where, "the manifest is not the one that was written")
+    if "sequences" not in manifest.rows or set(manifest.rows) != set(manifest.parts):
+        raise seals.damaged(where, "its tables are not those of a store")
     return manifest
 
 
@@ -91,7 +109,7 @@ def read(folder: Path) -> Manifest:
     """The manifest of a finished store.
 
     Raises:
-        HarBenchError: there is no store, or its conversion has not finished.
+        HarBenchError: there is no store, its conversion has not finished, or the manifest is damaged.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -99,4 +117,5 @@ def read(folder: Path) -> Manifest:
         interrupted = "its conversion was interrupted: run the same convert command again"
         remedy = interrupted if begun else "convert the dataset first"
         raise HarBenchError(f"{folder} is not a store ({MANIFEST} is missing); {remedy}")
-    return decode(path.read_bytes(), str(path))
+    with seals.undamaged(path):
+        return decode(path.read_bytes(), path)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from har_bench.errors import HarBenchError
 from har_bench.files import whole
 from har_bench.schema import PARTITIONED
+from har_bench.storing import seals
 
 ROW_GROUP = 16_384
+
+LEAVES = "har_bench/leaves"
+"""The key, in a file's footer, of the leaves of its columns: base64 of 64-bit numbers, column after column."""
 
 OPEN_FILES = 8
 """At a time, per store: an open file stays mapped to memory."""
@@ -23,8 +27,8 @@ def table_path(folder: Path, table: str, part: int = 0) -> Path:
     return folder / table / f"part-{part:05d}.parquet" if table in PARTITIONED else folder / f"{table}.parquet"
 
 
-def write(table: pa.Table, path: Path) -> None:
-    """Write a table, whole or not at all; the same rows always give the same bytes.
+def write(table: pa.Table, path: Path) -> str:
+    """Write a table, whole or not at all, and return its seal; the same rows always give the same bytes.
 
     Floating-point columns are split by byte before zstd, which packs coordinates about a third tighter.
     """
@@ -35,27 +39,52 @@ def write(table: pa.Table, path: Path) -> None:
         leaf = field.name if inner is field.type else f"{field.name}.list.item"
         (floats if pa.types.is_floating(inner) else texts).append(leaf)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as temporary:
-        pq.write_table(
-            table.combine_chunks(),
+    leaves = seals.leaves(table)
+    with (
+        whole(path) as temporary,
+        pq.ParquetWriter(
             temporary,
-            row_group_size=ROW_GROUP,
+            table.schema,
             compression="zstd",
             compression_level=2,
             use_dictionary=texts,
             use_byte_stream_split=floats,
             write_statistics=False,
+            write_page_checksum=True,
             use_compliant_nested_type=False,  # else lists come back as another Arrow type than they went in
-        )
+        ) as writer,
+    ):
+        writer.write_table(table.combine_chunks(), row_group_size=ROW_GROUP)
+        writer.add_key_value_metadata({LEAVES: base64.b64encode(leaves.tobytes()).decode()})
+    return seals.seal(table.schema, table.num_rows, leaves)
 
 
 class ParquetTables:
-    """The Parquet files of a store."""
+    """The Parquet files of a store.
 
-    def __init__(self, folder: Path, parts: Mapping[str, Sequence[int]]) -> None:
+    Args:
+        folder: the store's.
+        parts: the numbers of every table's parts.
+        sealed: the parts' seals, in the same order; none for a store of an older har_bench, which is read unchecked.
+        fetch: makes sure that a file is in the folder; for a store that lies elsewhere.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        parts: Mapping[str, Sequence[int]],
+        sealed: Mapping[str, Sequence[str]] | None = None,
+        fetch: Callable[[Path], object] | None = None,
+    ) -> None:
         self.folder = folder
+        self._fetch = fetch
         self._parts = parts
-        self._open: dict[Path, pq.ParquetFile] = {}
+        self._seals = {
+            table_path(folder, table, part): seal
+            for table, found in (sealed or {}).items()
+            for part, seal in zip(parts[table], found, strict=True)
+        }
+        self._open: dict[Path, Part] = {}
 
     def parts(self, table: str) -> Sequence[int]:
         """The numbers of a table's parts; an absent table has none."""
@@ -63,31 +92,58 @@ class ParquetTables:
 
     def schema(self, table: str) -> pa.Schema:
         """A table's schema, with units and shapes."""
-        return self._file(table, self._parts[table][0]).schema_arrow
+        return self._file(table, self._parts[table][0]).schema
 
     def read(self, table: str, part: int, columns: Sequence[str] | None = None, rows: slice | None = None) -> pa.Table:
         """One part of a table: all rows, or the rows of a slice (only their row groups are read)."""
-        file = self._file(table, part)
-        names = None if columns is None else list(columns)
-        if rows is None:
-            return file.read(columns=names)
-        size = max(file.metadata.row_group(0).num_rows, 1) if file.num_row_groups else ROW_GROUP
-        first, last = rows.start // size, max(rows.start, rows.stop - 1) // size
-        groups = range(first, min(last + 1, file.num_row_groups))
-        found = file.read_row_groups(list(groups), columns=names)
-        return found.slice(rows.start - first * size, rows.stop - rows.start)
+        return self._file(table, part).read(columns, rows)
 
-    def _file(self, table: str, part: int) -> pq.ParquetFile:
+    def _file(self, table: str, part: int) -> Part:
         path = table_path(self.folder, table, part)
         if path not in self._open:
             if len(self._open) == OPEN_FILES:
                 del self._open[next(iter(self._open))]
-            self._open[path] = _open(path)
+            if self._fetch is not None:
+                self._fetch(path)
+            self._open[path] = Part(path, self._seals.get(path))
         return self._open[path]
 
 
-def _open(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path, memory_map=True)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise HarBenchError(f"{path} is damaged or missing ({error}); convert the dataset again") from error
+class Part:
+    """One Parquet file, whose values are compared with their seal as they are read.
+
+    Raises:
+        HarBenchError: the file is missing, damaged, or not the one that was sealed.
+    """
+
+    def __init__(self, path: Path, seal: str | None) -> None:
+        self.path = path
+        with seals.undamaged(path):
+            self._file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
+            self.schema: pa.Schema = self._file.schema_arrow
+            self.rows: int = self._file.metadata.num_rows
+            kept = (self._file.metadata.metadata or {}).get(LEAVES.encode(), b"")
+            self._sealed = (
+                seals.opened(path, self.schema, self.rows, base64.b64decode(kept), seal) if seal is not None else None
+            )
+
+    def read(self, columns: Sequence[str] | None = None, rows: slice | None = None) -> pa.Table:
+        """All rows, or those of a slice, of some columns."""
+        with seals.undamaged(self.path):
+            groups, covered = self._covering(rows)
+            found = self._file.read_row_groups(groups, None if columns is None else list(columns))
+            if self._sealed is not None:
+                self._sealed.check(found, covered)
+        found = found.replace_schema_metadata(self.schema.metadata)
+        return found if rows is None else found.slice(rows.start - covered.start, rows.stop - rows.start)
+
+    def _covering(self, rows: slice | None) -> tuple[list[int], slice]:
+        """The row groups that hold some rows with all of their leaves, and the rows of those groups."""
+        every = range(self._file.num_row_groups)
+        if rows is None or not every:
+            return list(every), slice(0, self.rows)
+        size = max(self._file.metadata.row_group(0).num_rows, 1)
+        wanted = rows if self._sealed is None else self._sealed.span(rows)
+        groups = every[wanted.start // size : max(wanted.start, wanted.stop - 1) // size + 1]
+        start = wanted.start // size * size
+        return list(groups), slice(start, max(start, min(start + len(groups) * size, self.rows)))

@@ -1,54 +1,49 @@
-"""Reading the tables of a result: which column of a breakdown is comparable with the primary number."""
+"""Reading the tables of a result: which are groups of the data, and the column comparable with the primary number."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from har_bench.protocol import Metric
-from har_bench.results import Row
+from har_bench import registry
+from har_bench.errors import HarBenchError
+from har_bench.protocol import Metric, Protocol
+from har_bench.results import Reading, Result, Row
 
 Texts = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 """A table for printing: title, columns and rows."""
 
-NO_GROUPS = ("sequence", "average")
-"""Tables whose rows have names and yet are no groups of the data: single sequences, ways of averaging."""
+SINGLE = "sequence"
+"""The table whose rows are single sequences: it is read as the list of the worst, and not as groups."""
+
+
+def readings(result: Result) -> Mapping[str, Reading]:
+    """What the tables of a result are: as it says, else, for an older file, as its protocol now declares them."""
+    if result.readings or not result.tables:
+        return result.readings
+    try:
+        protocol: type[Protocol] = registry.load("protocols", result.protocol)
+    except HarBenchError:  # of a stranger's package that is not here
+        return {}
+    return {
+        table.title: table.reading(result.tables[table.title], result.primary)
+        for table in protocol.tables
+        if table.title in result.tables
+    }
 
 
 def breakdowns(
-    tables: Mapping[str, list[Row]], primary: str, units: Mapping[str, str]
+    tables: Mapping[str, list[Row]], readings: Mapping[str, Reading]
 ) -> Iterator[tuple[str, str, dict[str, float]]]:
-    """Every table whose rows are groups of the data: its title, the column to read, and that number of each row.
-
-    Rows of groups begin with a name; those that begin with a number are points of a curve.
+    """Every table of groups with a column to read: its title, that column, and its number of each row.
 
     Args:
         tables: of a result.
-        primary: the metric that ranks.
-        units: of all metrics.
+        readings: what they are.
     """
     for title, rows in tables.items():
-        named = all(isinstance(next(iter(row.values())), str) for row in rows)
-        column = measure(rows, primary, units) if named and title not in NO_GROUPS else None
-        if column is not None:
-            yield title, column, cells(rows, column)
-
-
-def measure(rows: Sequence[Row], primary: str, units: Mapping[str, str]) -> str | None:
-    """The column of a table to read the primary number from; None when the table has none in its unit.
-
-    It is the primary metric itself, else the first column of decimals whose unit is known to be the primary's: another
-    metric, or any name where all metrics share one unit (the AP of a class under mAP).
-    """
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    if primary in columns:
-        return primary
-    shared = units[primary] if set(units.values()) == {units[primary]} else None
-    for name in columns[1:]:  # the first one names the row
-        values = [row.get(name) for row in rows if row.get(name) is not None]
-        decimal = bool(values) and all(isinstance(value, float) for value in values)
-        if decimal and units.get(name, shared) == units[primary]:
-            return name
-    return None
+        reading = readings.get(title)
+        if reading and reading.kind == "groups" and reading.measure and title != SINGLE:
+            yield title, reading.measure, cells(rows, reading.measure)
 
 
 def cells(rows: Sequence[Row], column: str) -> dict[str, float]:
@@ -58,9 +53,8 @@ def cells(rows: Sequence[Row], column: str) -> dict[str, float]:
         value = row.get(column)
         if isinstance(value, int | float):
             first = next(iter(row))
-            found[", ".join(str(each) for name, each in row.items() if name == first or isinstance(each, str))] = float(
-                value
-            )
+            name = ", ".join(str(each) for key, each in row.items() if key == first or isinstance(each, str))
+            found[name] = float(value)
     return found
 
 

@@ -10,7 +10,7 @@ average; p-values are not corrected for the number of metrics.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite, nan
 from pathlib import Path
@@ -22,15 +22,18 @@ import pyarrow as pa
 from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Protocol, make_protocol
-from har_bench.results import Result, Row
-from har_bench.scoring.by_row import Missing
+from har_bench.results import Reading, Result, Row
 from har_bench.scoring.engine import SEED
-from har_bench.scoring.pairing import aligned
+from har_bench.scoring.pairing import Pairs, prepared
+from har_bench.scoring.ways import Missing, Remedies
 from har_bench.store import Store, open_store
-from har_bench.studying.breakdowns import Texts, breakdowns
+from har_bench.studying.breakdowns import Texts, breakdowns, readings
 from har_bench.studying.resampling import Draws, Mixture, ratio
 
 RESAMPLES = 10_000
+Found = Mapping[str, tuple[str, dict[str, float]]]
+"""Breakdowns by title: the column that was read, and its number by row."""
+
 SYSTEMS = ("A|", "B|")
 """What the sequences of either system are prefixed with, so that one accumulator can hold both."""
 
@@ -153,13 +156,14 @@ def compare(
     b: Any,
     *,
     recipe: str | None = None,
+    options: Mapping[str, Any] | None = None,
     resamples: int = RESAMPLES,
     seed: int = SEED,
     missing: Missing = "error",
     skeleton: str | None = None,
+    remedies: Remedies | None = None,
     names: tuple[str, str] | None = None,
     quiet: bool = True,
-    **options: Any,
 ) -> Comparison:
     """Compare two sets of predictions under a paper's exact recipe.
 
@@ -169,23 +173,25 @@ def compare(
         a: a path, a table, a mapping or an array; see :func:`har_bench.scoring.predictions.open_predictions`.
         b: the other system's.
         recipe: such as ``hrnet``; the protocol's first one by default.
+        options: the recipe's options by name, such as ``{"every": 64}``.
         resamples: draws of the bootstrap and, unless all exchanges are fewer, of the permutation test; each computes
             the recipe twice over both systems, so take fewer where that is dear (AP over many thousand images).
         seed: the same seed gives the same digits.
         missing: missing and non-finite predictions are an ``error``, or ``count-as-error`` as the protocol says.
         skeleton: the predictions' joint layout; by default the protocol's one with their number of joints.
+        remedies: what is done to predicted coordinates first.
         names: of the systems; their files' names by default.
         quiet: no progress.
-        options: the recipe's options, such as ``every=64``.
 
     Raises:
         HarBenchError: what :func:`har_bench.score` raises, for either system; or fewer than two sequences.
     """
     chosen = make_protocol(protocol, recipe, options)
     opened = store if isinstance(store, Store) else open_store(store)
-    chosen.prepare(opened)
     first, second = (
-        _accumulated(chosen.fresh(), aligned(chosen, opened, predictions, missing=missing, skeleton=skeleton), prefix)
+        _accumulated(
+            prepared(chosen, opened, predictions, missing=missing, skeleton=skeleton, remedies=remedies), prefix
+        )
         for predictions, prefix in zip((a, b), SYSTEMS, strict=True)
     )
     scores = first.compute(), second.compute()
@@ -194,7 +200,7 @@ def compare(
         chosen,
         names or _names(a, b),
         (scores[0].metrics, scores[1].metrics),
-        (scores[0].tables, scores[1].tables),
+        tuple(_groups(each.tables, chosen.readings(each.tables)) for each in scores),
         Draws(mixture, sequences, resamples, seed, quiet),
     )
 
@@ -225,7 +231,7 @@ def compare_results(a: Result, b: Result, *, resamples: int = RESAMPLES, seed: i
         make_protocol(a.protocol, a.recipe),
         (a.model or "A", b.model or "B") if a.model != b.model else ("A", "B"),
         (a.metrics, b.metrics),
-        (a.tables, b.tables),
+        tuple(_groups(each.tables, readings(each)) for each in (a, b)),
         Draws(mixture, sequences, resamples, seed, quiet=True),
         "from tables by sequence: intervals and p-values are of means over their rows, less precise than comparing "
         "the predictions themselves",
@@ -236,7 +242,7 @@ def _compared(
     protocol: Protocol,
     names: tuple[str, str],
     values: tuple[Mapping[str, float], Mapping[str, float]],
-    tables: tuple[Mapping[str, list[Row]], Mapping[str, list[Row]]],
+    groups: tuple[Found, ...],
     draws: Draws,
     note: str = "",
 ) -> Comparison:
@@ -271,7 +277,6 @@ def _compared(
         )
         for at, metric in enumerate(metrics)
     )
-    units = {metric.name: metric.unit for metric in protocol.metrics}
     return Comparison(
         canonical=protocol.canonical,
         names=names,
@@ -281,14 +286,15 @@ def _compared(
         exact=draws.exact,
         seed=draws.seed,
         differences=differences,
-        contrasts=tuple(_contrasts(*tables, protocol.primary.name, units)),
+        contrasts=tuple(_contrasts(*groups)),
         note=note,
     )
 
 
-def _accumulated(protocol: Protocol, batches: Iterable[tuple[Batch, Batch]], prefix: str) -> Protocol:
+def _accumulated(pairs: Pairs, prefix: str) -> Protocol:
     """The protocol, updated with all batches, the sequences' names prefixed."""
-    for truth, predictions in batches:
+    protocol = pairs.way.protocol
+    for truth, predictions in pairs.batches():
         protocol.update(_prefixed(truth, prefix), _prefixed(predictions, prefix))
     return protocol
 
@@ -340,14 +346,15 @@ def _table_mixture(a: Result, b: Result) -> tuple[int, Mixture]:
     return len(names), mixture
 
 
-def _contrasts(
-    a: Mapping[str, list[Row]], b: Mapping[str, list[Row]], primary: str, units: Mapping[str, str]
-) -> list[Contrast]:
+def _groups(tables: Mapping[str, list[Row]], found: Mapping[str, Reading]) -> Found:
+    return {title: (column, numbers) for title, column, numbers in breakdowns(tables, found)}
+
+
+def _contrasts(a: Found, b: Found) -> list[Contrast]:
     """The row that differs most of every breakdown both have, the largest difference first."""
     found = []
-    others = {title: numbers for title, _, numbers in breakdowns(b, primary, units)}
-    for title, column, first in breakdowns(a, primary, units):
-        second = others.get(title, {})
+    for title, (column, first) in a.items():
+        second = b[title][1] if title in b else {}
         common = [name for name in first if name in second]
         if common:
             most = max(common, key=lambda name: abs(second[name] - first[name]))

@@ -13,17 +13,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from har_bench.arrays import Floats
+from har_bench.progress import progress
 from har_bench.protocol import Batch, Metric, Protocol, make_protocol
 from har_bench.results import Row
 from har_bench.schema import to_numpy
-from har_bench.scoring.by_row import Missing
-from har_bench.scoring.pairing import aligned
+from har_bench.scoring.pairing import Pairs, prepared
+from har_bench.scoring.ways import Missing, Remedies
 from har_bench.store import Store, open_store
 from har_bench.studying.breakdowns import Texts, breakdowns, cells, worst_first
 from har_bench.studying.resampling import one_hot
@@ -101,10 +102,12 @@ def explain(
     predictions: Any,
     *,
     recipe: str | None = None,
+    options: Mapping[str, Any] | None = None,
     worst: int = 10,
     missing: Missing = "error",
     skeleton: str | None = None,
-    **options: Any,
+    remedies: Remedies | None = None,
+    quiet: bool = True,
 ) -> Explanation:
     """Slice the primary number of a paper's exact recipe, and name the sequences that score worst.
 
@@ -113,36 +116,38 @@ def explain(
         store: a converted dataset, or its path.
         predictions: a path, a table, a mapping or an array; see :func:`har_bench.scoring.predictions.open_predictions`.
         recipe: such as ``hrnet``; the protocol's first one by default.
+        options: the recipe's options by name, such as ``{"every": 64}``.
         worst: how many sequences to name.
         missing: missing and non-finite predictions are an ``error``, or ``count-as-error`` as the protocol says.
         skeleton: the predictions' joint layout; by default the protocol's one with their number of joints.
-        options: the recipe's options, such as ``every=64``.
+        remedies: what is done to predicted coordinates first.
+        quiet: no progress.
 
     Raises:
         HarBenchError: what :func:`har_bench.score` raises.
     """
     opened = store if isinstance(store, Store) else open_store(store)
     chosen = make_protocol(protocol, recipe, options)
-    chosen.prepare(opened)
     size = _size_column(opened)
-    slicer = _Slicer(_reading(chosen, opened, size if chosen.task == "pose" else None), size)
-
-    def stream() -> Iterator[tuple[Batch, Batch]]:
-        return aligned(slicer.reading, opened, predictions, missing=missing, skeleton=skeleton)
-
-    for truth, predicted in stream():
+    columns = _columns(chosen, opened, size) if chosen.task == "pose" else ()
+    pairs = prepared(
+        chosen, opened, predictions, missing=missing, skeleton=skeleton, remedies=remedies, columns=columns
+    )
+    chosen = pairs.way.protocol
+    slicer = _Slicer(chosen, columns, size)
+    for truth, predicted in shown(pairs, "scoring", quiet=quiet):
         chosen.update(truth, predicted)
         slicer.measure(truth)
-    scores, units = chosen.compute(), {metric.name: metric.unit for metric in chosen.metrics}
+    scores = chosen.compute()
     slices: dict[str, list[Slice]] = {}
-    for title, _, numbers in breakdowns(scores.tables, chosen.primary.name, units):
+    for title, _, numbers in breakdowns(scores.tables, chosen.readings(scores.tables)):
         slices[title] = _ranked({name: (number, "") for name, number in numbers.items()}, chosen.primary)
     for title, groups in _groups(chosen, opened).items():
         if title not in slices and len(groups) > 1:
             slices[title] = _by_weights(chosen, groups)
     notes = []
     if chosen.task == "pose":
-        for truth, predicted in stream() if slicer.wanted else ():
+        for truth, predicted in shown(pairs, "slicing", quiet=quiet) if slicer.wanted else ():
             slicer.update(truth, predicted)
         slices |= slicer.slices()
         notes = slicer.notes(opened)
@@ -163,12 +168,13 @@ class _Slicer:
     """Scores rows by person size, and joints by visibility, with an accumulator per slice.
 
     Attributes:
-        reading: the protocol, made to read the columns that slicing needs; it is never updated.
+        protocol: whose empty accumulators score the slices.
+        columns: of the truth, besides the protocol's own, that slicing reads.
         size: the column that tells a person's size, if there is one.
     """
 
-    def __init__(self, reading: Protocol, size: str | None) -> None:
-        self.reading, self.size = reading, size
+    def __init__(self, protocol: Protocol, columns: Sequence[str], size: str | None) -> None:
+        self.protocol, self.columns, self.size = protocol, columns, size
         self.sizes: list[Floats] = []
         self.parts: dict[tuple[str, str], Protocol] = {}
         self.counts: dict[tuple[str, str], int] = {}
@@ -176,7 +182,7 @@ class _Slicer:
     @property
     def wanted(self) -> bool:
         """Whether there is anything to slice by."""
-        return bool(self.sizes) or "visibility" in self.reading.truth_columns
+        return bool(self.sizes) or "visibility" in self.columns
 
     def measure(self, truth: Batch) -> None:
         """Note the sizes of a batch's persons: the terciles need all of them before the first row is sliced."""
@@ -200,7 +206,7 @@ class _Slicer:
                 self._add("visibility", name, seen, predictions, int(joints.sum()))
 
     def _add(self, title: str, name: str, truth: Batch, predictions: Batch, count: int) -> None:
-        part = self.parts.setdefault((title, name), self.reading.fresh())
+        part = self.parts.setdefault((title, name), self.protocol.fresh())
         self.counts[title, name] = self.counts.get((title, name), 0) + count
         if count:
             part.update(truth, predictions)
@@ -213,7 +219,7 @@ class _Slicer:
     def slices(self) -> dict[str, list[Slice]]:
         """What was scored, each list from the worst to the best."""
         found: dict[str, dict[str, tuple[float, str]]] = {}
-        metric = self.reading.primary
+        metric = self.protocol.primary
         for (title, name), part in self.parts.items():
             count = self.counts[title, name]
             if count:
@@ -226,20 +232,23 @@ class _Slicer:
         notes = []
         if not self.sizes:
             notes.append(f"no slices by person size: poses of {store.path} have none of {', '.join(SIZES)}")
-        if "visibility" not in self.reading.truth_columns:
+        if "visibility" not in self.columns:
             notes.append("no slices by visibility: the protocol scores no 2D joints, or the store does not mark them")
         return notes
 
 
-def _reading(protocol: Protocol, store: Store, size: str | None) -> Protocol:
-    """The same protocol, whose truth also brings what slicing needs; the pose task only, others need nothing."""
-    extra = [size] if size is not None else []
-    if protocol.task == "pose" and "keypoints" in protocol.truth_columns and _has(store, "visibility"):
-        extra.append("visibility")
-    kind = type(protocol)
-    columns = tuple(dict.fromkeys((*kind.truth_columns, *extra)))
-    wide = type(kind.__name__, (kind,), {"truth_columns": columns})
-    return cast(Protocol, wide(protocol.recipe.name, **protocol.given))
+def shown(pairs: Pairs, what: str, *, quiet: bool) -> Iterator[tuple[Batch, Batch]]:
+    """All batches, with progress by parts."""
+    with progress(what, len(pairs.parts()), quiet=quiet) as bar:
+        for batches in pairs.batches():
+            yield batches
+            bar.advance()
+
+
+def _columns(protocol: Protocol, store: Store, size: str | None) -> tuple[str, ...]:
+    """The columns of the truth that slicing needs: visibility of 2D joints, and a person's size."""
+    flat = "keypoints" in protocol.truth_columns and _has(store, "visibility")
+    return (*([size] if size is not None else ()), *(["visibility"] if flat else ()))
 
 
 def _has(store: Store, column: str) -> bool:

@@ -19,6 +19,7 @@ from har_bench.errors import HarBenchError
 from har_bench.protocol import Protocol
 from har_bench.results import Result
 from har_bench.scoring import score
+from har_bench.scoring.ways import Remedies
 from har_bench.store import open_store
 from har_bench.storing import fingerprint, manifest
 from har_bench.studying.breakdowns import Texts
@@ -159,18 +160,19 @@ def _again(old: Result, found: _Found, jobs: int, *, quiet: bool) -> Result:
             where = f"in {names}" if (names := ", ".join(map(str, roots))) else "as no folder was given"
             raise HarBenchError(f"its {what} (blake3 {digest[:16]}…) cannot be found, {where}")
         sources.append(known[digest])
-    options = dict(old.options)
+    remedies, options = Remedies.taken(old.options)
     new = score(
         old.protocol,
         *sources,
         recipe=old.recipe,
+        options=options,
         missing=options.pop("missing", "error"),
         skeleton=old.environment.get("layout"),
+        remedies=remedies,
         jobs=jobs,
         resamples=max((interval.resamples for interval in old.intervals.values()), default=0),
         model=old.model,
         quiet=quiet,
-        **options,
     )
     return msgspec.structs.replace(new, speed=old.speed)
 

@@ -118,7 +118,7 @@ def train(
         learner = _Learner(model, batches, losses, plan, starting)
         trainer = lightning.Trainer(
             accelerator="gpu" if device.type == "cuda" else device.type,
-            devices=_devices(device, plan.devices),
+            devices=devices_of(device, plan.devices),
             strategy="ddp_spawn" if plan.devices > 1 else "auto",
             precision={"float32": "32-true", "tf32": "32-true", "bf16": "bf16-mixed"}[plan.precision],  # type: ignore[arg-type]
             max_epochs=plan.epochs,
@@ -137,10 +137,10 @@ def train(
                 if name != f"{HarBenchError.__module__}.{HarBenchError.__qualname__}":
                     raise
                 raise HarBenchError(said) from error
-        return learner.history or _read(folder / CURVES)  # other processes leave only the file
+        return learner.history or read_curves(folder / CURVES)  # other processes leave only the file
 
 
-def _devices(device: torch.device, number: int) -> list[int] | int:
+def devices_of(device: torch.device, number: int) -> list[int] | int:
     """The GPUs from the chosen one on, or how many processes share the processor."""
     if device.type != "cuda":
         return number
@@ -295,7 +295,7 @@ class _Keeper(Checkpoint):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         history = cast(_Learner, pl_module).history
         if trainer.is_global_zero:  # before the checkpoint: a training that is finished has all its curves
-            _write(self.folder / CURVES, history)
+            write_curves(self.folder / CURVES, history)
         with whole(self.folder / LATEST) if trainer.is_global_zero else nullcontext(self.folder) as path:
             trainer.save_checkpoint(path)  # every process takes part, the first one writes
         if trainer.is_global_zero:
@@ -339,7 +339,8 @@ def _words(numbers: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in numbers.items() if name != "epoch")
 
 
-def _write(path: Path, history: History) -> None:
+def write_curves(path: Path, history: History) -> None:
+    """The losses of every epoch as CSV, a row each; written whole or not at all."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list({name: None for row in history for name in row}))
     writer.writeheader()
@@ -347,6 +348,7 @@ def _write(path: Path, history: History) -> None:
     write_whole(path, text.getvalue().encode())
 
 
-def _read(path: Path) -> History:
-    with path.open(newline="") as file:
+def read_curves(path: Path) -> History:
+    """What :func:`write_curves` wrote."""
+    with path.open(newline="", encoding="utf-8") as file:
         return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import nan
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,23 @@ import pyarrow as pa
 
 from har_bench.arrays import Floats, Ints
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Foreign, Metric, Protocol, Recipe, Scores
+from har_bench.protocol import (
+    Along,
+    Batch,
+    Facts,
+    Foreign,
+    Groups,
+    Metric,
+    Options,
+    Protocol,
+    Recipe,
+    Records,
+    Scores,
+    Table,
+    of_split,
+    option,
+)
+from har_bench.protocol.clues import Clues, Note, counted
 from har_bench.results import Row
 from har_bench.store import Store
 
@@ -72,15 +88,72 @@ def deephar(name: str, span: int, every: int, cite: str) -> AccuracyRecipe:
     )
 
 
-def _recipes(*more: AccuracyRecipe) -> Mapping[str, AccuracyRecipe]:
+def recipes(*more: AccuracyRecipe) -> Mapping[str, AccuracyRecipe]:
+    """The recipes that every accuracy has, and its own."""
     return MappingProxyType({recipe.name: recipe for recipe in (SINGLE_CLIP, MULTI_CLIP, *more)})
+
+
+NOTES: Mapping[str, Note] = {
+    "from one": Note(
+        "most predicted classes are the true one plus 1: are the labels counted from 1 (1-based), or is there a column "
+        "of background? classes count from 0 here",
+        least=0.5,
+    ),
+    "behind": Note("most predicted classes are the true one minus 1: are the labels shifted by one class?", least=0.5),
+}
+
+TOP = {f"top-{k}": Along("top", k) for k in (1, 5)}
+
+
+class Answer(NamedTuple):
+    """What is kept of a sequence.
+
+    Attributes:
+        true: its class.
+        predicted: the class of the highest score, or :data:`.answers.NOTHING`.
+        rank: how many classes are before the true one.
+        given: 1 where it is counted as correct whatever is predicted.
+        labels: its values of the columns to slice by.
+        read_as: how its predictions were read.
+    """
+
+    true: int
+    predicted: int
+    rank: int
+    given: int
+    labels: tuple[str, ...]
+    read_as: str
+
+
+@dataclass(frozen=True)
+class AccuracyOptions(Options):
+    """What of the rule can be chosen."""
+
+    combine: Literal["product", "mean"] = option(
+        "product", "how several clips become one: product of probabilities, or mean of scores"
+    )
+    mean_over: Literal["true", "seen", "all"] = option(
+        "true",
+        "the classes of mean class: true, those with sequences; seen, also those only predicted, at 0 % as in "
+        "mmaction2; all",
+    )
+
+
+def sliced(*slices: str) -> tuple[Table, ...]:
+    """The tables of an accuracy that is also broken down by some columns of ``sequences``."""
+    return (
+        Groups("class", measure="top-1", along=TOP),
+        Facts("confusion"),
+        *(Groups(name) for name in slices),
+        Facts("read_as"),
+        Groups("length"),
+    )
 
 
 class Accuracy(Protocol):
     """Accuracy over the sequences of one split; a subclass says which split, and which classes there are.
 
-    A sequence's sums are no sums but its record: true class, predicted class, how many classes are before the true
-    one, and whether it was given away as correct. Classes count from 0.
+    Classes count from 0.
 
     Attributes:
         split: the sequences that are scored.
@@ -92,20 +165,15 @@ class Accuracy(Protocol):
     version = "1"
     task = "clip-classification"
     metrics = (
-        Metric("top-1", "%", "higher", "sequences whose class has the highest score; the first class wins a tie"),
-        Metric("top-5", "%", "higher", "sequences whose class is among the five of highest scores"),
+        Metric(
+            *("top-1", "%", "higher", "sequences whose class has the highest score; the first class wins a tie"),
+            along=TOP["top-1"],
+        ),
+        Metric("top-5", "%", "higher", "sequences whose class is among the five of highest scores", TOP["top-5"]),
         Metric("mean class", "%", "higher", "the plain mean of the classes' own top-1"),
     )
-    options: ClassVar[Mapping[str, tuple[Any, str]]] = MappingProxyType(
-        {
-            "combine": ("product", "how several clips become one: product of probabilities, or mean of scores"),
-            "mean_over": (
-                "true",
-                "the classes of mean class: true, those with sequences; seen, also those only predicted, at 0 % as in "
-                "mmaction2; all",
-            ),
-        }
-    )
+    notes = NOTES
+    option_type = AccuracyOptions
     truth_table = "sequences"
     prediction_columns = ()
     optional_columns = ("scores", "label", "clip")
@@ -117,23 +185,19 @@ class Accuracy(Protocol):
     slices: ClassVar[tuple[str, ...]]
 
     recipe: AccuracyRecipe
-    _records: Ints | None = None
+    options: AccuracyOptions
+    state: Records[Answer]
 
-    def __init__(self, recipe: str | None = None, **options: Any) -> None:
+    def __init__(self, recipe: str | None = None, options: Mapping[str, Any] | None = None) -> None:
         """Choose a recipe and its options.
 
         Raises:
             HarBenchError: an unknown recipe or option, or a value that its option cannot take.
         """
-        super().__init__(recipe, **options)
-        for name, known in (("combine", ("product", "mean")), ("mean_over", ("true", "seen", "all"))):
-            if self.option(name) not in known:
-                raise HarBenchError(f"{self.name} cannot read {name}={self.option(name)!r}; write {' or '.join(known)}")
+        super().__init__(recipe, options)
         if "combine" in self.given and self.recipe.name != MULTI_CLIP.name:
             raise HarBenchError(f"{self.name}:{self.recipe.name} combines in its own way; combine is of multi-clip")
         self.names: dict[int, str] = {}
-        self.labels: dict[str, tuple[str, ...]] = {}
-        self.read_as: set[str] = set()
 
     @property
     def classes(self) -> int:
@@ -153,34 +217,21 @@ class Accuracy(Protocol):
         by = [(column, "ascending") for column in self.ordering]
         return self.select(sequences).sort_by(by)["sequence"].to_pylist()  # type: ignore[no-any-return]
 
-    def fresh(self) -> Self:
-        """An empty accumulator of the same recipe and options, for another worker, which knows the same names."""
-        made = super().fresh()
-        made.names = dict(self.names)
-        return made
-
-    def merge(self, other: Self) -> None:
-        """Take over the sequences another accumulator scored."""
-        super().merge(other)
-        self.names |= other.names
-        self.labels |= other.labels
-        self.read_as |= other.read_as
-
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """Score pickles {name: scores}, lists of scores or ``.npy`` with a name list beside, csv of name and label."""
         return read_scores(path, store.sequences["sequence"].to_pylist(), lambda: self.order(store.sequences))
 
     def select(self, sequences: pa.Table) -> pa.Table:
-        """The sequences of the split; the names of all classes are noted.
+        """The sequences of the split.
 
         Raises:
             HarBenchError: there are none.
         """
-        self._learn(sequences)
-        chosen = [self.split in (splits or ()) for splits in sequences["splits"].to_pylist()]
-        if not any(chosen):
-            raise HarBenchError(f"{self.name} has nothing to score: no sequence of the store is in {self.split}")
-        return sequences.filter(pa.array(chosen, pa.bool_()))
+        return of_split(sequences, self.split, self.canonical)
+
+    def prepare(self, store: Store) -> None:
+        """Note the names of all classes."""
+        self._learn(store.sequences)
 
     def update(self, truth: Batch, predictions: Batch) -> None:
         """Note the rank of the true class of whole sequences.
@@ -191,41 +242,49 @@ class Accuracy(Protocol):
         """
         true = self._true(truth.sequences)
         self._learn(truth.sequences)
-        how = self.recipe.combination and self.option("combine")
+        how = self.recipe.combination and self.options.combine
         predicted, rank, read_as = answers(predictions, true, self.classes, self.spellings(), how, self.canonical)
-        if read_as:
-            self.read_as.add(read_as)
         kept = -(-truth.sequences["n_frames"].to_numpy() // self.recipe.every)
         given = kept < self.recipe.span
         predicted, rank = np.where(given, true, predicted), np.where(given, 0, rank)
         labels = zip(*(truth.sequences[column].to_pylist() for column in self.slices), strict=True)
-        for name, record, label in zip(
-            truth.names(), np.stack([true, predicted, rank, given], axis=1), labels, strict=True
-        ):
-            self.state.add(name, record)
-            self.labels[name] = tuple(_text(value) for value in label)
+        records = np.stack([true, predicted, rank, given], axis=1).tolist()
+        for name, label, (first, second, place, free) in zip(truth.names(), labels, records, strict=True):
+            self.state.add(name, Answer(first, second, place, free, tuple(_text(value) for value in label), read_as))
+
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether the predicted classes are the true ones moved by one."""
+        del predictions
+        found = [self.state[name] for name in truth.names()]
+        answered = np.array([answer.predicted != NOTHING and not answer.given for answer in found], bool)
+        moved = np.array([answer.predicted - answer.true for answer in found], np.int64)
+        return {
+            "from one": counted(moved == 1, answered),
+            "behind": counted(moved == -1, answered),
+        }
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """The metrics when sequence i of :meth:`units` counts ``weights[i]`` times; no top-5 of mere labels."""
-        true, predicted, rank, _ = self._columns()
+        true, predicted, rank, _ = self.state.derived(columns)
         weights = np.ones(len(true)) if weights is None else weights
         total = float(weights.sum())
         hits = {f"top-{k}": 100 * float(weights[rank < k].sum()) for k in self._depths()}
         found = {name: value / total if total else nan for name, value in hits.items()}
-        over = self.option("mean_over")
+        over = self.options.mean_over
         return found | {"mean class": mean_class_accuracy(true, predicted, self.classes, over=over, weights=weights)}
 
     def compute(self) -> Scores:
         """The metrics, and tables by class, of confusions, of slices, and of how the predictions were read."""
-        true, predicted, rank, given = self._columns()
+        true, predicted, rank, given = self.state.derived(columns)
+        labels = [answer.labels for answer in self.state.values()]
         tables: dict[str, list[Row]] = {
             "class": self._per_class(true, predicted, rank),
             "confusion": self._confusion(true, predicted),
             **{
-                column: _shares(column, [self.labels[name][place] for name in self.units()], rank == 0)
+                column: _shares(column, [label[place] for label in labels], rank == 0)
                 for place, column in enumerate(self.slices)
             },
-            "read_as": [{"predictions": text} for text in sorted(self.read_as)],
+            "read_as": [{"predictions": text} for text in self.state.derived(readings)],
         }
         counts = {"sequences": len(true), "without_prediction": int((predicted == NOTHING).sum())}
         if self.recipe.span:
@@ -237,7 +296,7 @@ class Accuracy(Protocol):
 
     def _depths(self) -> tuple[int, ...]:
         """The k of top-k; labels, unlike scores, say nothing of a second choice."""
-        return (1, 5) if all(text == SCORES for text in self.read_as) else (1,)
+        return (1, 5) if all(text == SCORES for text in self.state.derived(readings)) else (1,)
 
     def _learn(self, sequences: pa.Table) -> None:
         pairs = zip(self.class_of(sequences), sequences["action"].to_pylist(), strict=True)
@@ -251,12 +310,6 @@ class Accuracy(Protocol):
                 f"the store knows no class of {name}, so {self.name} cannot score it; mend the raw file"
             )
         return np.array(found, np.int64)
-
-    def _columns(self) -> Ints:
-        """(4, S) records, column by column; sequences are only ever added, so their number tells if these are old."""
-        if self._records is None or self._records.shape[1] != len(self.state.sums):
-            self._records = np.ascontiguousarray(self.state.matrix().reshape(-1, 4).T, np.int64)
-        return self._records
 
     def _per_class(self, true: Ints, predicted: Ints, rank: Ints) -> list[Row]:
         count = np.bincount(true, minlength=self.classes)
@@ -292,6 +345,17 @@ class Accuracy(Protocol):
         return self.names.get(number, self.codes[number])
 
 
+def columns(records: Records[Answer]) -> Ints:
+    """(4, S): true class, predicted class, classes before the true one, given away as correct."""
+    rows = [answer[:4] for answer in records.values()]
+    return np.ascontiguousarray(np.array(rows, np.int64).reshape(-1, 4).T)
+
+
+def readings(records: Records[Answer]) -> list[str]:
+    """The distinct ways in which predictions were read, sorted."""
+    return sorted({answer.read_as for answer in records.values()} - {""})
+
+
 def _text(value: str | int | None) -> str:
     """A slice's name; numbers are padded, so that they sort as such."""
     return f"{value:03}" if isinstance(value, int) else value or ""
@@ -305,111 +369,3 @@ def _shares(column: str, values: Sequence[str], correct: npt.NDArray[np.bool_]) 
         {column: group, "sequences": total, "top-1": 100 * hit / total}
         for group, total, hit in zip(groups.tolist(), count.tolist(), hits.tolist(), strict=True)
     ]
-
-
-PENN_ACTIONS = {
-    "baseball_pitch": "baseball_pitch",
-    "baseball_swing": "baseball_swing",
-    "bench_press": "bench_press",
-    "bowl": "bowling",
-    "clean_and_jerk": "clean_and_jerk",
-    "golf_swing": "golf_swing",
-    "jump_rope": "jump_rope",
-    "jumping_jacks": "jumping_jacks",
-    "pullup": "pull_ups",
-    "pushup": "push_ups",
-    "situp": "sit_ups",
-    "squat": "squats",
-    "strum_guitar": "strumming_guitar",
-    "tennis_forehand": "tennis_forehand",
-    "tennis_serve": "tennis_serve",
-}
-"""Penn Action's classes in alphabetical order, from 0: as the label files spell them, and as the README does."""
-
-
-class PennAccuracy(Accuracy):
-    """The 15 actions of Penn Action, on its 1,068 test sequences."""
-
-    name = "penn_action/accuracy"
-    dataset = "penn_action"
-    summary = "action accuracy on the 1,068 test sequences of Penn Action: top-1, top-5, mean class"
-    recipes: ClassVar[Mapping[str, AccuracyRecipe]] = _recipes(
-        deephar("deephar", 32, 1, "Luvizon et al., CVPR 2018 (clips of 16 frames, every 2nd)"),
-        deephar("deephar-tpami", 48, 1, "Luvizon et al., TPAMI 2020 (clips of 8 frames, every 6th)"),
-    )
-    truth_columns = ("action", "n_frames", "pose")
-    train_split = "standard/train"
-    split = "standard/test"
-    codes = tuple(PENN_ACTIONS)
-    slices = ("pose",)
-
-    def class_of(self, sequences: pa.Table) -> list[int | None]:
-        """By the action's name."""
-        spelled = self.spellings()
-        return [spelled.get(action) for action in sequences["action"].to_pylist()]
-
-    def spellings(self) -> Mapping[str, int]:
-        """Both spellings of the dataset."""
-        pairs = enumerate(PENN_ACTIONS.items())
-        return {name: number for number, spelled in pairs for name in spelled}
-
-
-NTU_CODES = tuple(f"A{number:03}" for number in range(1, 121))
-"""NTU RGB+D's classes as the names of its sequences have them."""
-
-
-class _NTU(Accuracy):
-    """NTU RGB+D, whose store numbers the classes."""
-
-    recipes: ClassVar[Mapping[str, AccuracyRecipe]] = _recipes(
-        deephar("deephar", 32, 2, "Luvizon et al., TPAMI 2020 (clips of 8 frames, every 4th of every 2nd)")
-    )
-    truth_columns = ("action", "label", "n_frames", "subject", "camera", "setup")
-    slices = ("subject", "camera", "setup")
-
-    def class_of(self, sequences: pa.Table) -> list[int | None]:
-        """By the A of the name, less 1."""
-        return [None if label is None else label - 1 for label in sequences["label"].to_pylist()]
-
-    def spellings(self) -> Mapping[str, int]:
-        """A001 and so on, and the names of the classes that the store has."""
-        named = {action: number for number, action in self.names.items()}
-        return {code: number for number, code in enumerate(self.codes)} | named
-
-
-class NTU60XSub(_NTU):
-    """The 20 test subjects of NTU RGB+D 60."""
-
-    name = "ntu60/xsub"
-    dataset = "ntu60"
-    summary = "cross-subject accuracy of NTU RGB+D 60: 16,487 sequences, 60 classes"
-    split, train_split, codes = "xsub/test", "xsub/train", NTU_CODES[:60]
-    ordering = ("subject", "sequence")
-
-
-class NTU60XView(_NTU):
-    """The test camera of NTU RGB+D 60."""
-
-    name = "ntu60/xview"
-    dataset = "ntu60"
-    summary = "cross-view accuracy of NTU RGB+D 60: 18,932 sequences, 60 classes"
-    split, train_split, codes = "xview/test", "xview/train", NTU_CODES[:60]
-
-
-class NTU120XSub(_NTU):
-    """The 53 test subjects of NTU RGB+D 120."""
-
-    name = "ntu120/xsub"
-    dataset = "ntu120"
-    summary = "cross-subject accuracy of NTU RGB+D 120: 50,919 sequences, 120 classes"
-    split, train_split, codes = "xsub/test", "xsub/train", NTU_CODES[:120]
-    ordering = ("subject", "sequence")
-
-
-class NTU120XSet(_NTU):
-    """The odd setups of NTU RGB+D 120."""
-
-    name = "ntu120/xset"
-    dataset = "ntu120"
-    summary = "cross-setup accuracy of NTU RGB+D 120: 59,477 sequences, 120 classes"
-    split, train_split, codes = "xset/test", "xset/train", NTU_CODES[:120]

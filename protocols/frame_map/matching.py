@@ -27,6 +27,38 @@ staying in the order of the heap's array; ``score``: sorted by score, equal ones
 _ORDERS: tuple[Order, ...] = ("heap", "score", "file")
 
 
+class Candidates(NamedTuple):
+    """N detections, and which of them are on each of F keyframes.
+
+    Attributes:
+        boxes: (N, 4) x1, y1, x2, y2.
+        scores: (N,).
+        classes: (N,) from 0 to 254; the detections with -1 do not exist.
+        rows: (R,) numbers of the detections on keyframes, keyframe after keyframe.
+        starts: (F + 1,) where each keyframe's rows begin.
+    """
+
+    boxes: Anything
+    scores: Anything
+    classes: npt.NDArray[np.int16]
+    rows: Ints
+    starts: Ints
+
+
+class Truth(NamedTuple):
+    """The objects on F keyframes, keyframe after keyframe, and by class in a keyframe.
+
+    Attributes:
+        boxes: (G, 4) x1, y1, x2, y2.
+        classes: (G,) from 0.
+        starts: (F + 1,) where each keyframe's begin.
+    """
+
+    boxes: Anything
+    classes: npt.NDArray[np.int16]
+    starts: Ints
+
+
 class Detections(NamedTuple):
     """Detections that count, keyframe after keyframe, each keyframe's in the order in which they were matched.
 
@@ -53,18 +85,7 @@ def places(classes: Sequence[int], labels: Anything) -> npt.NDArray[np.int16]:
 
 
 def match(
-    boxes: Anything,
-    scores: Anything,
-    classes: npt.NDArray[np.int16],
-    rows: Ints,
-    starts: Ints,
-    truth: Anything,
-    truth_classes: npt.NDArray[np.int16],
-    truth_starts: Ints,
-    *,
-    order: Order = "heap",
-    cap: int = 50,
-    keep_invalid: bool = False,
+    given: Candidates, truth: Truth, *, order: Order = "heap", cap: int = 50, keep_invalid: bool = False
 ) -> tuple[Ints, Detections]:
     """Match each keyframe's detections with its objects of the same class, one after the other.
 
@@ -72,14 +93,8 @@ def match(
     0.5 or more and no earlier detection has hit that object. Arithmetic is that of the boxes' type.
 
     Args:
-        boxes: (N, 4) x1, y1, x2, y2 of the detections.
-        scores: (N,).
-        classes: (N,) from 0 to 254; the detections with -1 do not exist.
-        rows: (R,) numbers of the detections on keyframes, keyframe after keyframe.
-        starts: (F + 1,) where each keyframe's rows begin.
-        truth: (G, 4) boxes of the objects, keyframe after keyframe, and by class in a keyframe.
-        truth_classes: (G,).
-        truth_starts: (F + 1,).
+        given: the detections on F keyframes.
+        truth: the objects on the same keyframes.
         order: in which the detections of a keyframe come.
         cap: with ``order="heap"``, how many of a keyframe are kept; a later one replaces the least only if its score
             is higher. 0 keeps all.
@@ -88,14 +103,12 @@ def match(
     Returns:
         (F + 1,) where each keyframe's detections begin, and the detections.
     """
-    size = int(starts[-1])
-    found = Detections(np.empty(size, np.uint8), np.empty(size, scores.dtype), np.empty(size, np.bool_))
-    widest = int(np.diff(starts).max(initial=0))
-    kinds = int(max(classes.max(initial=-1), truth_classes.max(initial=-1))) + 1
-    edges = _match(
-        *(boxes, scores, classes, rows, starts, truth, truth_classes, truth_starts),
-        *(_ORDERS.index(order), cap or widest, widest, kinds, keep_invalid, *found),
-    )
+    size = int(given.starts[-1])
+    found = Detections(np.empty(size, np.uint8), np.empty(size, given.scores.dtype), np.empty(size, np.bool_))
+    widest = int(np.diff(given.starts).max(initial=0))
+    kinds = int(max(given.classes.max(initial=-1), truth.classes.max(initial=-1))) + 1
+    chosen, spans = np.empty(max(widest, 1), np.int64), np.zeros((2, kinds), np.int64)
+    edges = _match(given, truth, _ORDERS.index(order), cap or widest, keep_invalid, chosen, spans, found)
     # copies: the trimmed arrays are kept, the rest is not
     kept = found.part(slice(0, edges[-1]))
     return edges, Detections(kept.classes.copy(), kept.scores.copy(), kept.hits.copy())
@@ -103,68 +116,70 @@ def match(
 
 @kernel
 def _match(
-    boxes: Anything,
-    scores: Anything,
-    classes: Anything,
-    rows: Ints,
-    starts: Ints,
-    truth: Anything,
-    truth_classes: Anything,
-    truth_starts: Ints,
+    given: Candidates,
+    truth: Truth,
     order: int,
     cap: int,
-    widest: int,
-    kinds: int,
     keep_invalid: bool,
-    out_classes: Anything,
-    out_scores: Anything,
-    out_hits: Anything,
+    chosen: Ints,
+    spans: Ints,
+    found: Detections,
 ) -> Ints:
-    frames = len(starts) - 1
+    """Fill ``found``, and give where each keyframe's detections begin in it.
+
+    There is room for a keyframe's rows in ``chosen``, and for where its objects of each class are in ``spans`` (2, C).
+    """
+    frames = len(given.starts) - 1
     edges = np.zeros(frames + 1, np.int64)
-    chosen = np.empty(max(widest, 1), np.int64)
-    first, last = np.zeros(kinds, np.int64), np.zeros(kinds, np.int64)
-    taken = np.zeros(len(truth), np.bool_)
+    taken = np.zeros(len(truth.boxes), np.bool_)
+    first, last = spans[0], spans[1]
     count = 0
     for frame in range(frames):
-        size = 0
-        for place in range(starts[frame], starts[frame + 1]):
-            row = rows[place]
-            if classes[row] < 0:
-                continue
-            if order != 0:
-                chosen[size] = row
-                size += 1
-            elif size < cap:
-                _rise(chosen, size, row, boxes, scores, classes)
-                size += 1
-            elif scores[row] > scores[chosen[0]]:
-                _replace_least(chosen, size, row, boxes, scores, classes)
+        size = _choose(given, frame, order, cap, chosen)
         if order != 2 and size > 1:
-            ranks = np.argsort(-scores[chosen[:size]], kind="mergesort")
+            ranks = np.argsort(-given.scores[chosen[:size]], kind="mergesort")
             chosen[:size] = chosen[:size][ranks]
-        for place in range(truth_starts[frame], truth_starts[frame + 1]):
-            kind = truth_classes[place]
+        for place in range(truth.starts[frame], truth.starts[frame + 1]):
+            kind = truth.classes[place]
             if first[kind] == last[kind]:
                 first[kind] = place
             last[kind] = place + 1
         for place in range(size):
             row = chosen[place]
-            box = boxes[row]
+            box = given.boxes[row]
             if not keep_invalid and (box[0] >= box[2] or box[1] >= box[3]):
                 continue
-            kind = classes[row]
+            kind = given.classes[row]
             hit = False
             if first[kind] < last[kind]:
-                best, overlap = _best(box, truth, first[kind], last[kind])
+                best, overlap = _best(box, truth.boxes, first[kind], last[kind])
                 if overlap >= IOU and not taken[best]:
                     taken[best] = hit = True
-            out_classes[count], out_scores[count], out_hits[count] = kind, scores[row], hit
+            found.classes[count], found.scores[count], found.hits[count] = kind, given.scores[row], hit
             count += 1
-        for place in range(truth_starts[frame], truth_starts[frame + 1]):
-            first[truth_classes[place]] = last[truth_classes[place]] = 0
+        for place in range(truth.starts[frame], truth.starts[frame + 1]):
+            first[truth.classes[place]] = last[truth.classes[place]] = 0
         edges[frame + 1] = count
     return edges
+
+
+@kernel
+def _choose(given: Candidates, frame: int, order: int, cap: int, chosen: Ints) -> int:
+    """Write the rows of a keyframe's detections that exist, or the heap of the best of them; returns how many."""
+    size = 0
+    for place in range(given.starts[frame], given.starts[frame + 1]):
+        row = given.rows[place]
+        if given.classes[row] < 0:
+            continue
+        if order != 0:
+            chosen[size] = row
+            size += 1
+        elif size < cap:
+            _rise(chosen, size, row, given)
+            size += 1
+        elif given.scores[row] > given.scores[chosen[0]]:
+            _replace_least(chosen, size, row, given)
+    return size
 
 
 @kernel
@@ -187,24 +202,24 @@ def _best(box: Anything, truth: Anything, first: int, last: int) -> tuple[int, A
 
 
 @kernel
-def _less(one: int, other: int, boxes: Anything, scores: Anything, classes: Anything) -> bool:
+def _less(one: int, other: int, given: Candidates) -> bool:
     """Whether (score, class, y1, x1, y2, x2) of one detection is less than that of another."""
-    if scores[one] != scores[other]:
-        return bool(scores[one] < scores[other])
-    if classes[one] != classes[other]:
-        return bool(classes[one] < classes[other])
+    if given.scores[one] != given.scores[other]:
+        return bool(given.scores[one] < given.scores[other])
+    if given.classes[one] != given.classes[other]:
+        return bool(given.classes[one] < given.classes[other])
     for side in (1, 0, 3, 2):
-        if boxes[one, side] != boxes[other, side]:
-            return bool(boxes[one, side] < boxes[other, side])
+        if given.boxes[one, side] != given.boxes[other, side]:
+            return bool(given.boxes[one, side] < given.boxes[other, side])
     return False
 
 
 @kernel
-def _rise(heap: Ints, place: int, row: int, boxes: Anything, scores: Anything, classes: Anything) -> None:
+def _rise(heap: Ints, place: int, row: int, given: Candidates) -> None:
     """Put a row at a leaf of the heap and let it rise, as ``heapq.heappush`` does."""
     while place > 0:
         parent = (place - 1) // 2
-        if not _less(row, heap[parent], boxes, scores, classes):
+        if not _less(row, heap[parent], given):
             break
         heap[place] = heap[parent]
         place = parent
@@ -212,7 +227,7 @@ def _rise(heap: Ints, place: int, row: int, boxes: Anything, scores: Anything, c
 
 
 @kernel
-def _replace_least(heap: Ints, size: int, row: int, boxes: Anything, scores: Anything, classes: Anything) -> None:
+def _replace_least(heap: Ints, size: int, row: int, given: Candidates) -> None:
     """Let the hole at the top sink to a leaf, and a row rise from there, as ``heapq.heapreplace`` does.
 
     Where the row ends among its equals is visible, so the path matters and not only the heap's invariant.
@@ -220,11 +235,11 @@ def _replace_least(heap: Ints, size: int, row: int, boxes: Anything, scores: Any
     place = 0
     while 2 * place + 1 < size:
         child = 2 * place + 1
-        if child + 1 < size and not _less(heap[child], heap[child + 1], boxes, scores, classes):
+        if child + 1 < size and not _less(heap[child], heap[child + 1], given):
             child += 1
         heap[place] = heap[child]
         place = child
-    _rise(heap, place, row, boxes, scores, classes)
+    _rise(heap, place, row, given)
 
 
 @dataclass(frozen=True)

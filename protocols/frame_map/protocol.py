@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +13,33 @@ import pyarrow.compute as pc
 
 from har_bench.arrays import Anything, Floats, Ints
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Foreign, Metric, Protocol, Recipe, Scores
+from har_bench.protocol import (
+    Batch,
+    Foreign,
+    Groups,
+    Metric,
+    Options,
+    Protocol,
+    Recipe,
+    Records,
+    Scores,
+    of_split,
+    option,
+)
+from har_bench.protocol.clues import Clues
+from har_bench.protocol.tables import cell, mean
 from har_bench.results import Row
 
+from . import clues
 from .actions import ACTIONS, GROUPS
 from .files import read_detections
 from .keyframes import BEGINNING, FPS, SPAN, TICKS, Objects, coded, group, listed, runs, ticked
 from .matching import (
+    Candidates,
     Detections,
     Order,
     Ranking,
+    Truth,
     average_precision,
     match,
     places,
@@ -114,6 +131,30 @@ RECIPES = (
 )
 
 
+@dataclass(frozen=True)
+class FrameMAPOptions(Options):
+    """What is scored."""
+
+    split: str = option("val", "such as val, v1.0/test or, of several, v2.2/val+kinetics-v1.0/val")
+
+
+class Video(NamedTuple):
+    """What is kept of a video.
+
+    Attributes:
+        sums: (2 C + 1,) objects and detections of each class, and keyframes.
+        found: its detections.
+    """
+
+    sums: Ints
+    found: Detections
+
+
+def sums_of(records: Records[Video]) -> Ints:
+    """(V, 2 C + 1) the videos' sums."""
+    return np.array([video.sums for video in records.values()], np.int64).reshape(len(records), -1)
+
+
 class FrameMAP(Protocol):
     """Actions of every person in AVA's keyframes.
 
@@ -135,19 +176,18 @@ class FrameMAP(Protocol):
     metrics = (
         Metric("mAP@0.5", "%", "higher", "mean over the actions of the area under precision over recall, IoU 0.5"),
     )
+    tables = (Groups("action", measure="AP@0.5"), Groups("group"))
     recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
-    options: ClassVar = {"split": ("val", "such as val, v1.0/test or, of several, v2.2/val+kinetics-v1.0/val")}
+    notes = clues.NOTES
+    option_type = FrameMAPOptions
     truth_table = "segments"
     truth_columns = ("timestamp", "bbox_normalised", "action", "evaluated", "split", "person")
     prediction_columns = ("bbox_normalised", "label", "score")
     optional_columns = ("timestamp", "frame", "person", "confidence")
 
     recipe: FrameMAPRecipe
-    _ranking: tuple[int, Ranking] | None = None
-
-    def __init__(self, recipe: str | None = None, **options: Any) -> None:
-        super().__init__(recipe, **options)
-        self._found: dict[str, Detections] = {}
+    options: FrameMAPOptions
+    state: Records[Video]
 
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """The csv of detections that all of AVA's tools write, plain or gzipped."""
@@ -156,16 +196,10 @@ class FrameMAP(Protocol):
 
     def select(self, sequences: pa.Table) -> pa.Table:
         """The videos of the split; ``val`` is that of the store's release, without Kinetics."""
-        chosen = [any(map(self._wanted, splits or ())) for splits in sequences["splits"].to_pylist()]
-        if not any(chosen):
-            there = sorted({split for splits in sequences["splits"].to_pylist() for split in splits or ()})
-            raise HarBenchError(
-                f"the store has no video of split {self.option('split')!r}; choose one of {', '.join(there) or 'none'}"
-            )
-        return sequences.filter(pa.array(chosen, pa.bool_()))
+        return of_split(sequences, self._wanted, self.canonical)
 
     def _wanted(self, split: str) -> bool:
-        wanted = str(self.option("split")).split("+")
+        wanted = self.options.split.split("+")
         release, _, part = split.rpartition("/")
         return split in wanted or (part in wanted and release.startswith("v"))
 
@@ -182,16 +216,11 @@ class FrameMAP(Protocol):
         codes = self._codes(predictions)
         keyframes = self._keyframes(truth, objects, codes[labels >= 0])
         rows, starts = group(codes, keyframes)
-        boxes, classes, firsts = objects.on(keyframes)
+        boxes = np.asarray(_boxes(predictions), self.recipe.precision)
+        scores = np.asarray(self._scores(predictions, labels, codes, keyframes), self.recipe.precision)
         edges, found = match(
-            np.asarray(_boxes(predictions), self.recipe.precision),
-            np.asarray(self._scores(predictions, labels, codes, keyframes), self.recipe.precision),
-            labels,
-            rows,
-            starts,
-            boxes,
-            classes,
-            firsts,
+            Candidates(boxes, scores, labels, rows, starts),
+            Truth(*objects.on(keyframes)),
             order=self.recipe.order,
             cap=self.recipe.cap,
             keep_invalid=self.recipe.invalid == "kept",
@@ -209,8 +238,12 @@ class FrameMAP(Protocol):
             axis=1,
         )
         for video, name in enumerate(truth.names()):
-            self.state.add(name, sums[video])
-            self._found[name] = found.part(slice(ends[video], ends[video + 1]))
+            self.state.add(name, Video(sums[video], found.part(slice(ends[video], ends[video + 1]))))
+
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether boxes, times or labels look like others than AVA's."""
+        del truth
+        return clues.of_detections(predictions) if len(predictions) else {}
 
     def _objects(self, truth: Batch) -> Objects:
         """The boxes of evaluated actions that count."""
@@ -319,18 +352,13 @@ class FrameMAP(Protocol):
         )
         return scores
 
-    def merge(self, other: Self) -> None:
-        """Take over the videos another accumulator scored."""
-        super().merge(other)
-        self._found |= other._found
-
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """mAP@0.5 when video i of ``units()`` counts ``weights[i]`` times."""
-        return {"mAP@0.5": 100 * _mean(self._areas(weights))}
+        return {"mAP@0.5": 100 * mean(self._areas(weights))}
 
     def _areas(self, weights: Floats | None) -> Floats:
         """(C,) AP of each class, 0 to 1; NaN for what is left out of the mean."""
-        ranking, sums = self._ranked()
+        ranking, sums = self.state.derived(self._ranked), self.state.derived(sums_of)
         kinds = len(self.recipe.classes)
         weights = np.ones(len(sums)) if weights is None else weights
         areas = average_precision(ranking, sums[:, :kinds], weights)
@@ -338,30 +366,26 @@ class FrameMAP(Protocol):
             areas[weights @ sums[:, kinds : 2 * kinds] == 0] = np.nan
         return areas
 
-    def _ranked(self) -> tuple[Ranking, Floats]:
-        """All detections in order, and the sums; videos are only ever added, so their number tells."""
-        sums = self.state.matrix().reshape(len(self.state.sums), -1)
-        if self._ranking is None or self._ranking[0] != len(sums):
-            found = [self._found[name] for name in self.state.names()]
-            self._ranking = len(sums), rank(found, len(self.recipe.classes))
-        return self._ranking[1], sums
+    def _ranked(self, records: Records[Video]) -> Ranking:
+        """All detections in order."""
+        return rank([video.found for video in records.values()], len(self.recipe.classes))
 
     def compute(self) -> Scores:
         """mAP, with tables per action and per kind of action."""
         kinds = len(self.recipe.classes)
         areas = 100 * self._areas(None)
-        sums = self.state.matrix().sum(axis=0).astype(int)
+        sums = self.state.derived(sums_of).sum(axis=0).astype(int)
         objects, detections = sums[:kinds], sums[kinds : 2 * kinds]
         groups = [next(group for group, numbers in GROUPS.items() if id_ in numbers) for id_ in self.recipe.classes]
         return Scores(
-            metrics={"mAP@0.5": _mean(areas)},
+            metrics={"mAP@0.5": mean(areas)},
             tables={
                 "action": [
                     {
                         "action": ACTIONS.get(id_, str(id_)),
                         "id": id_,
                         "group": group,
-                        "AP@0.5": _cell(area),
+                        "AP@0.5": cell(area),
                         "objects": int(of_class),
                         "detections": int(found),
                     }
@@ -372,7 +396,7 @@ class FrameMAP(Protocol):
                 "group": [self._group(name, areas[np.array(groups) == name]) for name in GROUPS if name in groups],
             },
             counts={
-                "videos": len(self.state.sums),
+                "videos": len(self.state),
                 "keyframes": int(sums[-1]),
                 "objects": int(objects.sum()),
                 "detections": int(detections.sum()),
@@ -380,8 +404,8 @@ class FrameMAP(Protocol):
         )
 
     def _group(self, name: str, areas: Floats) -> Row:
-        mean = float(areas.mean()) if self.recipe.group_mean == "all" else _mean(areas)
-        return {"group": name, "mAP@0.5": _cell(mean), "actions": int(np.isfinite(areas).sum())}
+        value = float(areas.mean()) if self.recipe.group_mean == "all" else mean(areas)
+        return {"group": name, "mAP@0.5": cell(value), "actions": int(np.isfinite(areas).sum())}
 
 
 def _boxes(predictions: Batch) -> Anything:
@@ -394,14 +418,3 @@ def _boxes(predictions: Batch) -> Anything:
 def _counts(videos: Ints, classes: Anything, count: int, kinds: int) -> Ints:
     """(V, C) how many there are of each class in each video."""
     return np.bincount(videos * kinds + classes, minlength=count * kinds).reshape(count, kinds)
-
-
-def _mean(values: Floats) -> float:
-    """The mean of what is not NaN; NaN where there is nothing."""
-    present = values[np.isfinite(values)]
-    return float(present.mean()) if len(present) else float("nan")
-
-
-def _cell(value: float) -> float | None:
-    """A table's number; None where there is none."""
-    return float(value) if np.isfinite(value) else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple, Self, cast
+from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,21 @@ import pyarrow as pa
 
 from har_bench.arrays import Bools, Floats
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Metric, Protocol, Recipe, Scores
+from har_bench.protocol import (
+    Batch,
+    Groups,
+    Metric,
+    Options,
+    Protocol,
+    Recipe,
+    Records,
+    Scores,
+    clues,
+    of_split,
+    option,
+)
+from har_bench.protocol.clues import Clues
+from har_bench.protocol.tables import cell, mean
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
 
@@ -136,6 +150,33 @@ class Ranking(NamedTuple):
     right: list[Bools]
 
 
+def ranked(records: Records[Image]) -> Ranking:
+    """Every joint's detections in the order of their scores, then of the images' names and of the predictions."""
+    images = records.values()
+    empty = np.zeros((0, len(SCORED)), np.float32)
+    scores = np.concatenate([empty, *(image.scores for image in images)])
+    right = np.concatenate([empty, *(image.right for image in images)]).astype(np.bool_)
+    owner = np.repeat(np.arange(len(images), dtype=np.int32), [len(image.scores) for image in images])
+    # NaN, a joint that was not predicted, is sorted to the end; a joint at a time, to hold no second table
+    lengths = (~np.isnan(scores)).sum(axis=0)
+    kept = (np.argsort(-column, kind="stable")[:length] for column, length in zip(scores.T, lengths, strict=True))
+    best = [(owner[order], right[order, joint]) for joint, order in enumerate(kept)]
+    return Ranking(
+        np.array([image.annotated for image in images]).reshape(-1, len(SCORED)),
+        *map(list, zip(*best, strict=True)),
+    )
+
+
+@dataclass(frozen=True)
+class MAPOptions(Options):
+    """What is scored."""
+
+    split: str = option("tompson/valid", "the images that are scored, with all their annotated persons")
+    unpredicted: Literal["skip", "count"] = option(
+        "skip", "what an image without predictions is: skip, as the toolkit, or count as missed"
+    )
+
+
 class MultiPersonAP(Protocol):
     """Multi-person pose on MPII's images.
 
@@ -155,13 +196,10 @@ class MultiPersonAP(Protocol):
             for group in GROUPS
         ),
     )
+    tables = (Groups("joint", measure="AP", means={"mAP": "AP"}), Groups("group", measure="AP"))
     recipes: ClassVar[Mapping[str, MAPRecipe]] = MappingProxyType({OFFICIAL.name: OFFICIAL})
-    options: ClassVar[Mapping[str, tuple[Any, str]]] = MappingProxyType(
-        {
-            "split": ("tompson/valid", "the images that are scored, with all their annotated persons"),
-            "unpredicted": ("skip", "what an image without predictions is: skip, as the toolkit, or count as missed"),
-        }
-    )
+    notes = clues.PERSONS
+    option_type = MAPOptions
     truth_columns = ("keypoints", "head_size")
     prediction_columns = ("keypoints", "score")
     optional_columns = ("keypoint_scores",)
@@ -169,36 +207,17 @@ class MultiPersonAP(Protocol):
     train_split = "tompson/train"
 
     recipe: MAPRecipe
+    options: MAPOptions
+    state: Records[Image]
 
-    def __init__(self, recipe: str | None = None, **options: Any) -> None:
-        """Choose a recipe and its options.
-
-        Raises:
-            HarBenchError: an unknown recipe or option, or another word for ``unpredicted``.
-        """
-        super().__init__(recipe, **{name: str(value).strip() for name, value in options.items()})
-        if self.option("unpredicted") not in ("skip", "count"):
-            raise HarBenchError(
-                f"{self.name} cannot read unpredicted={self.option('unpredicted')!r}; write skip or count"
-            )
-        self.images: dict[str, Image] = {}
-        self.skipped: set[str] = set()
-        self._ranking: Ranking | None = None
+    def __init__(self, recipe: str | None = None, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(recipe, options)
+        self.skipped: Records[None] = Records()
 
     @property
     def skeletons(self) -> tuple[str, ...]:
         """MPII's 16 joints."""
         return ("mpii16",)
-
-    def units(self) -> list[str]:
-        """The images scored so far, sorted."""
-        return sorted(self.images)
-
-    def merge(self, other: Self) -> None:
-        """Take over the images another accumulator scored."""
-        for name, image in other.images.items():
-            self._add(name, image)
-        self.skipped |= other.skipped
 
     def select(self, sequences: pa.Table) -> pa.Table:
         """The split's images that show annotated persons.
@@ -206,13 +225,7 @@ class MultiPersonAP(Protocol):
         Raises:
             HarBenchError: there are none.
         """
-        split = self.option("split")
-        wanted = [split in (splits or ()) for splits in sequences["splits"].to_pylist()]
-        chosen = sequences.filter(pa.array(wanted, pa.bool_()))
-        if not len(chosen):
-            there = sorted({name for splits in sequences["splits"].to_pylist() for name in splits or ()})
-            raise HarBenchError(f"the store has no image in {split}; its splits are {', '.join(there) or 'none'}")
-        return chosen
+        return of_split(sequences, self.options.split, self.canonical)
 
     def update(self, truth: Batch, predictions: Batch) -> None:
         """Assign the predicted persons of whole images.
@@ -222,8 +235,8 @@ class MultiPersonAP(Protocol):
         """
         scores = self._scores(predictions)
         for (name, annotated), (_, given) in zip(truth.slices(), predictions.slices(), strict=True):
-            if given.start == given.stop and self.option("unpredicted") == "skip":
-                self.skipped.add(name)
+            if given.start == given.stop and self.options.unpredicted == "skip":
+                self.skipped.add(name, None)
                 continue
             points = truth["keypoints"][annotated][:, SCORED]
             guess = predictions["keypoints"][given][:, SCORED] if len(predictions) else np.zeros((0, len(SCORED), 2))
@@ -234,7 +247,16 @@ class MultiPersonAP(Protocol):
             )
             if np.isnan(image.scores).sum() > (~_present(guess)).sum():
                 raise HarBenchError(f"image {name!r} has a predicted joint without a score; give it one, or NaN")
-            self._add(name, image)
+            self.state.add(name, image)
+
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether the detected points look like others than pixels of the image."""
+        if not len(predictions) or predictions["keypoints"].ndim != 3:
+            return {}
+        annotated = truth["keypoints"]
+        return clues.of_persons(
+            predictions["keypoints"], predictions["score"], predictions.starts, annotated, truth.starts
+        )
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """The metrics when image i of :meth:`units` counts ``weights[i]`` times.
@@ -242,8 +264,8 @@ class MultiPersonAP(Protocol):
         A joint that nobody has is left out of the mean.
         """
         precisions = self._precisions(weights)
-        found = {"mAP": _mean(precisions)}
-        return found | {f"AP {group}": _mean(precisions[_places(joints)]) for group, joints in GROUPS.items()}
+        found = {"mAP": mean(precisions)}
+        return found | {f"AP {group}": mean(precisions[_places(joints)]) for group, joints in GROUPS.items()}
 
     def compute(self) -> Scores:
         """The metrics, with tables per joint and per pair of joints.
@@ -251,41 +273,32 @@ class MultiPersonAP(Protocol):
         Raises:
             HarBenchError: no scored image has an annotated joint.
         """
-        ranking = self._ranked()
+        ranking = self.state.derived(ranked)
         annotated = ranking.annotated.sum(axis=0).tolist()
         if not any(annotated):
             raise HarBenchError(
-                f"{self.canonical} has nothing to score: none of the {len(self.images)} images with predictions has "
+                f"{self.canonical} has nothing to score: none of the {len(self.state)} images with predictions has "
                 "an annotated joint; predict other images, or choose another split"
             )
         metrics = self.metrics_of()
         joints: list[Row] = [
             {
                 "joint": JOINTS[joint],
-                "AP": None if np.isnan(precision) else float(precision),
+                "AP": cell(precision),
                 "annotated": count,
                 "predicted": len(right),
                 "right": int(right.sum()),
             }
             for joint, precision, count, right in zip(SCORED, self._precisions(), annotated, ranking.right, strict=True)
         ]
-        groups: list[Row] = [
-            {"group": name.removeprefix("AP "), "AP": None if np.isnan(value) else value}
-            for name, value in metrics.items()
-        ]
+        groups: list[Row] = [{"group": name.removeprefix("AP "), "AP": cell(value)} for name, value in metrics.items()]
         counts = {
-            "images": len(self.images),
+            "images": len(self.state),
             "images_without_predictions": len(self.skipped),
             "annotated_joints": sum(annotated),
             "predicted_joints": sum(map(len, ranking.right)),
         }
         return Scores(metrics, {"joint": joints, "group": [*groups[1:], groups[0]]}, counts)
-
-    def _add(self, name: str, image: Image) -> None:
-        if name in self.images:
-            raise HarBenchError(f"image {name!r} was scored twice; a batch must hold whole images")
-        self.images[name] = image
-        self._ranking = None
 
     def _scores(self, predictions: Batch) -> Floats:
         """(N, 14) scores of the predicted joints: their own, else their person's."""
@@ -305,30 +318,10 @@ class MultiPersonAP(Protocol):
             )
         return own[:, SCORED]
 
-    def _ranked(self) -> Ranking:
-        """Every joint's detections in the order of their scores, then of the images' names and of the predictions."""
-        if self._ranking is None:
-            images = [self.images[name] for name in self.units()]
-            empty = np.zeros((0, len(SCORED)), np.float32)
-            scores = np.concatenate([empty, *(image.scores for image in images)])
-            right = np.concatenate([empty, *(image.right for image in images)]).astype(np.bool_)
-            owner = np.repeat(np.arange(len(images), dtype=np.int32), [len(image.scores) for image in images])
-            # NaN, a joint that was not predicted, is sorted to the end; a joint at a time, to hold no second table
-            lengths = (~np.isnan(scores)).sum(axis=0)
-            kept = (
-                np.argsort(-column, kind="stable")[:length] for column, length in zip(scores.T, lengths, strict=True)
-            )
-            ranked = [(owner[order], right[order, joint]) for joint, order in enumerate(kept)]
-            self._ranking = Ranking(
-                np.array([image.annotated for image in images]).reshape(-1, len(SCORED)),
-                *map(list, zip(*ranked, strict=True)),
-            )
-        return self._ranking
-
     def _precisions(self, weights: Floats | None = None) -> Floats:
         """(14,) average precisions, percent; NaN for a joint that nobody has."""
-        ranking = self._ranked()
-        weights = np.ones(len(self.images)) if weights is None else weights
+        ranking = self.state.derived(ranked)
+        weights = np.ones(len(self.state)) if weights is None else weights
         positives = weights @ ranking.annotated
         return np.array(
             [
@@ -340,9 +333,3 @@ class MultiPersonAP(Protocol):
 
 def _places(joints: tuple[str, ...]) -> list[int]:
     return [SCORED.index(JOINTS.index(joint)) for joint in joints]
-
-
-def _mean(precisions: Floats) -> float:
-    """Of those that there are; NaN without any."""
-    present = precisions[~np.isnan(precisions)]
-    return float(present.mean()) if len(present) else float("nan")

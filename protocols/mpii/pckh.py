@@ -10,9 +10,10 @@ No recipe but ``official`` publishes an area under the curve; the others get the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Self, cast
+from typing import ClassVar, Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,23 @@ import pyarrow.compute as pc
 
 from har_bench.arrays import Bools, Floats, kernel
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Foreign, Metric, Protocol, Recipe, Scores
+from har_bench.protocol import (
+    Along,
+    Batch,
+    Counted,
+    Curve,
+    Foreign,
+    Groups,
+    Metric,
+    Protocol,
+    Recipe,
+    Records,
+    Scores,
+    clues,
+    of_split,
+)
+from har_bench.protocol.clues import Clues
+from har_bench.protocol.tables import cell, places, share
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
 from har_bench.store import Store
@@ -243,27 +260,26 @@ def _count(
                     row[first + step] += d < thresholds[step] if strict else d <= thresholds[step]
 
 
-def _share(hundredths: Floats, counted: Floats) -> Floats:
-    """Hundredths of hits over joints counted, in percent; NaN where nothing is counted."""
-    counted = np.broadcast_to(counted, np.shape(hundredths))
-    share: Floats = np.full(counted.shape, np.nan)
-    return np.divide(hundredths, counted, out=share, where=counted > 0)
+def _total(records: Records[npt.NDArray[np.uint16]]) -> Floats:
+    """(1 + 52 J,) the counts of all images."""
+    return sum((rows.sum(axis=0) for rows in _chunks(records)), np.zeros(1 + len(JOINTS) * (1 + len(THRESHOLDS))))
 
 
-def _indices(joints: tuple[str, ...]) -> list[int]:
-    return [JOINTS.index(joint) for joint in joints]
+def _chunks(records: Records[npt.NDArray[np.uint16]]) -> Iterator[Floats]:
+    """(N, 1 + 52 J) the rows of some images at a time, so that doubles of all of them are never held."""
+    rows = records.values()
+    for first in range(0, len(rows), 1024):
+        yield np.array(rows[first : first + 1024], np.float64)
 
 
-def _cell(value: Any) -> float | None:
-    """A table's number; None where nothing is counted."""
-    return float(value) if np.isfinite(value) else None
+COLUMNS = {f"PCKh@{at}": Along("PCKh", float(at)) for at in ("0.5", "0.2", "0.1")}
+COUNTED = tuple(Counted(name, name.replace("PCKh", "hits"), "count") for name in COLUMNS)
 
 
 class PCKh(Protocol):
     """Single-person pose on MPII's validation persons.
 
-    An image's sums are what its metrics need; counts at all thresholds are kept in total only. All are whole numbers,
-    so no order of adding them changes a digit.
+    An image's record is its row of :func:`count`: whole numbers, so no order of adding them changes a digit.
     """
 
     name = "mpii/pckh"
@@ -272,23 +288,33 @@ class PCKh(Protocol):
     task = "pose"
     summary = "PCKh on the 2,958 MPII validation persons, as six published tools compute it"
     metrics = (
-        Metric("PCKh@0.5", "%", "higher", "joints within half a head size of the truth"),
-        Metric("PCKh@0.1", "%", "higher", "joints within a tenth of a head size (hrnet's own number reads 0.11)"),
+        Metric("PCKh@0.5", "%", "higher", "joints within half a head size of the truth", Along("PCKh", 0.5)),
+        Metric(
+            *("PCKh@0.1", "%", "higher", "joints within a tenth of a head size (hrnet's own number reads 0.11)"),
+            along=Along("PCKh", 0.1),
+        ),
         Metric("AUC", "%", "higher", "mean PCKh over thresholds 0 to 0.5: trapezoids over 51 points"),
     )
+    tables = (
+        Groups(
+            "joint",
+            along=COLUMNS,
+            means={"PCKh@0.5": "PCKh@0.5", "PCKh@0.1": "PCKh@0.1"},
+            counted=COUNTED,
+            within="in_mean",
+        ),
+        Groups("group", along=COLUMNS),
+        Curve("threshold", rises=("PCKh",), areas={"AUC": "PCKh"}),
+    )
     recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
+    notes = clues.POINTS
     truth_columns = ("keypoints", "head_size", "head_box", "scale", "objpos", "tompson_row")
     prediction_columns = ("keypoints",)
     train_split = "tompson/train"
     row_order = "tompson_row"
 
     recipe: PCKhRecipe
-    _columns: Floats | None = None
-
-    def __init__(self, recipe: str | None = None, **options: Any) -> None:
-        """Choose a recipe; there are no options."""
-        super().__init__(recipe, **options)
-        self.totals: Floats = np.zeros(len(JOINTS) * (1 + len(THRESHOLDS)) + 1)
+    state: Records[npt.NDArray[np.uint16]]
 
     @property
     def skeletons(self) -> tuple[str, ...]:
@@ -302,8 +328,7 @@ class PCKh(Protocol):
 
     def select(self, sequences: pa.Table) -> pa.Table:
         """The images of Tompson's validation list."""
-        wanted = ["tompson/valid" in (splits or ()) for splits in sequences["splits"].to_pylist()]
-        return sequences.filter(pa.array(wanted, pa.bool_()))
+        return of_split(sequences, "tompson/valid", self.canonical)
 
     def keep(self, sequences: pa.Table, rows: pa.Table) -> pa.ChunkedArray:
         """The persons of Tompson's list; the images show 3,680 others, whom nobody scores."""
@@ -328,22 +353,18 @@ class PCKh(Protocol):
         distance = head_distance(
             predictions["keypoints"] + shift, points + shift, head_size, precision=self.recipe.precision
         )
-        sums = count(distance, counted, truth.starts, compare=self.recipe.compare)
-        counts = unpack(sums)
-        hundredths = self._hundredths(counts.hits)
-        needed = np.hstack([counts.counted, *(hundredths[metric.name] for metric in self.metrics)])
-        for name, row in zip(truth.names(), needed, strict=True):
+        sums = count(distance, counted, truth.starts, compare=self.recipe.compare).astype(np.uint16)
+        for name, row in zip(truth.names(), sums, strict=True):
             self.state.add(name, row)
-        self.totals += sums.sum(axis=0)
 
-    def merge(self, other: Self) -> None:
-        """Take over the images another accumulator scored."""
-        super().merge(other)
-        self.totals += other.totals
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether the points look like others than pixels of the image."""
+        swap = skeleton("mpii16").flip
+        return clues.of_points(predictions["keypoints"], truth["keypoints"], truth.starts, swap)
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
-        """PCKh@0.5, PCKh@0.1 and AUC when image i of ``state.names()`` counts ``weights[i]`` times."""
-        columns = self._needed()
+        """PCKh@0.5, PCKh@0.1 and AUC when image i of :meth:`units` counts ``weights[i]`` times."""
+        columns = self.state.derived(self._needed)
         weights = np.ones(len(columns)) if weights is None else weights
         counted, *numbers = (weights @ columns).reshape(-1, len(JOINTS))
         return {
@@ -353,7 +374,7 @@ class PCKh(Protocol):
 
     def compute(self) -> Scores:
         """The metrics, with tables per joint, per group of joints and per threshold."""
-        totals = unpack(self.totals)
+        totals = unpack(self.state.derived(_total))
         curve = self._mean(100 * totals.hits.T, totals.counted)
         return Scores(
             metrics=self.metrics_of(),
@@ -361,13 +382,13 @@ class PCKh(Protocol):
                 "joint": self._joints(totals),
                 "group": self._groups(totals),
                 "threshold": [
-                    {"threshold": float(at), "PCKh": _cell(value)} for at, value in zip(THRESHOLDS, curve, strict=True)
+                    {"threshold": float(at), "PCKh": cell(value)} for at, value in zip(THRESHOLDS, curve, strict=True)
                 ],
             },
             counts={
                 "persons": int(totals.persons),
-                "images": len(self.state.sums),
-                "joints": int(totals.counted[_indices(self.recipe.joints)].sum()),
+                "images": len(self.state),
+                "joints": int(totals.counted[places(JOINTS, self.recipe.joints)].sum()),
             },
         )
 
@@ -381,28 +402,31 @@ class PCKh(Protocol):
         # the trapezoids' mean height over 50 steps is (sum - half of both ends) / 50
         return columns | {"AUC": 2 * hits.sum(axis=-1) - hits[..., 0] - hits[..., -1]}
 
-    def _needed(self) -> Floats:
-        """(S, 4 J): annotated joints and the metrics' hundredths; images are only ever added, so their number tells."""
-        if self._columns is None or len(self._columns) != len(self.state.sums):
-            self._columns = self.state.matrix().reshape(-1, 4 * len(JOINTS))
-        return self._columns
+    def _needed(self, records: Records[npt.NDArray[np.uint16]]) -> Floats:
+        """(S, 4 J) of every image: annotated joints and the metrics' hundredths."""
+        pieces = [np.zeros((0, 4 * len(JOINTS)))]
+        for rows in _chunks(records):
+            counts = unpack(rows)
+            hundredths = self._hundredths(counts.hits)
+            pieces.append(np.hstack([counts.counted, *(hundredths[metric.name] for metric in self.metrics)]))
+        return np.concatenate(pieces)
 
     def _mean(self, hundredths: Floats, counted: Floats) -> Floats:
         """(..., J) hundredths of hits and (J,) joints counted -> (...) percent over the recipe's joints."""
-        joints = _indices(self.recipe.joints)
+        joints = places(JOINTS, self.recipe.joints)
         hundredths, counted = hundredths[..., joints], counted[joints]
         if self.recipe.average == "joints":
             present = counted > 0
             hundredths, counted = hundredths[..., present] / counted[present], present.astype(np.float64)
-        return _share(hundredths.sum(axis=-1), counted.sum())
+        return share(hundredths.sum(axis=-1), counted.sum(), of=1)
 
     def _joints(self, totals: Counts) -> list[Row]:
-        shares = {name: _share(each, totals.counted) for name, each in self._hundredths(totals.hits).items()}
+        shares = {name: share(each, totals.counted, of=1) for name, each in self._hundredths(totals.hits).items()}
         return [
             {
                 "joint": joint,
                 "in_mean": int(joint in self.recipe.joints),
-                **{name: _cell(share[index]) for name, share in shares.items()},
+                **{name: cell(column[index]) for name, column in shares.items()},
                 **{f"hits@{name}": int(totals.hits[index, step]) for name, step in self._steps().items()},
                 "count": int(totals.counted[index]),
             }
@@ -411,14 +435,16 @@ class PCKh(Protocol):
 
     def _groups(self, totals: Counts) -> list[Row]:
         columns = self._hundredths(totals.hits)
-        shares = {name: _share(each, totals.counted) for name, each in columns.items()}
+        shares = {name: share(each, totals.counted, of=1) for name, each in columns.items()}
         rows: list[Row] = [
-            {"group": group, **{name: _cell(share[_indices(joints)].mean()) for name, share in shares.items()}}
+            {"group": group, **{name: cell(column[places(JOINTS, joints)].mean()) for name, column in shares.items()}}
             for group, joints in {"Head": self.recipe.head, **SIDED}.items()
         ]
         if self.recipe.upper_body:
-            upper = _indices(UPPER_BODY)
-            pooled = {name: _share(each[upper].sum(), totals.counted[upper].sum()) for name, each in columns.items()}
-            rows.append({"group": "UBody", **{name: _cell(value) for name, value in pooled.items()}})
-        total = {name: _cell(self._mean(each, totals.counted)) for name, each in columns.items()}
+            upper = places(JOINTS, UPPER_BODY)
+            pooled = {
+                name: share(each[upper].sum(), totals.counted[upper].sum(), of=1) for name, each in columns.items()
+            }
+            rows.append({"group": "UBody", **{name: cell(value) for name, value in pooled.items()}})
+        total = {name: cell(self._mean(each, totals.counted)) for name, each in columns.items()}
         return [*rows, {"group": self.recipe.total, **total}]

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from math import isnan, nan
-from typing import Any, ClassVar, Literal, Self
+from math import nan
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from har_bench.arrays import Floats
-from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Metric, Protocol, Recipe, Scores
+from har_bench.errors import HarBenchError, unknown
+from har_bench.protocol import (
+    Batch,
+    Curve,
+    Facts,
+    Groups,
+    Metric,
+    Options,
+    Protocol,
+    Recipe,
+    Records,
+    Scores,
+    Table,
+    of_split,
+    option,
+)
+from har_bench.protocol.clues import Clues
+from har_bench.protocol.tables import cell, grouped
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
 
+from . import clues
 from .errors import THRESHOLDS, sequence_sums
 
 ALIGNMENTS = (("", "as predicted"), ("P-", "after the best similarity per pose"), ("N-", "after the best scale"))
@@ -25,17 +42,29 @@ LABELS = ("action", "subject", "camera")
 """The columns of ``sequences`` by which the tables break the errors down."""
 
 METRICS = (
-    Metric("MPJPE", "mm", "lower", "mean distance from the root-relative truth (Protocol 1)"),
-    Metric("P-MPJPE", "mm", "lower", "mean distance after the best similarity per pose (Protocol 2)"),
-    Metric("N-MPJPE", "mm", "lower", "mean distance after the best scale per pose (Protocol 3)"),
+    Metric("MPJPE", "mm", "lower", "mean distance from the root-relative truth (Protocol 1)", per_frame=True),
+    Metric("P-MPJPE", "mm", "lower", "mean distance after the best similarity per pose (Protocol 2)", per_frame=True),
+    Metric("N-MPJPE", "mm", "lower", "mean distance after the best scale per pose (Protocol 3)", per_frame=True),
     Metric("MPJVE", "mm", "lower", "mean distance of the first differences in time, per scored frame"),
     *(
         metric
         for prefix, how in ALIGNMENTS
         for metric in (
-            Metric(f"{prefix}3DPCK@150", "%", "higher", f"joints nearer than 150 mm, {how}"),
-            Metric(f"{prefix}AUC", "%", "higher", f"mean 3DPCK over 0, 5 … 150 mm, {how}"),
+            Metric(f"{prefix}3DPCK@150", "%", "higher", f"joints nearer than 150 mm, {how}", per_frame=True),
+            Metric(f"{prefix}AUC", "%", "higher", f"mean 3DPCK over 0, 5 … 150 mm, {how}", per_frame=True),
         )
+    ),
+)
+
+TABLES: tuple[Table, ...] = (
+    Facts("average"),
+    *(Groups(label, shares_out=True) for label in LABELS),
+    Groups("joint", means={name: name for name in ERRORS}),
+    Groups("sequence", shares_out=True, means={metric.name: metric.name for metric in METRICS if metric.per_frame}),
+    Curve(
+        "threshold",
+        rises=tuple(f"{prefix}3DPCK" for prefix, _ in ALIGNMENTS),
+        areas={f"{prefix}AUC": f"{prefix}3DPCK" for prefix, _ in ALIGNMENTS},
     ),
 )
 
@@ -57,59 +86,68 @@ class PoseRecipe(Recipe):
     split: str = ""
 
 
-class PoseAverages(Protocol):
-    """An accumulator of 3D pose errors, in the camera frame.
+@dataclass(frozen=True)
+class PoseOptions(Options):
+    """What of the split is scored."""
 
-    A sequence's sums are those of :meth:`sums`: the number of frames T; T if it has a velocity error, else 0; any sums
-    over its frames; and the velocity error times T.
-    """
+    subjects: tuple[str, ...] = option((), "score only these, comma-separated, such as S11")
+    actions: tuple[str, ...] = option((), "score only these, comma-separated, such as Walking,Eating")
+    cameras: tuple[str, ...] = option((), "score only these, comma-separated, such as 60457274 or C1")
+
+
+class Scored(NamedTuple):
+    """What is kept of a sequence: its sums (see :meth:`PoseAverages.sums`), and its values of :data:`LABELS`."""
+
+    sums: Floats
+    labels: tuple[str, ...]
+
+
+def sums_of(records: Records[Scored]) -> Floats:
+    """(S, K) the sequences' sums."""
+    return np.stack([record.sums for record in records.values()]) if records else np.zeros((0, 0))
+
+
+class PoseAverages(Protocol):
+    """An accumulator of 3D pose errors, in the camera frame."""
 
     task = "pose"
     metrics = METRICS
+    tables = TABLES
+    chain = ("P-MPJPE", "N-MPJPE", "MPJPE")
+    notes = clues.NOTES
     truth_columns = ("keypoints_3d",)
     prediction_columns = ("keypoints_3d",)
     missing: ClassVar[float] = 0.0  # a missing joint is scored as if it were at the root
 
     recipe: PoseRecipe
+    options: PoseOptions
+    state: Records[Scored]
 
     @property
     def has_torch_path(self) -> bool:
         """Yes."""
         return True
 
-    def __init__(self, recipe: str | None = None, **options: Any) -> None:
-        """Choose a recipe and its options.
-
-        Raises:
-            HarBenchError: an unknown recipe or option.
-        """
-        super().__init__(recipe, **options)
-        self.labels: dict[str, tuple[str, ...]] = {}
-
     @property
     def skeletons(self) -> tuple[str, ...]:
         """The joints that the recipe scores."""
         return (self.recipe.skeleton,)
 
-    def merge(self, other: Self) -> None:
-        """Take over the sequences another accumulator scored."""
-        super().merge(other)
-        self.labels |= other.labels
-
-    def narrowed(self, sequences: pa.Table, split: str, columns: Sequence[str]) -> pa.Table:
-        """The sequences whose ``subject`` is listed by the option ``subjects``, and so on, column by column.
+    def select(self, sequences: pa.Table) -> pa.Table:
+        """The sequences of the split with the wanted subjects, actions and cameras.
 
         Raises:
-            HarBenchError: a listed one is not there.
+            HarBenchError: a wanted one is not in the split, or nothing is.
         """
-        for column in columns:
-            if wanted := [name for name in self.option(f"{column}s").split(",") if name]:
-                found = sorted(set(sequences[column].to_pylist()))
-                if absent := sorted(set(wanted) - set(found)):
-                    there = ", ".join(found) or "none"
-                    raise HarBenchError(f"the store has no {column} {', '.join(absent)} in {split}; there are {there}")
-                sequences = sequences.filter(pc.is_in(sequences[column], pa.array(wanted)))
-        return sequences
+        split = self.recipe.split
+        chosen = of_split(sequences, split, self.canonical)
+        for column in ("subject", "action", "camera"):
+            if wanted := getattr(self.options, f"{column}s"):
+                found = sorted({str(value) for value in chosen[column].to_pylist()})
+                if absent := [name for name in wanted if name not in found]:
+                    raise unknown(f"{column} in {split} of the store", absent[0], found)
+                chosen = chosen.filter(pc.is_in(chosen[column], pa.array(wanted)))
+        return chosen
 
     def update(self, truth: Batch, predictions: Batch) -> None:
         """Score whole sequences: (N, J, 3) camera-frame truth [mm] and the recipe's predictions [mm].
@@ -124,8 +162,7 @@ class PoseAverages(Protocol):
                 continue
             if not np.isfinite(sums).all():
                 raise HarBenchError(f"sequence {sequence!r} has a pose that is not finite; give every joint a position")
-            self.state.add(sequence, sums)
-            self.labels[sequence] = label
+            self.state.add(sequence, Scored(sums, label))
 
     def _all_sums(self, predicted: Floats, truth: Floats, batch: Batch) -> Iterable[Floats]:
         """The sums of each sequence of a batch, here or on the device."""
@@ -135,8 +172,23 @@ class PoseAverages(Protocol):
 
         return batch_sums(predicted, truth, batch.starts, recentre=self.recipe.recentre, device=self.device)
 
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether the poses look like others than the recipe asks for: their unit, root, axes and sides."""
+        layout = skeleton(self.recipe.skeleton)
+        found = clues.of_poses(predictions["keypoints_3d"], truth["keypoints_3d"], truth.starts, layout.flip)
+        return {name: clue for name, clue in found.items() if name != "absolute" or self.relative}
+
+    @property
+    def relative(self) -> bool:
+        """Whether predictions are expected relative to the root."""
+        return not self.recipe.recentre
+
     def sums(self, predicted: Floats, truth: Floats) -> Floats:
-        """The additive statistics of one sequence, by default those of :func:`.pose_errors.sequence_sums`."""
+        """The additive statistics of one sequence, by default those of :func:`.errors.sequence_sums`.
+
+        The number of frames T; T if it has a velocity error, else 0; any sums over its frames; and the velocity error
+        times T.
+        """
         return sequence_sums(predicted, truth, recentre=self.recipe.recentre)
 
     def numbers(self, mean: Floats) -> dict[str, float]:
@@ -165,18 +217,18 @@ class PoseAverages(Protocol):
         }
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
-        """The metrics when sequence i of ``state.names()`` counts ``weights[i]`` times (once each by default).
+        """The metrics when sequence i of :meth:`units` counts ``weights[i]`` times (once each by default).
 
         MPJVE is missing when every sequence has a single scored frame.
         """
         found = self.numbers(self.average(weights))
-        if not self.state.matrix()[:, 1].any():
+        if not self.state.derived(sums_of)[:, 1].any():
             found.pop("MPJVE", None)
         return found
 
     def compute(self) -> Scores:
         """Metrics, counts, and breakdowns by action, subject, camera, joint, sequence and threshold."""
-        frames = int(self.state.matrix()[:, 0].sum())
+        frames = int(self.state.derived(sums_of)[:, 0].sum())
         details = self.details(self.average())
         tables: dict[str, list[Row]] = {
             "average": [
@@ -189,7 +241,7 @@ class PoseAverages(Protocol):
             **details,
         }
         counts = {
-            "sequences": len(self.state.sums),
+            "sequences": len(self.state),
             "frames": frames,
             "joints": frames * len(skeleton(self.recipe.skeleton)),
         }
@@ -197,34 +249,27 @@ class PoseAverages(Protocol):
 
     def average(self, weights: Floats | None = None, *, by_action: bool | None = None) -> Floats:
         """The means per frame (see :func:`means`), averaged over sequences as the recipe does unless told."""
-        sums = self.state.matrix()
+        sums = self.state.derived(sums_of)
         if weights is not None:
             sums = sums * weights[:, None]
         if not (self.recipe.average == "action" if by_action is None else by_action):
             return means(sums.sum(axis=0, keepdims=True)).reshape(-1)
-        _, totals = grouped([self.labels[name][0] for name in self.state.names()], sums)
+        _, totals = grouped([record.labels[0] for record in self.state.values()], sums)
         return mean_of(means(totals[totals[:, 0] > 0]))
 
     def row(self, mean: Floats) -> dict[str, float | None]:
         """:meth:`numbers` for a table: None where there is none."""
-        return {name: None if isnan(value) else value for name, value in self.numbers(mean).items()}
+        return {name: cell(value) for name, value in self.numbers(mean).items()}
 
     def _breakdown(self, name: str, column: int | None = None) -> list[Row]:
         """A row of frame-weighted metrics for every sequence, or for every value of one of their labels."""
-        names = self.state.names()
-        values = names if column is None else [self.labels[sequence][column] for sequence in names]
-        groups, totals = grouped(values, self.state.matrix())
+        labels = (record.labels for record in self.state.values())
+        values = self.units() if column is None else [label[column] for label in labels]
+        groups, totals = grouped(values, self.state.derived(sums_of))
         return [
             {name: group, "frames": int(total[0]), **self.row(mean)}
             for group, total, mean in zip(groups, totals, means(totals), strict=True)
         ]
-
-
-def grouped(values: list[str], sums: Floats) -> tuple[list[str], Floats]:
-    """The distinct values, sorted, and the (G, K) sums of their (S, K) rows."""
-    groups, index = np.unique(values, return_inverse=True)
-    member = (index == np.arange(len(groups))[:, None]).astype(np.float64)
-    return groups.tolist(), np.matmul(member, sums)
 
 
 def means(sums: Floats) -> Floats:
@@ -239,12 +284,6 @@ def mean_of(groups: Floats) -> Floats:
     """(K,) plain mean of the (G, K) means of groups; of the velocity errors, those that there are."""
     moving = groups[~np.isnan(groups[:, -1]), -1]
     return np.concatenate((groups[:, :-1].mean(axis=0), [moving.mean() if len(moving) else nan]))
-
-
-def text_list(value: Any) -> str:
-    """Names, comma-separated or in a list, as one sorted text without repetitions or blanks."""
-    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return ",".join(sorted({part.strip() for part in text.split(",")} - {""}))
 
 
 def _parts(mean: Floats) -> tuple[Floats, Floats]:

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.arrays import Floats, kernel
-from har_bench.geometry import aligned, matched, similarity
+from har_bench.arrays import Anything, Floats, kernel
+from har_bench.geometry import Similarity, aligned, matched, similarity
 
 STEP = 5.0
 THRESHOLDS = np.arange(31) * STEP
@@ -98,7 +98,7 @@ def sequence_sums(predicted: npt.ArrayLike, truth: npt.ArrayLike, *, recentre: b
     first, second = matched(predicted, truth)
     frames, joints = first.shape[:2]
     errors, bins = np.zeros((3, joints)), np.zeros((3, len(THRESHOLDS) + 1))
-    speed = _accumulate(first, second, *similarity(first, second), recentre, np.zeros((joints, 3)), errors, bins)
+    speed = _accumulate(first, second, similarity(first, second), recentre, np.zeros((joints, 3)), errors, bins)
     return packed(frames, errors, bins, speed)
 
 
@@ -118,12 +118,24 @@ def packed(frames: int, errors: Floats, bins: npt.NDArray[Any], speed: float) ->
 
 
 @kernel
-def _accumulate(predicted, truth, R, s, t, recentre, previous, errors, bins):  # type: ignore[no-untyped-def]
-    """Add a sequence's errors to ``errors`` (3, J) and ``bins`` (3, 32); return the summed velocity errors."""
+def _accumulate(
+    predicted: Anything,
+    truth: Anything,
+    best: Similarity,
+    recentre: bool,
+    previous: Floats,
+    errors: Floats,
+    bins: Floats,
+) -> float:
+    """Add a sequence's errors to ``errors`` (3, J) and ``bins`` (3, 32); return the summed velocity errors.
+
+    Long, since all errors of a joint come from one reading of its numbers. Sums run over frames, then over joints.
+    """
     frames, joints = predicted.shape[:2]
     last = bins.shape[1] - 1
     speed = 0.0
     for n in range(frames):
+        R, s, t = best.R[n], best.s[n], best.t[n]
         u0, v0, w0 = np.float64(truth[n, 0, 0]), np.float64(truth[n, 0, 1]), np.float64(truth[n, 0, 2])
         x0 = y0 = z0 = 0.0
         if recentre:
@@ -143,9 +155,9 @@ def _accumulate(predicted, truth, R, s, t, recentre, previous, errors, bins):  #
                 fx, fy, fz = dx - previous[j, 0], dy - previous[j, 1], dz - previous[j, 2]
                 speed += sqrt(fx * fx + fy * fy + fz * fz)
             previous[j, 0], previous[j, 1], previous[j, 2] = dx, dy, dz
-            px = s[n] * (R[n, 0, 0] * a + R[n, 0, 1] * b + R[n, 0, 2] * c) + t[n, 0] - truth[n, j, 0]
-            py = s[n] * (R[n, 1, 0] * a + R[n, 1, 1] * b + R[n, 1, 2] * c) + t[n, 1] - truth[n, j, 1]
-            pz = s[n] * (R[n, 2, 0] * a + R[n, 2, 1] * b + R[n, 2, 2] * c) + t[n, 2] - truth[n, j, 2]
+            px = s * (R[0, 0] * a + R[0, 1] * b + R[0, 2] * c) + t[0] - truth[n, j, 0]
+            py = s * (R[1, 0] * a + R[1, 1] * b + R[1, 2] * c) + t[1] - truth[n, j, 1]
+            pz = s * (R[2, 0] * a + R[2, 1] * b + R[2, 2] * c) + t[2] - truth[n, j, 2]
             sx, sy, sz = scale * x - u, scale * y - v, scale * z - w
             found = (
                 sqrt(dx * dx + dy * dy + dz * dz),

@@ -1,4 +1,4 @@
-"""The sums of :mod:`.pose_errors` on a torch device, for all frames of many sequences at a time, in double precision.
+"""The sums of :mod:`.errors` on a torch device, for all frames of many sequences at a time, in double precision.
 
 The rotation that aligns a pose has a closed form. With C the covariance of source and target, of norm 1, its best
 ``trace(R C)`` is the largest root x of ``(x² - 1)² - 8 x det C - 4 |cof C|²`` (see :mod:`har_bench.geometry`); as the
@@ -35,14 +35,14 @@ _STEPS = 10
 
 
 def sequence_sums(predicted: npt.ArrayLike, truth: npt.ArrayLike, *, recentre: bool, device: str) -> Floats:
-    """:func:`.pose_errors.sequence_sums` of one sequence of (T, J, 3) poses [mm], on a torch device."""
+    """:func:`.errors.sequence_sums` of one sequence of (T, J, 3) poses [mm], on a torch device."""
     return batch_sums(predicted, truth, [0, len(np.asarray(truth))], recentre=recentre, device=device)[0]  # type: ignore[no-any-return]
 
 
 def batch_sums(
     predicted: npt.ArrayLike, truth: npt.ArrayLike, starts: npt.ArrayLike, *, recentre: bool, device: str
 ) -> Floats:
-    """(S, K) the rows of :func:`.pose_errors.sequence_sums` of many sequences; of an empty one, zeros.
+    """(S, K) the rows of :func:`.errors.sequence_sums` of many sequences; of an empty one, zeros.
 
     Args:
         predicted: (N, J, 3) poses [mm], relative to the truth's root or absolute.
@@ -110,7 +110,7 @@ def _aligned_errors(predicted: Tensor, truth: Tensor) -> Tensor:
     """(N, J) distances after the best similarity per pose."""
     source, target = (each - each[:, :1] for each in (predicted, truth))  # exact for points that coincide
     source, target = (each - each.mean(1, keepdim=True) for each in (source, target))
-    turned, certain = _scaled_rotations(source, target)
+    turned, certain = scaled_rotations(source, target)
     rest = torch.nonzero(~certain).flatten()
     if len(rest):
         R, s, _ = similarity(*(each[rest].cpu().numpy() for each in (predicted, truth)))
@@ -118,7 +118,7 @@ def _aligned_errors(predicted: Tensor, truth: Tensor) -> Tensor:
     return _lengths(source @ turned.mT - target)
 
 
-def _scaled_rotations(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def scaled_rotations(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """(N, 3, 3) rotations times scales between centred poses, and (N,) whether they are certain."""
     covariance = source.mT @ target
     size, square = covariance.square().sum((1, 2)).sqrt(), source.square().sum((1, 2))

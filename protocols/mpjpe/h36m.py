@@ -6,17 +6,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Foreign, Scores
+from har_bench.protocol import Facts, Foreign, Scores, option
 from har_bench.results import Row
 from har_bench.store import Store
 
-from .averages import PoseAverages, PoseRecipe, text_list
+from .averages import TABLES, PoseAverages, PoseOptions, PoseRecipe
 from .files import Naming, read_poses
 
 
@@ -62,6 +62,14 @@ RECIPES = (
 )
 
 
+@dataclass(frozen=True)
+class MPJPEOptions(PoseOptions):
+    """What of the test subjects is scored."""
+
+    every: int | None = option(None, "score one frame in so many, from frame 0 (default: the recipe's)", least=1)
+    without_damaged: bool = option(False, "leave out the sequences whose truth is shifted (three of S9's)")
+
+
 class MPJPE(PoseAverages):
     """Human3.6M's 3D pose errors, root-relative, in the camera frame."""
 
@@ -70,40 +78,19 @@ class MPJPE(PoseAverages):
     dataset = "h36m"
     summary = "3D pose errors on Human3.6M: MPJPE, P-MPJPE, N-MPJPE, MPJVE, 3DPCK, AUC"
     recipes: ClassVar[Mapping[str, MPJPERecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
-    options: ClassVar[Mapping[str, tuple[Any, str]]] = MappingProxyType(
-        {
-            "every": (None, "score one frame in so many, from frame 0 (default: the recipe's)"),
-            "cameras": ("", "score only these, comma-separated, such as 60457274"),
-            "subjects": ("", "score only these of the test subjects, comma-separated, such as S11"),
-            "actions": ("", "score only these, comma-separated, such as Walking,Eating"),
-            "without_damaged": (False, "leave out the sequences whose truth is shifted (three of S9's)"),
-        }
-    )
+    tables = (*TABLES, Facts("left_out"))
+    option_type = MPJPEOptions
     train_split = "standard/train"
 
     recipe: MPJPERecipe
-
-    def __init__(self, recipe: str | None = None, **options: Any) -> None:
-        """Choose a recipe and its options; values may be texts, as a command line gives them.
-
-        Raises:
-            HarBenchError: an unknown recipe or option, or a value that its option cannot take.
-        """
-        super().__init__(recipe, **{name: _parsed(name, value) for name, value in options.items()})
-        if self.given.get("every") == self.recipe.every:
-            del self.given["every"]
-        self.every: int = self.given.get("every", self.recipe.every)
-        self.left_out: dict[str, str] = {}
+    options: MPJPEOptions
+    left_out: Mapping[str, str] = MappingProxyType({})
+    """The sequences that the recipe leaves out, and why; known when :meth:`select` was called."""
 
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """VideoPose3D-like ``.npz``: arrays by ``S9|Walking 1|54138969``, or its nested ``positions_3d``; in metres."""
         del store
         return read_poses(path, NAMING)
-
-    def merge(self, other: Self) -> None:
-        """Take over the sequences another accumulator scored."""
-        super().merge(other)
-        self.left_out |= other.left_out
 
     def select(self, sequences: pa.Table) -> pa.Table:
         """The test sequences of the wanted subjects and cameras, without those that the recipe leaves out.
@@ -113,9 +100,8 @@ class MPJPE(PoseAverages):
         Raises:
             HarBenchError: a wanted subject or camera is not in the split, or nothing remains.
         """
-        test = sequences.filter(_any_of(sequences["splits"], [self.recipe.split]))
-        test = self.narrowed(test, self.recipe.split, ("subject", "action", "camera"))
-        drop = [*self.recipe.drop, *(["shifted"] if self.option("without_damaged") else [])]
+        test = super().select(sequences)
+        drop = [*self.recipe.drop, *(["shifted"] if self.options.without_damaged else [])]
         faulty = _any_of(test["defects"], drop)
         out = test.filter(faulty)
         self.left_out = {
@@ -133,9 +119,15 @@ class MPJPE(PoseAverages):
     def keep(self, sequences: pa.Table, rows: pa.Table) -> pa.ChunkedArray | None:
         """One frame in ``every``, from frame 0; None when that is all of them."""
         del sequences
-        if self.every == 1:
+        if self.recipe.every == 1:
             return None
-        return pa.chunked_array([pa.array(rows["frame"].to_numpy() % self.every == 0)])
+        return pa.chunked_array([pa.array(rows["frame"].to_numpy() % self.recipe.every == 0)])
+
+    def remarks(self) -> list[str]:
+        """What MPJVE is over frames that are apart, and how few poses were scored."""
+        every = self.recipe.every
+        apart = f"MPJVE is of frames that are {every} apart, and cannot be compared with that of all frames"
+        return [apart] if every > 1 and "MPJVE" in self.metrics_of() else []
 
     def compute(self) -> Scores:
         """Metrics, counts, and breakdowns by action, subject, camera, joint, sequence and threshold."""
@@ -157,24 +149,3 @@ NAMING = Naming(("54138969", "55011271", "58860488", "60457274"), "S9|Walking 1|
 def _any_of(lists: pa.ChunkedArray, wanted: Collection[str]) -> pa.Array:
     """For each list of texts, whether it holds any of the wanted ones; a null list holds none."""
     return pa.array([any(text in wanted for text in texts or ()) for texts in lists.to_pylist()], pa.bool_())
-
-
-def _parsed(name: str, value: Any) -> Any:
-    """An option's value in its one canonical form.
-
-    Raises:
-        HarBenchError: it has none.
-    """
-    if name in ("cameras", "subjects", "actions"):
-        return text_list(value)
-    text = str(value).strip()
-    if name == "without_damaged":
-        flags = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-        if text.lower() not in flags:
-            raise HarBenchError(f"h36m/mpjpe cannot read without_damaged={text!r}; write true or false")
-        return flags[text.lower()]
-    if name == "every" and value is not None:
-        if not (text.isdecimal() and int(text) > 0):
-            raise HarBenchError(f"h36m/mpjpe cannot read every={text!r}; write a whole number such as 64")
-        return int(text)
-    return value

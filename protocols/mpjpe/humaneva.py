@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Foreign, Metric, Scores
+from har_bench.protocol import Foreign, Groups, Metric, Scores, option
+from har_bench.protocol.tables import grouped
 from har_bench.results import Row
 from har_bench.skeletons import mapping, skeleton
 from har_bench.store import Store
 
-from .averages import METRICS, PoseAverages, PoseRecipe, grouped, mean_of, means, text_list
+from .averages import METRICS, TABLES, PoseAverages, PoseOptions, PoseRecipe, mean_of, means, sums_of
 from .errors import mpjpe_errors
 from .files import Naming, read_poses
 
@@ -42,7 +42,7 @@ class HumanEvaRecipe(PoseRecipe):
     """What evaluations of HumanEva do differently, besides what :class:`PoseRecipe` says.
 
     Attributes:
-        measure: ``mpjpe``, the errors of :mod:`.pose_errors` on 15 joints, or ``error``, :func:`error` and
+        measure: ``mpjpe``, the errors of :mod:`.errors` on 15 joints, or ``error``, :func:`error` and
             :func:`error_rel` on the 20 points.
     """
 
@@ -121,6 +121,13 @@ def _points(poses: npt.ArrayLike) -> Floats:
     return array
 
 
+@dataclass(frozen=True)
+class HumanEvaOptions(PoseOptions):
+    """What is scored."""
+
+    split: str | None = option(None, "score this split of the store, such as videopose3d/train (default: the recipe's)")
+
+
 class HumanEvaMPJPE(PoseAverages):
     """HumanEva-I's 3D pose errors, in the camera frame.
 
@@ -133,28 +140,12 @@ class HumanEvaMPJPE(PoseAverages):
     summary = "3D pose errors on HumanEva-I's Validate: MPJPE, P-MPJPE, N-MPJPE, MPJVE; or official error, error_rel"
     metrics = (*METRICS, *OFFICIAL)
     recipes: ClassVar[Mapping[str, HumanEvaRecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
-    options: ClassVar[Mapping[str, tuple[Any, str]]] = MappingProxyType(
-        {
-            "split": ("", "score this split of the store, such as videopose3d/train (default: the recipe's)"),
-            "subjects": ("", "score only these, comma-separated, such as S1,S2"),
-            "actions": ("", "score only these, comma-separated, such as Walking,Jog,Box"),
-            "cameras": ("", "score only these, comma-separated, such as C1"),
-        }
-    )
+    tables = (*TABLES, Groups("cell", shares_out=True))
+    option_type = HumanEvaOptions
     train_split = "videopose3d/train"
 
     recipe: HumanEvaRecipe
-
-    def __init__(self, recipe: str | None = None, **options: Any) -> None:
-        """Choose a recipe and its options; lists may be texts, as a command line gives them.
-
-        Raises:
-            HarBenchError: an unknown recipe or option.
-        """
-        super().__init__(recipe, **{name: text_list(value) for name, value in options.items()})
-        if self.given.get("split") == self.recipe.split:
-            del self.given["split"]
-        self.split: str = self.given.get("split", self.recipe.split)
+    options: HumanEvaOptions
 
     @property
     def primary(self) -> Metric:
@@ -171,22 +162,15 @@ class HumanEvaMPJPE(PoseAverages):
         """For ``mpjpe``; the 29 distances per pose of ``error`` cost less than a transfer of the poses."""
         return self.recipe.measure == "mpjpe"
 
+    @property
+    def relative(self) -> bool:
+        """Those of ``error`` are absolute."""
+        return super().relative and self.recipe.measure == "mpjpe"
+
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """VideoPose3D-like ``.npz``: arrays by ``Validate/S1|Walking 1 chunk0|C1``, or nested ``positions_3d``."""
         del store
         return read_poses(path, NAMING)
-
-    def select(self, sequences: pa.Table) -> pa.Table:
-        """The sequences of the split with the wanted subjects, actions and cameras.
-
-        Raises:
-            HarBenchError: a wanted one is not in the split, or nothing is.
-        """
-        inside = [self.split in (splits or ()) for splits in sequences["splits"].to_pylist()]
-        chosen = sequences.filter(pa.array(inside, pa.bool_()))
-        if not len(chosen):
-            raise HarBenchError(f"{self.canonical} has nothing to score: the store has no sequence of {self.split}")
-        return self.narrowed(chosen, self.split, ("subject", "action", "camera"))
 
     def sums(self, predicted: Floats, truth: Floats) -> Floats:
         """The additive statistics of one sequence; for ``error``, those of its 15 + 14 terms and no velocity."""
@@ -216,8 +200,8 @@ class HumanEvaMPJPE(PoseAverages):
     def compute(self) -> Scores:
         """Metrics, counts and breakdowns; also by subject and action, with the mean of the cells that papers print."""
         scores = super().compute()
-        keys = ["/".join(reversed(self.labels[name][:2])) for name in self.state.names()]
-        groups, totals = grouped(keys, self.state.matrix())
+        keys = ("/".join(reversed(record.labels[:2])) for record in self.state.values())
+        groups, totals = grouped(keys, self.state.derived(sums_of))
         averages = means(totals)
         cells: list[Row] = [
             {"subject": subject, "action": action, "frames": int(total[0]), **self.row(mean)}

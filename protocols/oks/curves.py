@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.arrays import Floats, kernel
-from har_bench.errors import HarBenchError
 
 from .matching import FALSE, THRESHOLDS, TRUE, Marks, Matches
 
@@ -26,16 +25,21 @@ class Block(NamedTuple):
     """The matches of some images.
 
     Attributes:
-        names: of the S images' sequences.
         image_id: (S,) decides between equal scores of different images.
         crowd_index: (S,) NaN where the store has none.
         matches: of the images.
     """
 
-    names: Sequence[str]
     image_id: npt.NDArray[np.int64]
     crowd_index: Floats
     matches: Matches
+
+
+class Place(NamedTuple):
+    """Where an image is: its row in a block."""
+
+    block: Block
+    row: int
 
 
 class Ranking(NamedTuple):
@@ -66,28 +70,23 @@ class Curves(NamedTuple):
     recall: Floats
 
 
-def rank(blocks: Sequence[Block], areas: int) -> Ranking:
+def rank(images: Sequence[Place], areas: int) -> Ranking:
     """The detections of all images by falling score; equal ones by image id, then as in the file.
 
     Args:
-        blocks: disjoint sets of images, in any order.
+        images: every image of the blocks that they are in, sorted by name.
         areas: A, the number of ranges of areas.
-
-    Raises:
-        HarBenchError: an image comes twice.
     """
-    names = np.array([name for block in blocks for name in block.names])
-    by_name = np.argsort(names)
-    repeated = names[by_name][1:] == names[by_name][:-1]
-    if repeated.any():
-        name = str(names[by_name][1:][repeated][0])
-        raise HarBenchError(f"image {name!r} was scored twice; a batch must hold whole sequences")
-    place = np.empty(len(names), np.int64)
-    place[by_name] = np.arange(len(names))  # an image's place among the sorted names
+    blocks = list({id(image.block): image.block for image in images}.values())
+    firsts = np.cumsum([0, *(len(block.image_id) for block in blocks)]).tolist()
+    first = {id(block): begin for block, begin in zip(blocks, firsts, strict=False)}
+    by_name = np.array([first[id(image.block)] + image.row for image in images], np.int64)
+    place = np.empty(len(by_name), np.int64)
+    place[by_name] = np.arange(len(by_name))  # an image's place among the sorted names
     counts = [np.diff(block.matches.starts) for block in blocks]
     image = np.repeat(place, np.concatenate([np.zeros(0, np.int64), *counts]))
     ids = np.concatenate([np.zeros(0, np.int64), *(block.image_id for block in blocks)])[by_name]
-    order = np.empty(len(names), np.int64)
+    order = np.empty(len(ids), np.int64)
     order[np.lexsort((np.arange(len(ids)), ids))] = np.arange(len(ids))  # of the image ids
     score = np.concatenate([np.zeros(0), *(block.matches.score for block in blocks)])
     # lexsort is stable, and within an image the scores already fall as in the file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -12,29 +13,33 @@ import numpy as np
 import pyarrow as pa
 
 from har_bench.arrays import Floats, Ints
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, listed
 from har_bench.foreign import compressed, json_file
+from har_bench.foreign.json_numbers import numbers
 from har_bench.protocol import Batch
 from har_bench.schema import vector
 
 _COCO = "a json file as COCO defines it"
+_NULL = msgspec.Raw(b"null")
+_LISTS = ("keypoints", "foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts")
+"""The joints of a person: those of the body, or all of them, and COCO-WholeBody's others."""
 
 
 class _Joints(msgspec.Struct, gc=False, kw_only=True):
-    """The joints of a person: those of the body, or all of them, and COCO-WholeBody's others."""
+    """A person; lists of numbers stay texts until all are read at once."""
 
-    keypoints: list[float]
-    foot_kpts: list[float] | None = None
-    face_kpts: list[float] | None = None
-    lefthand_kpts: list[float] | None = None
-    righthand_kpts: list[float] | None = None
+    keypoints: msgspec.Raw
+    foot_kpts: msgspec.Raw = _NULL
+    face_kpts: msgspec.Raw = _NULL
+    lefthand_kpts: msgspec.Raw = _NULL
+    righthand_kpts: msgspec.Raw = _NULL
+    bbox: msgspec.Raw = _NULL
 
-    def numbers(self) -> list[float]:
-        """x, y, v of every joint."""
-        if self.foot_kpts is None:
-            return self.keypoints
-        others = (self.foot_kpts, self.face_kpts, self.lefthand_kpts, self.righthand_kpts)
-        return [*self.keypoints, *chain.from_iterable(other or () for other in others)]
+    def lists(self) -> list[msgspec.Raw]:
+        """Where x, y, v of every joint are."""
+        if bytes(self.foot_kpts) == b"null":
+            return [self.keypoints]
+        return [getattr(self, name) for name in _LISTS]
 
 
 class _Detection(_Joints, gc=False, kw_only=True):
@@ -48,7 +53,6 @@ class _Detection(_Joints, gc=False, kw_only=True):
     lefthand_score: float | None = None
     righthand_score: float | None = None
     wholebody_score: float | None = None
-    bbox: list[float] | None = None
 
     def score_of(self, part: str) -> float:
         """The score of a part, which is that of the detection where the part has none of its own."""
@@ -67,7 +71,6 @@ class _Person(_Joints, gc=False, kw_only=True):
     id: int
     image_id: int
     category_id: int
-    bbox: list[float] | None = None
     area: float | None = None
     iscrowd: int | None = None
     num_keypoints: int | None = None
@@ -76,6 +79,17 @@ class _Person(_Joints, gc=False, kw_only=True):
 class _Annotations(msgspec.Struct, gc=False):
     images: list[_Image]
     annotations: list[_Person]
+
+
+class _Source(NamedTuple):
+    """Where some records come from, and what each is called: ``annotation`` and its id, or ``record`` and its place."""
+
+    path: Path
+    word: str
+    numbers: Sequence[int]
+
+    def name(self, row: int) -> str:
+        return f"{self.word} {self.numbers[row]} of {self.path}"
 
 
 class Results(NamedTuple):
@@ -87,6 +101,7 @@ class Results(NamedTuple):
         keypoint_scores: (M, J) the third number of each joint.
         score: (M,).
         bbox: (M, 4) px, x y w h; None if the file's first detection has no box: COCO's tools look there.
+        notes: what was left out.
     """
 
     image_id: Ints
@@ -94,6 +109,7 @@ class Results(NamedTuple):
     keypoint_scores: Floats
     score: Floats
     bbox: Floats | None
+    notes: tuple[str, ...] = ()
 
 
 def is_results(path: Path) -> bool:
@@ -119,28 +135,43 @@ def read_results(path: Path, category: int = 1, part: str = "") -> Results:
     Raises:
         HarBenchError: no detection at all, or one that lacks a field or has another number of joints.
     """
-    found: list[_Detection] = json_file.read(path, list[_Detection], what=_COCO, nan=True)
+    found: list[_Detection] = json_file.read(path, list[_Detection], what=_COCO, not_finite=_as_text)
     if not found:
         raise HarBenchError(f"{path} holds no detection; write at least one, as the official tool cannot score none")
-    boxed = bool(found[0].bbox)
-    numbers = [one.numbers() for one in found]
-    width = len(numbers[0])
+    source = _Source(path, "record", range(len(found)))
+    values, lengths = _joints(source, found)
+    width = int(lengths[0])
     if width % 3 or not width:
         raise HarBenchError(
             f"the first detection of {path} has {width} numbers as keypoints; they are x, y, v per joint"
         )
-    _check_lengths(path, "keypoints", list(map(len, numbers)), width)
-    if boxed:
-        _check_lengths(path, "bbox", [len(one.bbox or ()) for one in found], 4)
+    _check_lengths(source, "keypoints", lengths, width)
+    boxes = None
+    if len(_numbers(source, "bbox", [found[0].bbox])[0]):
+        boxes, lengths = _numbers(source, "bbox", [one.bbox for one in found])
+        _check_lengths(source, "bbox", lengths, 4)
     rows = [row for row, one in enumerate(found) if one.category_id == category]
     chosen = [found[row] for row in rows]
-    joints = _numbers((numbers[row] for row in rows), len(rows), width).reshape(len(rows), width // 3, 3)
+    joints = values.reshape(len(found), width // 3, 3)[rows]
     return Results(
         image_id=_ids(path, chosen),
         keypoints=np.ascontiguousarray(joints[..., :2]),
         keypoint_scores=np.ascontiguousarray(joints[..., 2]),
         score=np.array([one.score_of(part) if part else one.score for one in chosen], np.float64),
-        bbox=_numbers((one.bbox or () for one in chosen), len(chosen), 4) if boxed else None,
+        bbox=None if boxes is None else boxes.reshape(len(found), 4)[rows],
+        notes=_others(found, category, len(chosen)),
+    )
+
+
+def _others(found: Sequence[_Detection], category: int, chosen: int) -> tuple[str, ...]:
+    """That detections of other categories were left out."""
+    others = sorted({one.category_id for one in found if one.category_id != category})
+    if not others:
+        return ()
+    ids = listed(f"{number:g}" for number in others)
+    return (
+        f"{len(found) - chosen:,} of {len(found):,} detections are of the categories {ids} and were left out; "
+        f"persons are of category {category}, which the option category changes",
     )
 
 
@@ -167,7 +198,7 @@ def table(results: Results, sequences: pa.Array) -> pa.Table:
     """Detections in our columns; ``sequences`` names the image of each."""
     columns = {
         "sequence": sequences,
-        "keypoints": vector(results.keypoints.reshape(len(results.score), -1)),
+        "keypoints": vector(results.keypoints.reshape(len(results.score), 2 * results.keypoints.shape[1])),
         "keypoint_scores": vector(results.keypoint_scores),
         "score": pa.array(results.score),
     }
@@ -187,7 +218,7 @@ def read_annotations(path: Path, category: int = 1, *, joints: int = 0) -> Batch
     Raises:
         HarBenchError: the file is no annotation file of keypoints.
     """
-    found: _Annotations = json_file.read(path, _Annotations, what=_COCO, nan=True)
+    found: _Annotations = json_file.read(path, _Annotations, what=_COCO, not_finite=_as_text)
     images = sorted({image.id: image for image in found.images}.values(), key=lambda image: image.id)
     ids = np.array([image.id for image in images], np.int64)
     of_category = [row for row, one in enumerate(found.annotations) if one.category_id == category]
@@ -197,16 +228,21 @@ def read_annotations(path: Path, category: int = 1, *, joints: int = 0) -> Batch
     rows = [of_category[at] for at in there.tolist()]
     people = [found.annotations[row] for row in rows]
     counts = np.bincount(np.searchsorted(ids, owners[there]), minlength=len(ids))
-    numbers = [one.numbers() for one in people]
-    width = max(map(len, numbers), default=3 * joints)
-    _check_lengths(path, "keypoints", list(map(len, numbers)), width)
-    points = _numbers(numbers, len(people), width).reshape(len(people), width // 3, 3)
+    source = _Source(path, "annotation", [one.id for one in people])
+    values, lengths = _joints(source, people)
+    width = int(lengths.max(initial=0)) or 3 * joints
+    _check_lengths(source, "keypoints", lengths, width)
+    points = values.reshape(len(people), width // 3, 3)
+    boxes, lengths = _numbers(source, "bbox", [one.bbox for one in people])
+    bbox = np.full((len(people), 4), np.nan)
+    _check_lengths(source, "bbox", np.where(lengths, lengths, 4), 4)
+    bbox[lengths > 0] = boxes.reshape(-1, 4)
     columns: dict[str, Any] = {
         "annotation_id": np.array([one.id for one in people], np.int64),
         "annotation_row": np.array(rows, np.int64),
         "keypoints": np.ascontiguousarray(points[..., :2]),
         "visibility": (points[..., 2] > 0).astype(np.uint8),
-        "bbox": _numbers((one.bbox or (np.nan,) * 4 for one in people), len(people), 4),
+        "bbox": bbox,
     }
     for name in ("area", "iscrowd", "num_keypoints"):
         columns[name] = np.array([getattr(one, name) for one in people], np.float64)
@@ -224,19 +260,62 @@ def results_batch(path: Path, results: Results, sequences: pa.Table) -> Batch:
     """The detections of a results file beside :func:`read_annotations`' images."""
     at = places(path, results, sequences["image_id"].to_numpy())
     order = np.argsort(at, kind="stable")
-    columns = {name: values[order] for name, values in results._asdict().items() if values is not None}
+    arrays = {name: values for name, values in results._asdict().items() if isinstance(values, np.ndarray)}
+    columns = {name: values[order] for name, values in arrays.items()}
     return Batch(sequences, np.append(0, np.cumsum(np.bincount(at, minlength=sequences.num_rows))), columns)
 
 
-def _check_lengths(path: Path, name: str, lengths: Sequence[int], width: int) -> None:
-    odd = np.flatnonzero(np.array(lengths) != width)
+def _as_text(record: dict[str, Any]) -> dict[str, Any]:
+    """A record whose lists of numbers are texts again."""
+    for name in (*_LISTS, "bbox"):
+        if name in record:
+            record[name] = msgspec.Raw(json.dumps(record[name]).encode())
+    return record
+
+
+def _joints(source: _Source, people: Sequence[_Joints]) -> tuple[Floats, Ints]:
+    """x, y, v of every joint of all persons, one after the other, and how many numbers each person has."""
+    if all(one.foot_kpts is _NULL for one in people):
+        return _numbers(source, "keypoints", [one.keypoints for one in people])
+    lists = [one.lists() for one in people]
+    parts = np.array(list(map(len, lists)))
+    values, lengths = _numbers(source, "keypoints", list(chain.from_iterable(lists)), parts)
+    return values, np.add.reduceat(lengths, np.cumsum(parts) - parts)
+
+
+def _numbers(
+    source: _Source, name: str, texts: Sequence[msgspec.Raw], parts: Ints | None = None
+) -> tuple[Floats, Ints]:
+    """The numbers of all lists, one after the other, and how many each has.
+
+    Args:
+        source: the records.
+        name: what the numbers are.
+        texts: the lists.
+        parts: how many lists each record has; by default one.
+
+    Raises:
+        HarBenchError: one is no list of numbers.
+    """
+    try:
+        return numbers(texts)
+    except msgspec.DecodeError:
+        for row, text in enumerate(texts):
+            try:
+                numbers([text])
+            except msgspec.DecodeError as error:
+                record = row if parts is None else int(np.searchsorted(np.cumsum(parts), row, "right"))
+                raise HarBenchError(
+                    f"{source.name(record)} has {name} that are no list of numbers ({error}); mend it"
+                ) from error
+        raise
+
+
+def _check_lengths(source: _Source, name: str, lengths: Ints, width: int) -> None:
+    odd = np.flatnonzero(lengths != width)
     if len(odd):
         first = int(odd[0])
-        raise HarBenchError(f"record {first} of {path} has {lengths[first]} numbers as {name} and not {width}; mend it")
-
-
-def _numbers(lists: Any, rows: int, width: int) -> Floats:
-    return np.fromiter(chain.from_iterable(lists), np.float64, rows * width).reshape(rows, width)
+        raise HarBenchError(f"{source.name(first)} has {lengths[first]} numbers as {name} and not {width}; mend it")
 
 
 def _ids(path: Path, chosen: Sequence[_Detection]) -> Ints:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from har_bench.arrays import Floats, Ints, kernel
 from har_bench.errors import HarBenchError
 
-from .similarity import Detections, Persons, exponents, pair_means
+from .similarity import Chosen, Detections, Persons, exponents, pair_means
 
 Marks = npt.NDArray[np.int8]
 
@@ -49,6 +49,25 @@ class Matches(NamedTuple):
     positives: Ints
 
 
+class Bounds(NamedTuple):
+    """When a match counts.
+
+    Attributes:
+        areas: (A, 2) the lowest and highest area of each range, both inside, px^2.
+        similar: (T,) the least similarities.
+    """
+
+    areas: Floats
+    similar: Floats
+
+
+class Found(NamedTuple):
+    """What matching fills: the ``marks`` and the ``positives`` of :class:`Matches`."""
+
+    marks: Marks
+    positives: Ints
+
+
 def match(
     persons: Persons, detections: Detections, sigmas: Floats, areas: Floats, *, limit: int = 20, device: str = ""
 ) -> Matches:
@@ -73,54 +92,59 @@ def match(
         if points.shape[1:] != (joints, 2):
             shape = points.shape[1:]
             raise HarBenchError(f"the {what} persons have keypoints {shape} and there are sigmas for {joints} joints")
-    starts, rows = best(detections.starts, detections.score, limit)
-    marks = np.empty((len(rows), len(areas), len(THRESHOLDS)), np.int8)
-    positives = np.zeros((len(persons.starts) - 1, len(areas)), np.int64)
-    highest = np.minimum(THRESHOLDS, HIGHEST)
+    chosen = best(detections.starts, detections.score, limit)
+    found = Found(
+        np.empty((len(chosen.rows), len(areas), len(THRESHOLDS)), np.int8),
+        np.zeros((len(persons.starts) - 1, len(areas)), np.int64),
+    )
+    matches = Matches(chosen.starts, detections.score[chosen.rows], *found)
+    bounds = Bounds(areas, np.minimum(THRESHOLDS, HIGHEST))
     if device:
         from .similarity_torch import pair_similarities
 
-        oks = pair_similarities(persons, detections, starts, rows, sigmas, device)
-        _match(0, len(positives), starts, rows, detections.area, persons, oks, areas, highest, marks, positives)
-        return Matches(starts, detections.score[rows], marks, positives)
+        oks = pair_similarities(persons, detections, *chosen, sigmas, device)
+        _match(0, len(found.positives), chosen, detections.area, persons, oks, bounds, found)
+        return matches
     counted = persons.labelled.sum(axis=1)
     terms = np.where(counted > 0, counted, joints).astype(np.int64)
     variances = (2 * sigmas) ** 2
     sums = np.append(0, np.cumsum(terms))[persons.starts]
-    ends = np.cumsum(np.diff(sums) * np.diff(starts))
+    ends = np.cumsum(np.diff(sums) * np.diff(chosen.starts))
     first, done = 0, 0
     while first < len(ends):
         last = max(first + 1, int(np.searchsorted(ends, done + CHUNK, "right")))
         values = np.empty(int(ends[last - 1]) - done)
-        exponents(first, last, starts, rows, detections.keypoints, *persons[:5], variances, values)
+        exponents(first, last, chosen, detections.keypoints, persons, variances, values)
         np.exp(values, out=values)  # NumPy's own, whose last bit may differ from the C library's
-        oks = pair_means(first, last, starts, persons.starts, terms, values)
-        _match(first, last, starts, rows, detections.area, persons, oks, areas, highest, marks, positives)
+        oks = pair_means(first, last, chosen.starts, persons.starts, terms, values)
+        _match(first, last, chosen, detections.area, persons, oks, bounds, found)
         first, done = last, int(ends[last - 1])
-    return Matches(starts, detections.score[rows], marks, positives)
+    return matches
 
 
 @kernel
-def _match(
+def _match(  # noqa: C901
     first: int,
     last: int,
-    starts: Ints,
-    rows: Ints,
+    chosen: Chosen,
     sizes: Floats,
     persons: Persons,
     similar: Floats,
-    areas: Floats,
-    thresholds: Floats,
-    marks: Marks,
-    positives: Ints,
+    bounds: Bounds,
+    found: Found,
 ) -> None:
-    """Fill ``marks`` and ``positives`` of images first to last from the similarities of their pairs."""
+    """Fill what is found in images first to last from the similarities of their pairs.
+
+    Long, since it is one walk in pycocotools' order: ranges of areas, thresholds, detections by score, persons.
+    ``sizes`` (M,) are the areas of all detections.
+    """
+    starts, (areas, thresholds), (marks, positives) = chosen.starts, bounds, found
     at = 0
     for image in range(first, last):
         begin, end = persons.starts[image], persons.starts[image + 1]
-        people, found = end - begin, starts[image + 1] - starts[image]
-        oks = similar[at : at + found * people].reshape(found, people)
-        at += found * people
+        people, detected = end - begin, starts[image + 1] - starts[image]
+        oks = similar[at : at + detected * people].reshape(detected, people)
+        at += detected * people
         order, free = np.empty(people, np.int64), np.empty(people, np.bool_)
         for span in range(len(areas)):
             low, high = areas[span, 0], areas[span, 1]
@@ -138,37 +162,37 @@ def _match(
             positives[image, span] = counting
             for step in range(len(thresholds)):
                 free[:] = True
-                for detection in range(found):
-                    limit, chosen, ignored = thresholds[step], -1, False
+                for detection in range(detected):
+                    limit, taken, ignored = thresholds[step], -1, False
                     for place in range(people):
                         person = order[place]
                         if not free[person] and not persons.crowd[begin + person]:
                             continue
-                        if chosen >= 0 and not ignored and place >= counting:
+                        if taken >= 0 and not ignored and place >= counting:
                             break
                         if oks[detection, person] < limit:
                             continue
-                        limit, chosen, ignored = oks[detection, person], person, place >= counting
+                        limit, taken, ignored = oks[detection, person], person, place >= counting
                     named = False
-                    if chosen >= 0:
-                        free[chosen] = False
-                        named = persons.named[begin + chosen]
+                    if taken >= 0:
+                        free[taken] = False
+                        named = persons.named[begin + taken]
                     place = starts[image] + detection
                     if not named and not ignored:
-                        size = sizes[rows[place]]
+                        size = sizes[chosen.rows[place]]
                         ignored = size < low or size > high
                     marks[place, span, step] = IGNORED if ignored else (TRUE if named else FALSE)
 
 
-def best(starts: Ints, score: Floats, limit: int) -> tuple[Ints, Ints]:
-    """The ``limit`` best detections of each image: (S + 1,) offsets, and their rows by falling score.
+def best(starts: Ints, score: Floats, limit: int) -> Chosen:
+    """The ``limit`` best detections of each image, by falling score.
 
     Equal scores keep the order of the file; NaN comes last.
     """
     kept = np.append(0, np.cumsum(np.minimum(np.diff(starts), limit)))
     rows = np.empty(int(kept[-1]), np.int64)
     _best(starts, score, kept, rows)
-    return kept, rows
+    return Chosen(kept, rows)
 
 
 @kernel

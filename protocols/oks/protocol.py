@@ -7,11 +7,12 @@ ten thresholds of similarity. Where the tools print -1, since there is nobody to
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,87 +20,54 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from har_bench.arrays import Floats
-from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Foreign, Metric, Protocol, Recipe, Scores
+from har_bench.errors import HarBenchError, listed, unknown
+from har_bench.protocol import (
+    Along,
+    Batch,
+    Curve,
+    Foreign,
+    Metric,
+    Options,
+    Protocol,
+    Records,
+    Scores,
+    clues,
+    of_split,
+    option,
+)
+from har_bench.protocol.clues import Clues
+from har_bench.protocol.tables import cell
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
 from har_bench.store import Store
 
 from . import files
-from .curves import RECALLS, Block, Curves, Ranking, curves, mean, rank
+from .curves import RECALLS, Block, Curves, Place, Ranking, curves, mean, rank
 from .matching import IGNORED, THRESHOLDS, TRUE, extents, match
+from .recipes import RECIPES, OKSRecipe
 from .similarity import Detections, Persons
 
-ALL, MEDIUM, LARGE = (0.0, 1e10), (32.0**2, 96.0**2), (96.0**2, 1e10)
 AT_50, AT_75 = 0, 5
 """Where 0.5 and 0.75 are among the thresholds."""
 
 
-@dataclass(frozen=True)
-class OKSRecipe(Recipe):
-    """One tool's way of scoring keypoints.
-
-    Attributes:
-        layout: the joints whose sigmas count where neither the store nor the user has others.
-        areas: the ranges of areas, px^2, both ends inside, by the suffix of their AP and AR; the first is everybody.
-        box_area: what share of the box a person's area is; None takes the annotated area.
-        max_detections: how many of an image count, the highest scores first.
-        seen_only: whether a detection without any positive keypoint score is left out.
-        crowding: bounds of ``crowd_index`` between the images of AP_easy, AP_medium and AP_hard, where told apart.
-        parts: which joints the parts are that can be scored alone, the first and last ahead; the first one is default.
-        recount: whether a person counts by the labelled joints of the part, and not by ``num_keypoints``.
-        extent: how many joints, from the first on, the area of a detection without box is the extent of; None: all.
-    """
-
-    layout: str = "coco17"
-    areas: Mapping[str, tuple[float, float]] = field(default_factory=lambda: {"": ALL, "m": MEDIUM, "l": LARGE})
-    box_area: float | None = None
-    max_detections: int = 20
-    seen_only: bool = False
-    crowding: tuple[float, float] | None = None
-    parts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    recount: bool = False
-    extent: int | None = None
-
-
-RECIPES = (
-    OKSRecipe(
-        name="official",
-        about="COCO: annotated areas, medium and large persons apart, the 20 best detections of an image",
-        oracle="pycocotools 2.0.11, COCOeval(iouType='keypoints')",
-        cite="Lin et al., ECCV 2014",
-    ),
-    OKSRecipe(
-        name="crowdpose",
-        about="CrowdPose: a person's area is 0.53 of the box; easy, medium and hard images by their crowding",
-        oracle="xtcocotools 1.14.3, COCOeval(iouType='keypoints_crowd', use_area=False)",
-        cite="Li et al., CVPR 2019",
-        layout="crowdpose14",
-        areas={"": ALL},
-        box_area=0.53,
-        seen_only=True,
-        crowding=(0.1, 0.8),
-    ),
-    OKSRecipe(
-        name="wholebody",
-        about="COCO-WholeBody: 133 joints, or one part of them; a person counts if a joint of the part is labelled",
-        oracle="xtcocotools 1.14.3, COCOeval(iouType='keypoints_wholebody', or _body, _foot, _face, _lefthand …)",
-        cite="Jin et al., ECCV 2020",
-        layout="coco-wholebody133",
-        seen_only=True,
-        parts={
-            "wholebody": (0, 133),
-            "body": (0, 17),
-            "foot": (17, 23),
-            "face": (23, 91),
-            "lefthand": (91, 112),
-            "righthand": (112, 133),
-        },
-        recount=True,
-        extent=17,
-    ),
-)
 CROWDING = ("AP_easy", "AP_medium", "AP_hard")
+
+
+@dataclass(frozen=True)
+class OKSOptions(Options):
+    """What is scored."""
+
+    split: str = option("", "such as 2017/val (default: the store's only split, or its only validation split)")
+    sigmas: tuple[float, ...] = option(
+        (), "one per joint with + between, such as 0.026+0.025 (default: those of the store's joints)", above=0
+    )
+    category: int = option(1, "the category id of the persons", least=0)
+    part: str = option("", "of recipe wholebody: body, foot, face, lefthand or righthand alone (default: all joints)")
+    nan: Literal["refused", "similar"] = option(
+        "refused", "joints that are NaN: refused, or similar to everybody as pycocotools has it"
+    )
+    first: int = option(0, "score only so many images, by ascending id; 0 scores all", least=0)
 
 
 class OKS(Protocol):
@@ -111,54 +79,51 @@ class OKS(Protocol):
     task = "keypoint-detection"
     summary = "AP and AR of detected keypoints by object keypoint similarity, as pycocotools and CrowdPose have it"
     metrics = (
-        Metric("AP", "%", "higher", "mean precision over 101 recalls and the thresholds 0.50, 0.55 … 0.95"),
-        Metric("AP50", "%", "higher", "AP at the threshold 0.50"),
-        Metric("AP75", "%", "higher", "AP at the threshold 0.75"),
-        Metric("APm", "%", "higher", "AP of persons of 32^2 to 96^2 px"),
-        Metric("APl", "%", "higher", "AP of persons from 96^2 px on"),
+        Metric(
+            *("AP", "%", "higher", "mean precision over 101 recalls and the thresholds 0.50, 0.55 … 0.95"), recall="AR"
+        ),
+        Metric("AP50", "%", "higher", "AP at the threshold 0.50", Along("AP", 0.5, rises=False), recall="AR50"),
+        Metric("AP75", "%", "higher", "AP at the threshold 0.75", Along("AP", 0.75, rises=False), recall="AR75"),
+        Metric("APm", "%", "higher", "AP of persons of 32^2 to 96^2 px", recall="ARm"),
+        Metric("APl", "%", "higher", "AP of persons from 96^2 px on", recall="ARl"),
         Metric("AR", "%", "higher", "mean over the thresholds of the share of persons found"),
-        Metric("AR50", "%", "higher", "share of persons found at the threshold 0.50"),
-        Metric("AR75", "%", "higher", "share of persons found at the threshold 0.75"),
+        Metric("AR50", "%", "higher", "share of persons found at the threshold 0.50", Along("AR", 0.5, rises=False)),
+        Metric("AR75", "%", "higher", "share of persons found at the threshold 0.75", Along("AR", 0.75, rises=False)),
         Metric("ARm", "%", "higher", "AR of persons of 32^2 to 96^2 px"),
         Metric("ARl", "%", "higher", "AR of persons from 96^2 px on"),
         Metric("AP_easy", "%", "higher", "AP on images with a crowd index below 0.1"),
         Metric("AP_medium", "%", "higher", "AP on images with a crowd index from 0.1 to below 0.8"),
         Metric("AP_hard", "%", "higher", "AP on images with a crowd index from 0.8 on"),
     )
+    tables = (Curve("threshold", falls=("AP", "AR")), Curve("precision_recall"))
     recipes: ClassVar[Mapping[str, OKSRecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
-    options: ClassVar[Mapping[str, tuple[Any, str]]] = MappingProxyType(
-        {
-            "split": ("", "such as 2017/val (default: the store's only split, or its only validation split)"),
-            "sigmas": ("", "one per joint with + between, such as 0.026+0.025 (default: those of the store's joints)"),
-            "category": (1, "the category id of the persons"),
-            "part": ("", "of recipe wholebody: body, foot, face, lefthand or righthand alone (default: all joints)"),
-            "first": (0, "score only so many images, by ascending id; 0 scores all"),
-        }
-    )
+    ignores_truth = True
+    notes = clues.PERSONS
+    option_type = OKSOptions
     truth_columns = (
         "annotation_id", "annotation_row", "category_id", "bbox", "area", "iscrowd", "num_keypoints", "keypoints",
         "visibility",
     )  # fmt: skip
     prediction_columns = ("keypoints", "score")
     optional_columns = ("keypoint_scores", "bbox")
-    finite = False  # the tools score NaN too: it is similar to everybody
 
     recipe: OKSRecipe
+    options: OKSOptions
+    state: Records[Place]
 
-    def __init__(self, recipe: str | None = None, **options: Any) -> None:
+    def __init__(self, recipe: str | None = None, options: Mapping[str, Any] | None = None) -> None:
         """Choose a recipe and its options; values may be texts, as a command line gives them.
 
         Raises:
             HarBenchError: an unknown recipe or option, or a value that its option cannot take.
         """
-        super().__init__(recipe, **{name: _parsed(name, value) for name, value in options.items()})
-        self.sigmas = _numbers(self.option("sigmas"))
-        self.part = self.option("part") or next(iter(self.recipe.parts), "")
+        super().__init__(recipe, options)
+        self.finite = self.options.nan == "refused"
+        self.sigmas = np.array(self.options.sigmas)
+        self._categories = "choose others with the options category and split"
+        self.part = self.options.part or next(iter(self.recipe.parts), "")
         if self.part and self.part not in self.recipe.parts:
-            known = ", ".join(self.recipe.parts) or "none"
-            raise HarBenchError(f"{self.name}:{self.recipe.name} has no part {self.part!r}; its parts are {known}")
-        self._blocks: list[Block] = []
-        self._ranking: Ranking | None = None
+            raise unknown(f"part of {self.name}:{self.recipe.name}", self.part, self.recipe.parts)
 
     @property
     def has_torch_path(self) -> bool:
@@ -171,37 +136,23 @@ class OKS(Protocol):
         Raises:
             HarBenchError: neither the store nor the user has sigmas.
         """
-        if not self.given.get("sigmas"):
+        self._categories = _categories(store)
+        if not self.options.sigmas:
             joints = store.skeleton()
             if not joints.sigmas:
                 raise HarBenchError(f"the joints {joints.name} of {store.path} have no sigmas; give the option sigmas")
             self.sigmas = _tenths(joints.sigmas)
 
-    def fresh(self) -> Self:
-        """An empty accumulator with the same sigmas."""
-        other = super().fresh()
-        other.sigmas = self.sigmas
-        return other
-
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """COCO's results json (also .json.gz, .json.xz): a list of image_id, category_id, keypoints and score."""
         if not files.is_results(path):
             return None
-        results = files.read_results(path, self.option("category"), self.part)
+        results = files.read_results(path, self.options.category, self.part)
         images = self._of_split(store.sequences)
         at = files.places(path, results, images["image_id"].to_numpy())
         sequences = images["sequence"].combine_chunks().take(pa.array(at))
         boxes = "with boxes" if results.bbox is not None else "without boxes"
-        return Foreign(files.table(results, sequences), f"COCO keypoint results, {boxes}")
-
-    def units(self) -> list[str]:
-        """The images scored so far, sorted."""
-        return sorted(name for block in self._blocks for name in block.names)
-
-    def merge(self, other: Self) -> None:
-        """Take over the images another accumulator scored."""
-        self._blocks += other._blocks
-        self._ranking = None
+        return Foreign(files.table(results, sequences), f"COCO keypoint results, {boxes}", results.notes)
 
     def select(self, sequences: pa.Table) -> pa.Table:
         """The images of the split.
@@ -210,8 +161,8 @@ class OKS(Protocol):
             HarBenchError: no such split, or none given and several to choose from.
         """
         images = self._of_split(sequences)
-        if self.option("first"):
-            order = np.argsort(images["image_id"].to_numpy(), kind="stable")[: self.option("first")]
+        if self.options.first:
+            order = np.argsort(images["image_id"].to_numpy(), kind="stable")[: self.options.first]
             images = images.take(pa.array(np.sort(order)))
         return images
 
@@ -222,7 +173,7 @@ class OKS(Protocol):
             HarBenchError: one of them has no keypoints at all.
         """
         del sequences
-        chosen = pc.fill_null(pc.equal(rows["category_id"], self.option("category")), fill_value=False)
+        chosen = pc.fill_null(pc.equal(rows["category_id"], self.options.category), fill_value=False)
         absent = pc.and_(chosen, pc.is_null(rows["keypoints"]))
         if pc.any(absent).as_py():
             row = rows["annotation_id"].filter(absent)[0]
@@ -248,8 +199,18 @@ class OKS(Protocol):
         crowding = np.full(images.num_rows, np.nan)
         if "crowd_index" in images.column_names:
             crowding = images["crowd_index"].to_numpy().astype(np.float64)
-        self._blocks.append(Block(truth.names(), images["image_id"].to_numpy(), crowding, matches))
-        self._ranking = None
+        block = Block(images["image_id"].to_numpy(), crowding, matches)
+        for row, name in enumerate(truth.names()):
+            self.state.add(name, Place(block, row))
+
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether the detected points look like others than pixels of the image."""
+        if not len(predictions) or predictions["keypoints"].ndim != 3:
+            return {}
+        annotated = np.where(truth["visibility"][..., None] > 0, truth["keypoints"], np.nan)
+        return clues.of_persons(
+            predictions["keypoints"], predictions["score"], predictions.starts, annotated, truth.starts
+        )
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """COCO's ten numbers, or CrowdPose's nine, when image i of :meth:`units` counts ``weights[i]`` times."""
@@ -257,7 +218,12 @@ class OKS(Protocol):
 
     def compute(self) -> Scores:
         """The metrics, with AP and AR per threshold, and precision over recall at 0.5 and 0.75."""
-        found, ranking = self._curves(None), self._ranked()
+        found, ranking = self._curves(None), self.state.derived(self._ranked)
+        if not ranking.positives.any():
+            raise HarBenchError(
+                f"{self.canonical} has nothing to score: nobody of category {self.options.category} is annotated with "
+                f"a labelled joint in the {len(ranking.positives)} images; {self._categories}"
+            )
         at_50, at_75 = found.precision[0, AT_50], found.precision[0, AT_75]
         tables: dict[str, list[Row]] = {
             "threshold": [
@@ -283,14 +249,13 @@ class OKS(Protocol):
         )
 
     def _of_split(self, sequences: pa.Table) -> pa.Table:
-        names = sequences["splits"].to_pylist()
-        known = sorted({name for splits in names for name in splits or ()})
-        wanted = self.option("split")
+        known = sorted({name for splits in sequences["splits"].to_pylist() for name in splits or ()})
+        wanted = self.options.split
         ending = [name for name in known if name.endswith(f"/{wanted or 'val'}")]
         fitting = known if not wanted and len(known) == 1 else [wanted] if wanted in known else ending
-        if len(fitting) != 1:
-            raise HarBenchError(f"choose what {self.name} scores with the option split: one of {', '.join(known)}")
-        return sequences.filter(pa.array([fitting[0] in (splits or ()) for splits in names], pa.bool_()))
+        if len(fitting) > 1 or not (fitting or wanted):
+            raise HarBenchError(f"choose what {self.name} scores with the option split: one of {listed(known)}")
+        return of_split(sequences, fitting[0] if fitting else wanted, self.canonical)
 
     def _sigmas(self, joints: int) -> Floats:
         sigmas = self.sigmas if len(self.sigmas) else _tenths(skeleton(self.recipe.layout).sigmas)
@@ -341,24 +306,27 @@ class OKS(Protocol):
         if columns["keypoints"].shape[1:] != (width, 2):
             shape = columns["keypoints"].shape[1:]
             raise HarBenchError(f"the predicted keypoints have shape {shape} and the annotated ones ({width}, 2)")
+        kept = np.ones(len(given), bool)
+        if self.finite:  # what is not finite is here only where gaps count as errors: as no detection
+            kept = np.isfinite(columns["keypoints"]).all(axis=(1, 2)) & np.isfinite(columns["score"])
         if self.recipe.seen_only and "keypoint_scores" in columns:
-            seen = (columns["keypoint_scores"][:, joints] > 0).any(axis=1)
-            columns = {name: values[seen] for name, values in columns.items()}
-            starts = np.append(0, np.cumsum(seen))[starts]
+            kept &= (columns["keypoint_scores"][:, joints] > 0).any(axis=1)
+        if not kept.all():
+            columns = {name: values[kept] for name, values in columns.items()}
+            starts = np.append(0, np.cumsum(kept))[starts]
         points = np.ascontiguousarray(columns["keypoints"], np.float64)
         box = columns.get("bbox")
         area = extents(points[:, : self.recipe.extent]) if box is None else box[:, 2].astype(np.float64) * box[:, 3]
         score = np.ascontiguousarray(columns["score"], np.float64)
         return Detections(starts, np.ascontiguousarray(points[:, joints]), score, area)
 
-    def _ranked(self) -> Ranking:
-        if self._ranking is None:
-            self._ranking = rank(self._blocks, len(self.recipe.areas))
-        return self._ranking
+    def _ranked(self, records: Records[Place]) -> Ranking:
+        """All detections in the order of their scores."""
+        return rank(records.values(), len(self.recipe.areas))
 
     def _curves(self, weights: Floats | None, group: int | None = None) -> Curves:
         """Precision and recall when images count ``weights`` times, and only those of a group, if one is given."""
-        ranking = self._ranked()
+        ranking = self.state.derived(self._ranked)
         weights = np.ones(len(ranking.positives)) if weights is None else np.asarray(weights, np.float64)
         if group is not None:
             # NaN is in the last bin, where it must not count
@@ -391,10 +359,17 @@ def evaluate(annotations: Path, results: Path, recipe: str = "official", **optio
     Raises:
         HarBenchError: a file is damaged, or the two do not fit together.
     """
-    protocol = OKS(recipe, **options)
-    found = files.read_results(results, protocol.option("category"), protocol.part)
+    protocol = OKS(recipe, options)
+    category = protocol.options.category
+    found = files.read_results(results, category, protocol.part)
+    broken = ~np.isfinite(found.keypoints).all(axis=(1, 2))
+    if protocol.finite and broken.any():
+        raise HarBenchError(
+            f"{results} has {broken.sum()} detections with joints that are NaN (first: {int(np.argmax(broken))}); mend "
+            "them, or take them for similar to everybody as pycocotools does, with the option nan=similar"
+        )
     joints = found.keypoints.shape[1]
-    truth = files.read_annotations(annotations, protocol.option("category"), joints=joints)
+    truth = files.read_annotations(annotations, category, joints=joints)
     protocol.update(truth, files.results_batch(results, found, truth.sequences))
     return protocol.compute()
 
@@ -420,34 +395,23 @@ def _last_of_id(ids: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> np
     return last
 
 
+def _categories(store: Store) -> str:
+    """Which categories the store's persons are of, as a remedy."""
+    if "category_id" not in store.schema("poses").names:
+        return "does the store hold annotations?"
+    counts: Counter[int] = Counter()
+    for part in store.parts("poses"):
+        for pair in pc.value_counts(store.read("poses", part, ["category_id"])["category_id"]).to_pylist():
+            counts[pair["values"]] += pair["counts"]
+    there = listed(f"{category} ({count:,} annotations)" for category, count in sorted(counts.items()))
+    return f"the store has the categories {there}: choose one with the option category, or another split"
+
+
 def _tenths(sigmas: Sequence[float]) -> Floats:
     """Sigmas as the tools compute them, tenths over ten: 1.07 / 10 is not the double 0.107."""
     return np.asarray(np.round(np.asarray(sigmas, np.float64) * 10, 6) / 10, np.float64)
 
 
-def _numbers(text: str) -> Floats:
-    return np.array([float(part) for part in text.split("+")]) if text else np.zeros(0)
-
-
-def _parsed(name: str, value: Any) -> Any:
-    """An option's value from a text, a number or, for sigmas, any sequence of numbers."""
-    try:
-        if name == "sigmas":
-            parts = value.replace(",", "+").split("+") if isinstance(value, str) else np.atleast_1d(value).tolist()
-            numbers = [float(part) for part in parts if part != ""]
-            if not all(np.isfinite(number) and number > 0 for number in numbers):
-                raise ValueError("not positive")
-            return "+".join(map(repr, numbers))
-        if name in ("category", "first"):
-            if int(value) < 0 or float(value) != int(value):
-                raise ValueError("not a count")
-            return int(value)
-    except (TypeError, ValueError) as error:
-        kind = "positive numbers with + between" if name == "sigmas" else "a whole number"
-        raise HarBenchError(f"the option {name} is {value!r}; it must be {kind}") from error
-    return value
-
-
 def _percent(values: Floats) -> float | None:
-    value = 100 * mean(np.asarray(values))
-    return value if np.isfinite(value) else None
+    """A table's number; None where there are no persons."""
+    return cell(100 * mean(values))

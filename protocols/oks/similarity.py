@@ -57,6 +57,18 @@ class Detections(NamedTuple):
     area: Floats
 
 
+class Chosen(NamedTuple):
+    """Some of the detected persons of each image.
+
+    Attributes:
+        starts: (S + 1,) offsets of the images in ``rows``.
+        rows: (K,) rows of the detections.
+    """
+
+    starts: Ints
+    rows: Ints
+
+
 def similarities(
     keypoints: Floats, truth: Floats, labelled: Bools, bbox: Floats, area: Floats, sigmas: Floats
 ) -> Floats:
@@ -80,9 +92,10 @@ def similarities(
     counted = labelled.sum(axis=1)
     terms = np.where(counted > 0, counted, len(sigmas)).astype(np.int64)
     values = np.empty(int(terms.sum()) * len(keypoints))
-    images, rows = np.array([0, len(truth)], np.int64), np.arange(len(keypoints))
-    starts = np.array([0, len(keypoints)], np.int64)
-    exponents(0, 1, starts, rows, keypoints, images, truth, labelled, bbox, area, (2 * sigmas) ** 2, values)
+    plain = np.zeros(len(truth), np.bool_)
+    persons = Persons(np.array([0, len(truth)], np.int64), truth, labelled, bbox, area, plain, plain, ~plain)
+    every = Chosen(np.array([0, len(keypoints)], np.int64), np.arange(len(keypoints)))
+    exponents(0, 1, every, keypoints, persons, (2 * sigmas) ** 2, values)
     found = np.empty((len(keypoints), len(truth)))
     _means(np.exp(values), 0, terms, found)
     return found
@@ -90,30 +103,20 @@ def similarities(
 
 @kernel
 def exponents(
-    first: int,
-    last: int,
-    starts: Ints,
-    rows: Ints,
-    detected: Floats,
-    images: Ints,
-    truth: Floats,
-    labelled: Bools,
-    bbox: Floats,
-    area: Floats,
-    variances: Floats,
-    values: Floats,
+    first: int, last: int, chosen: Chosen, keypoints: Floats, persons: Persons, variances: Floats, values: Floats
 ) -> None:
     """The similarity's exponents of all pairs in images first to last, only of the joints that count, one by one."""
+    images, truth, bbox = persons.starts, persons.keypoints, persons.bbox
     at = 0
     joints = len(variances)
     for image in range(first, last):
-        for place in range(starts[image], starts[image + 1]):
-            points = detected[rows[place]]
+        for place in range(chosen.starts[image], chosen.starts[image + 1]):
+            points = keypoints[chosen.rows[place]]
             for person in range(images[image], images[image + 1]):
-                size = area[person] + EPSILON
+                size = persons.area[person] + EPSILON
                 begin = at
                 for joint in range(joints):
-                    if labelled[person, joint]:
+                    if persons.labelled[person, joint]:
                         dx = points[joint, 0] - truth[person, joint, 0]
                         dy = points[joint, 1] - truth[person, joint, 1]
                         values[at] = -((dx * dx + dy * dy) / variances[joint] / size / 2)

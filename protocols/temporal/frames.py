@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Foreign, Metric, Protocol, Recipe, Scores
+from har_bench.protocol import Batch, Facts, Foreign, Groups, Metric, Protocol, Recipe, Records, Scores
+from har_bench.protocol.tables import mean
 from har_bench.store import Store
 
 from .merl_files import CHUNK, CLASSES, NAMES, frames_of, read_frames, released, scored_videos
@@ -119,6 +120,15 @@ class Images(NamedTuple):
     scores: Floats
 
 
+def ranked(records: Records[Images]) -> list[Steps]:
+    """Per class, all images in the order of their scores."""
+    videos = records.values()
+    owner = np.repeat(np.arange(len(videos)), [len(video.labels) for video in videos])
+    labels = np.concatenate([video.labels for video in videos])
+    scores = np.concatenate([video.scores for video in videos])
+    return [steps(scores[:, code], labels == code, owner) for code in range(len(CLASSES))]
+
+
 class FrameMAP(Protocol):
     """The class of every image of MERL's test videos."""
 
@@ -131,6 +141,7 @@ class FrameMAP(Protocol):
         Metric("mAP", "%", "higher", "mean over the 5 classes of the AP of the images' scores"),
         Metric("accuracy", "%", "higher", "images whose highest score, at the recipe's lag, is their class of 6"),
     )
+    tables = (Groups("class", measure="AP", means={"mAP": "AP"}), Facts("alignment"))
     recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
     truth_table = "sequences"
     truth_columns = ("sequence",)
@@ -140,12 +151,7 @@ class FrameMAP(Protocol):
     train_split = "standard/train"
 
     recipe: FrameRecipe
-
-    def __init__(self, recipe: str | None = None, **options: Any) -> None:
-        """Choose a recipe; there are no options."""
-        super().__init__(recipe, **options)
-        self.videos: dict[str, Images] = {}
-        self._prepared: tuple[list[Steps], Floats] | None = None
+    state: Records[Images]
 
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """MERL's ``Results/framepreds.mat``."""
@@ -154,15 +160,6 @@ class FrameMAP(Protocol):
     def select(self, sequences: pa.Table) -> pa.Table:
         """The test videos."""
         return released(scored_videos(sequences), self.canonical)
-
-    def units(self) -> list[str]:
-        """The videos scored so far, sorted."""
-        return sorted(self.videos)
-
-    def merge(self, other: Self) -> None:
-        """Take over the videos another accumulator scored."""
-        for name, images in other.videos.items():
-            self._add(name, images)
 
     def update(self, truth: Batch, predictions: Batch) -> None:
         """Take the scores of whole videos.
@@ -179,27 +176,20 @@ class FrameMAP(Protocol):
                 # without frames, the rows are the images in order
                 at = predictions["frame"][rows] if "frame" in predictions.columns else frames[: len(given)]
                 scores = _at(frames, at, given, name)
-            self._add(name, Images(labels, scores))
-
-    def _add(self, name: str, images: Images) -> None:
-        if name in self.videos:
-            raise HarBenchError(f"sequence {name!r} was scored twice; a batch must hold whole sequences")
-        self.videos[name] = images
-        self._prepared = None
+            self.state.add(name, Images(labels, scores))
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """Mean AP and accuracy when video i of :meth:`units` counts ``weights[i]`` times."""
-        ranked, right = self._prepare()
-        areas = np.array([step_average_precision(each, weights) for each in ranked])
-        there = areas[np.isfinite(areas)]
+        areas = [step_average_precision(each, weights) for each in self.state.derived(ranked)]
+        right = self.state.derived(self._right)
         hits, images = right.sum(axis=0) if weights is None else weights @ right
-        return {"mAP": float(there.mean()) if len(there) else float("nan"), "accuracy": float(100 * hits / images)}
+        return {"mAP": mean(areas), "accuracy": float(100 * hits / images)}
 
     def compute(self) -> Scores:
         """The metrics, with tables per class and per alignment."""
-        ranked, _ = self._prepare()
-        areas = [step_average_precision(each) for each in ranked]
-        numbers = [int(each.positive.sum()) for each in ranked]
+        steps_of = self.state.derived(ranked)
+        areas = [step_average_precision(each) for each in steps_of]
+        numbers = [int(each.positive.sum()) for each in steps_of]
         rows = zip(CLASSES, areas, numbers, strict=True)
         return Scores(
             metrics=self.metrics_of(),
@@ -209,24 +199,17 @@ class FrameMAP(Protocol):
                 ],
                 "alignment": self._alignments(),
             },
-            counts={"videos": len(self.videos), "images": sum(len(each.labels) for each in self.videos.values())},
+            counts={"videos": len(self.state), "images": sum(len(each.labels) for each in self.state.values())},
         )
 
-    def _prepare(self) -> tuple[list[Steps], Floats]:
-        """Ranked images per class, and (V, 2) right and counted images per video."""
-        if self._prepared is None:
-            videos = [self.videos[name] for name in self.units()]
-            owner = np.repeat(np.arange(len(videos)), [len(video.labels) for video in videos])
-            labels = np.concatenate([video.labels for video in videos])
-            scores = np.concatenate([video.scores for video in videos])
-            ranked = [steps(scores[:, code], labels == code, owner) for code in range(len(CLASSES))]
-            right = [right_at(_best(each), each.labels, self.recipe.lag) for each in videos]
-            self._prepared = ranked, np.array([[each.sum(), len(each)] for each in right], np.float64)
-        return self._prepared
+    def _right(self, records: Records[Images]) -> Floats:
+        """(V, 2) right and counted images per video."""
+        right = [right_at(_best(each), each.labels, self.recipe.lag) for each in records.values()]
+        return np.array([[each.sum(), len(each)] for each in right], np.float64)
 
     def _alignments(self) -> list[dict[str, str | int | float | None]]:
         """Accuracy at each of :data:`LAGS`, and of each chunk's own class, which is that of its first image."""
-        best = [(_best(each), each.labels) for each in self.videos.values()]
+        best = [(_best(each), each.labels) for each in self.state.values()]
         table: list[dict[str, str | int | float | None]] = []
         for lag in LAGS:
             right = np.concatenate([right_at(predicted, labels, lag) for predicted, labels in best])

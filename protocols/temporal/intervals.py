@@ -1,20 +1,18 @@
 """Average precision and average recall of detected intervals: overlap, matching, and every area that is called AP.
 
-Pure functions on arrays, and :class:`Ranking`, the mergeable state of protocols that rank detections. Intervals are
+Pure functions on arrays, and :func:`ranked`, which puts the detections of all sequences in order. Intervals are
 (N, 2) arrays of start and stop in any unit of time, half-open unless said otherwise; shares are percent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from har_bench.arrays import Bools, Floats, Ints, kernel
-from har_bench.errors import HarBenchError
 
 Area = Literal["envelope", "eleven-point", "sum", "trapezoid"]
 
@@ -198,64 +196,40 @@ class Ranked(NamedTuple):
     positives: Floats
 
 
-@dataclass
-class Ranking:
-    """Detections of many sequences, by sequence and label; merging is a union.
+Pieces = Mapping[str, Detections]
+"""One sequence's detections by label."""
 
-    Equal scores are ranked by the name of the sequence, then as :func:`by_score` does, so no order of work shows.
+
+def ranked(sequences: Sequence[Pieces]) -> dict[str, Ranked]:
+    """Each label's detections of all sequences, best first; labels sorted.
+
+    Equal scores are ranked in the order of the sequences, then as :func:`by_score` does.
     """
+    return {label: _ranked(label, sequences) for label in sorted({label for pieces in sequences for label in pieces})}
 
-    pieces: dict[str, Mapping[str, Detections]] = field(default_factory=dict)
-    _ranked: dict[str, Ranked] | None = field(default=None, repr=False, compare=False)
 
-    def add(self, sequence: str, detections: Mapping[str, Detections]) -> None:
-        """Record one sequence, which comes in one piece, once.
+def _ranked(label: str, sequences: Sequence[Pieces]) -> Ranked:
+    pieces = [each.get(label) for each in sequences]
+    there = [piece for piece in pieces if piece is not None]
+    order = np.argsort(-np.concatenate([piece.scores for piece in there]), kind="stable")
+    owner = np.repeat(np.arange(len(pieces)), [0 if piece is None else len(piece.scores) for piece in pieces])
+    return Ranked(
+        owner=owner[order],
+        hits=np.concatenate([piece.hits for piece in there])[order],
+        positives=np.array([0.0 if piece is None else piece.positives for piece in pieces]),
+    )
 
-        Raises:
-            HarBenchError: it came before.
-        """
-        if sequence in self.pieces:
-            raise HarBenchError(f"sequence {sequence!r} was scored twice; a batch must hold whole sequences")
-        self.pieces[sequence] = detections
-        self._ranked = None
 
-    def merge(self, other: Ranking) -> None:
-        """Take over another ranking's sequences."""
-        for sequence, detections in other.pieces.items():
-            self.add(sequence, detections)
-
-    def names(self) -> list[str]:
-        """The sequences, sorted."""
-        return sorted(self.pieces)
-
-    def ranked(self) -> dict[str, Ranked]:
-        """Each label's detections, best first; labels sorted."""
-        if self._ranked is None:
-            labels = sorted({label for detections in self.pieces.values() for label in detections})
-            self._ranked = {label: self._rank(label) for label in labels}
-        return self._ranked
-
-    def _rank(self, label: str) -> Ranked:
-        pieces = [self.pieces[name].get(label) for name in self.names()]
-        there = [piece for piece in pieces if piece is not None]
-        order = np.argsort(-np.concatenate([piece.scores for piece in there]), kind="stable")
-        owner = np.repeat(np.arange(len(pieces)), [0 if piece is None else len(piece.scores) for piece in pieces])
-        return Ranked(
-            owner=owner[order],
-            hits=np.concatenate([piece.hits for piece in there])[order],
-            positives=np.array([0.0 if piece is None else piece.positives for piece in pieces]),
-        )
-
-    def average_precision(self, area: Area = "envelope", weights: Floats | None = None) -> dict[str, Floats]:
-        """(T,) AP of each label [%] when sequence i of :meth:`names` counts ``weights[i]`` times; NaN without truth."""
-        return {
-            label: average_precision(ranked.hits, ranked.positives.sum(), area=area)
-            if weights is None
-            else average_precision(
-                ranked.hits, float(weights @ ranked.positives), area=area, weights=weights[ranked.owner]
-            )
-            for label, ranked in self.ranked().items()
-        }
+def average_precisions(
+    labels: Mapping[str, Ranked], area: Area = "envelope", weights: Floats | None = None
+) -> dict[str, Floats]:
+    """(T,) AP of each label [%] when sequence i counts ``weights[i]`` times; NaN without truth."""
+    return {
+        label: average_precision(each.hits, each.positives.sum(), area=area)
+        if weights is None
+        else average_precision(each.hits, float(weights @ each.positives), area=area, weights=weights[each.owner])
+        for label, each in labels.items()
+    }
 
 
 def mean_over_labels(values: Mapping[str, Floats], criteria: int) -> Floats:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,17 +18,22 @@ import pyarrow as pa
 
 from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Foreign, Metric, Protocol, Recipe, Scores
+from har_bench.protocol import Along, Batch, Foreign, Groups, Metric, Options, Protocol, Recipe, Records, Scores, option
+from har_bench.protocol.clues import Clues
 from har_bench.store import Store
 
+from . import clues
 from .intervals import (
     Area,
     Detections,
-    Ranking,
+    Pieces,
+    Ranked,
+    average_precisions,
     by_score,
     holds_midpoint,
     match,
     mean_over_labels,
+    ranked,
     ranked_scores,
     runs,
     temporal_iou,
@@ -82,6 +87,22 @@ RECIPES = (
 )
 
 
+@dataclass(frozen=True)
+class MidpointOptions(Options):
+    """Which truth is taken."""
+
+    truth: Literal["released", "labels"] = option(
+        "released",
+        "released: the runs of Results/frame_names.txt, which the published AP is for; labels: the label files, "
+        "a later revision",
+    )
+
+
+def by_label(records: Records[Pieces]) -> dict[str, Ranked]:
+    """Each class's detections of all videos, best first."""
+    return ranked(records.values())
+
+
 class MidpointAP(Protocol):
     """Actions detected in MERL's test videos."""
 
@@ -92,33 +113,36 @@ class MidpointAP(Protocol):
     summary = "AP of the 5 actions of MERL Shopping's 28 test videos, hit by midpoint"
     metrics = (
         Metric("mAP", "%", "higher", "mean AP of the 5 classes; a midpoint in a free action of the class is a hit"),
-        *(Metric(f"mAP@{at}", "%", "higher", f"mean AP where a hit has tIoU >= {at} instead") for at in TIOU),
+        *(
+            Metric(
+                f"mAP@{at}",
+                "%",
+                "higher",
+                f"mean AP where a hit has tIoU >= {at} instead",
+                Along("mAP", at, rises=False),
+            )
+            for at in TIOU
+        ),
     )
+    tables = (
+        Groups(
+            "class",
+            measure="AP",
+            along={f"AP@{at}": Along("AP", at, rises=False) for at in TIOU},
+            means={f"m{name}": name for name in ("AP", *(f"AP@{at}" for at in TIOU))},
+        ),
+    )
+    notes = clues.NOTES
     recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
-    options: ClassVar = {
-        "truth": (
-            "released",
-            "released: the runs of Results/frame_names.txt, which the published AP is for; labels: the label files, "
-            "a later revision",
-        )
-    }
+    option_type = MidpointOptions
     truth_table = "segments"
     truth_columns = ("start", "stop", "label")
     prediction_columns = ("start", "stop", "label", "score")
     train_split = "standard/train"
 
     recipe: MidpointRecipe
-
-    def __init__(self, recipe: str | None = None, **options: Any) -> None:
-        """Choose a recipe and which truth to take.
-
-        Raises:
-            HarBenchError: an unknown recipe, option or truth.
-        """
-        super().__init__(recipe, **options)
-        if self.option("truth") not in ("released", "labels"):
-            raise HarBenchError(f"{self.name} has no truth {self.option('truth')!r}; it is 'released' or 'labels'")
-        self.ranking = Ranking()
+    options: MidpointOptions
+    state: Records[Pieces]
 
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """MERL's folder ``Results/DetectedActions``, 1.mat to 5.mat."""
@@ -127,15 +151,7 @@ class MidpointAP(Protocol):
     def select(self, sequences: pa.Table) -> pa.Table:
         """The test videos."""
         chosen = scored_videos(sequences)
-        return released(chosen, self.canonical) if self.option("truth") == "released" else chosen
-
-    def units(self) -> list[str]:
-        """The videos scored so far, sorted."""
-        return self.ranking.names()
-
-    def merge(self, other: Self) -> None:
-        """Take over the videos another accumulator scored."""
-        self.ranking.merge(other.ranking)
+        return released(chosen, self.canonical) if self.options.truth == "released" else chosen
 
     def update(self, truth: Batch, predictions: Batch) -> None:
         """Match the detections of whole videos.
@@ -145,25 +161,30 @@ class MidpointAP(Protocol):
         """
         videos = truth.sequences.to_pylist()
         for video, (name, true), (_, found) in zip(videos, truth.slices(), predictions.slices(), strict=True):
-            if self.option("truth") == "released":
+            if self.options.truth == "released":
                 actions = _released(video["results_thumb"], np.array(video["results_labels"]))
             else:
                 actions = _labelled(*(truth[column][true] for column in ("start", "stop", "label")))
             start, stop, label, score = (predictions[column][found] for column in self.prediction_columns)
-            self.ranking.add(name, _scored(actions, start, stop, label, score, name))
+            self.state.add(name, _scored(actions, start, stop, label, score, name))
+
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether the intervals look like others than frames of their video."""
+        return clues.of_intervals(truth, predictions) if len(predictions) else {}
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """The mAPs when video i of :meth:`units` counts ``weights[i]`` times."""
-        means = mean_over_labels(self.ranking.average_precision(self.recipe.area, weights), 1 + len(TIOU))
+        areas = average_precisions(self.state.derived(by_label), self.recipe.area, weights)
+        means = mean_over_labels(areas, 1 + len(TIOU))
         return {metric.name: float(value) for metric, value in zip(self.metrics, means, strict=True)}
 
     def compute(self) -> Scores:
         """The mAPs, with a table per class."""
-        areas = self.ranking.average_precision(self.recipe.area)
+        labels = self.state.derived(by_label)
+        areas = average_precisions(labels, self.recipe.area)
         table, counts = [], {"videos": len(self.units()), "actions": 0, "detections": 0}
         for label in CLASSES:
-            ranked = self.ranking.ranked()[label]
-            actions, detections = int(ranked.positives.sum()), len(ranked.owner)
+            actions, detections = int(labels[label].positives.sum()), len(labels[label].owner)
             values = (float(value) if actions else None for value in areas[label])
             numbers = dict(zip(("AP", *(f"AP@{at}" for at in TIOU)), values, strict=True))
             table.append({"class": label, **numbers, "actions": actions, "detections": detections})

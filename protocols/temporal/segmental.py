@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,8 @@ import pyarrow as pa
 
 from har_bench.arrays import Floats, kernel
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Foreign, Metric, Protocol, Recipe, Scores
+from har_bench.protocol import Along, Batch, Facts, Foreign, Groups, Metric, Protocol, Recipe, Records, Scores
+from har_bench.protocol.tables import cell, mean
 from har_bench.store import Store
 
 from .intervals import average_precision, holds_midpoint, match_by_truth, runs, temporal_iou
@@ -209,6 +210,9 @@ class Video(NamedTuple):
     image: int
 
 
+F1 = {f"F1@{at}": Along("F1", at, rises=False) for at in (10, 25, 50)}
+
+
 class Segmental(Protocol):
     """The label of every chunk of MERL's test videos."""
 
@@ -218,14 +222,29 @@ class Segmental(Protocol):
     task = "temporal"
     summary = "Frame accuracy, edit score and F1@10, 25, 50 of labelled chunks on MERL Shopping"
     metrics = (
-        Metric("F1@50", "%", "higher", "F1 of segments, which are right at tIoU >= 0.5"),
-        Metric("F1@25", "%", "higher", "F1 of segments, which are right at tIoU >= 0.25"),
-        Metric("F1@10", "%", "higher", "F1 of segments, which are right at tIoU >= 0.1"),
+        Metric("F1@50", "%", "higher", "F1 of segments, which are right at tIoU >= 0.5", F1["F1@50"]),
+        Metric("F1@25", "%", "higher", "F1 of segments, which are right at tIoU >= 0.25", F1["F1@25"]),
+        Metric("F1@10", "%", "higher", "F1 of segments, which are right at tIoU >= 0.1", F1["F1@10"]),
         Metric("edit", "%", "higher", "1 - edits between the orders of segments, over the longer one's length"),
         Metric("accuracy", "%", "higher", "chunks with the right label, background included"),
-        Metric("mAP@0.1", "%", "higher", "mean AP of segments, tIoU > 0.1 (when there are scores)"),
-        Metric("mAP@0.5", "%", "higher", "mean AP of segments, tIoU > 0.5 (when there are scores)"),
+        Metric(
+            *("mAP@0.1", "%", "higher", "mean AP of segments, tIoU > 0.1 (when there are scores)"),
+            along=Along("mAP", 0.1, rises=False),
+        ),
+        Metric(
+            *("mAP@0.5", "%", "higher", "mean AP of segments, tIoU > 0.5 (when there are scores)"),
+            along=Along("mAP", 0.5, rises=False),
+        ),
         Metric("mAP@mid", "%", "higher", "mean AP of segments, midpoint inside (when there are scores)"),
+    )
+    tables = (
+        Groups(
+            "class",
+            measure="F1@50",
+            along={**F1, **{f"AP@{at}": Along("AP", at, rises=False) for at in (0.1, 0.5)}},
+            means={f"mAP@{at}": f"AP@{at}" for at in ("0.1", "0.5", "mid")},
+        ),
+        Facts("sampling"),
     )
     recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
     truth_table = "sequences"
@@ -235,11 +254,7 @@ class Segmental(Protocol):
     train_split = "standard/train"
 
     recipe: SegmentalRecipe
-
-    def __init__(self, recipe: str | None = None, **options: Any) -> None:
-        """Choose a recipe; there are no options."""
-        super().__init__(recipe, **options)
-        self.videos: dict[str, Video] = {}
+    state: Records[Video]
 
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """A .mat file of the TCN repository, with ``P``, ``Y`` and ``S``, or the folder of its 1.mat."""
@@ -248,15 +263,6 @@ class Segmental(Protocol):
     def select(self, sequences: pa.Table) -> pa.Table:
         """The test videos."""
         return released(scored_videos(sequences), self.canonical)
-
-    def units(self) -> list[str]:
-        """The videos scored so far, sorted."""
-        return sorted(self.videos)
-
-    def merge(self, other: Self) -> None:
-        """Take over the videos another accumulator scored."""
-        for name, video in other.videos.items():
-            self._add(name, video)
 
     def update(self, truth: Batch, predictions: Batch) -> None:
         """Take the labels of whole videos.
@@ -267,19 +273,13 @@ class Segmental(Protocol):
         for video, (name, rows) in zip(truth.sequences.to_pylist(), predictions.slices(), strict=True):
             columns = {column: values[rows] for column, values in predictions.columns.items()}
             labels = np.array(video["results_labels"], np.int64)
-            self._add(name, _video(name, video["results_row"], video["results_thumb"], labels, columns))
-
-    def _add(self, name: str, video: Video) -> None:
-        if name in self.videos:
-            raise HarBenchError(f"sequence {name!r} was scored twice; a batch must hold whole sequences")
-        self.videos[name] = video
+            self.state.add(name, _video(name, video["results_row"], video["results_thumb"], labels, columns))
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """The metrics when video i of :meth:`units` is in the sequence ``weights[i]`` times, without mAP."""
-        names = self.units()
-        times = np.ones(len(names), int) if weights is None else weights.astype(int)
-        chosen = [video for name, count in zip(names, times, strict=True) for video in [self.videos[name]] * count]
-        return self._numbers(chosen)
+        videos = self.state.values()
+        times = np.ones(len(videos), int) if weights is None else weights.astype(int)
+        return self._numbers([video for video, count in zip(videos, times, strict=True) for _ in range(count)])
 
     def compute(self) -> Scores:
         """The metrics, with a table per class.
@@ -297,9 +297,8 @@ class Segmental(Protocol):
             scores = np.concatenate(given)
             for name, at in (("0.1", 0.1), ("0.5", 0.5), ("mid", None)):
                 areas[name] = segment_average_precision(mine, scores, true, len(CLASSES), at)
-                there = areas[name][np.isfinite(areas[name])]
-                metrics[f"mAP@{name}"] = float(there.mean()) if len(there) else float("nan")
-        chunks = sum(video.chunks for video in self.videos.values())
+                metrics[f"mAP@{name}"] = mean(areas[name])
+        chunks = sum(video.chunks for video in self.state.values())
         return Scores(
             metrics=metrics,
             tables={
@@ -328,7 +327,7 @@ class Segmental(Protocol):
 
     def _leading(self) -> list[Video]:
         """The videos with predictions, in the released order, which must be the first ones, but for a cut tail."""
-        videos = sorted(self.videos.items(), key=lambda item: item[1].row)
+        videos = sorted(zip(self.units(), self.state.values(), strict=True), key=lambda item: item[1].row)
         missing = [index for index, (_, video) in enumerate(videos) if len(video.truth) < video.chunks]
         first = missing[0] if missing else len(videos)
         chunks = sum(len(video.truth) for _, video in videos)
@@ -381,7 +380,7 @@ def _class_row(
         "class": CLASSES[code],
         **{f"F1@{at}": float(value) for at, value in zip((10, 25, 50), f1, strict=True)},
         "recall": recall,
-        **{f"AP@{at}": float(area[code]) if np.isfinite(area[code]) else None for at, area in areas.items()},
+        **{f"AP@{at}": cell(area[code]) for at, area in areas.items()},
         "segments": len(others.label),
         "chunks": chunks,
     }

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,18 +20,23 @@ import pyarrow as pa
 from har_bench.arrays import Floats, Ints
 from har_bench.errors import HarBenchError
 from har_bench.foreign import json_file
-from har_bench.protocol import Batch, Foreign, Metric, Protocol, Recipe, Scores
+from har_bench.protocol import Along, Batch, Curve, Foreign, Groups, Metric, Protocol, Recipe, Records, Scores, of_split
+from har_bench.protocol.clues import Clues
 from har_bench.results import Row
 from har_bench.store import Store
 
+from . import clues
 from .intervals import (
     Detections,
-    Ranking,
+    Pieces,
+    Ranked,
     Recalls,
+    average_precisions,
     average_recall,
     by_score,
     match,
     mean_over_labels,
+    ranked,
     ranked_scores,
     recalled,
     temporal_iou,
@@ -39,6 +44,9 @@ from .intervals import (
 
 PROPOSAL_TIOU: tuple[float, ...] = tuple(np.linspace(0.5, 0.95, 10).tolist())
 AVERAGE_NUMBERS = (1, 5, 10, 100)
+REPORTED = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.95)
+TIOU = tuple(sorted({*PROPOSAL_TIOU, *REPORTED}))
+"""Every threshold that a recipe may score at."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,33 @@ RECIPES = (
 )
 
 
+class Video(NamedTuple):
+    """What is kept of a video.
+
+    Attributes:
+        pieces: its detections by label.
+        actions: how many true intervals it has.
+        reached: see :func:`.intervals.recalled`.
+    """
+
+    pieces: Pieces
+    actions: int
+    reached: Ints
+
+
+def by_label(records: Records[Video]) -> dict[str, Ranked]:
+    """Each label's detections of all videos, best first."""
+    return ranked([video.pieces for video in records.values()])
+
+
+def joined(records: Records[Video]) -> tuple[Ints, Ints, Floats]:
+    """What every video reaches, one after the other; (V + 1,) where each begins; (V,) true intervals."""
+    videos = records.values()
+    starts = np.cumsum([0, *(len(video.reached) for video in videos)])
+    reached = np.concatenate([np.zeros(0, np.int64), *(video.reached for video in videos)])
+    return reached, starts, np.array([video.actions for video in videos], np.float64)
+
+
 class TemporalMAP(Protocol):
     """Labelled intervals of videos."""
 
@@ -84,15 +119,29 @@ class TemporalMAP(Protocol):
     metrics = (
         Metric("mAP", "%", "higher", "mean AP over labels and over the recipe's tIoU thresholds"),
         *(
-            Metric(f"mAP@{at:g}", "%", "higher", f"mean AP over labels at tIoU {at:g}")
-            for at in (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.95)
+            Metric(f"mAP@{at:g}", "%", "higher", f"mean AP over labels at tIoU {at:g}", Along("mAP", at, rises=False))
+            for at in REPORTED
         ),
         *(
-            Metric(f"AR@{number}", "%", "higher", f"average recall with {number} proposals per video on average")
+            Metric(
+                *(f"AR@{number}", "%", "higher", f"average recall with {number} proposals per video on average"),
+                along=Along("AR", number),
+            )
             for number in AVERAGE_NUMBERS
         ),
         Metric("AUC", "%", "higher", "area under AR over AN, up to the recipe's largest AN"),
     )
+    tables = (
+        Groups(
+            "label",
+            measure="AP",
+            along={f"AP@{at:g}": Along("AP", at, rises=False) for at in TIOU},
+            means={"mAP": "AP"} | {f"mAP@{at:g}": f"AP@{at:g}" for at in REPORTED},
+        ),
+        Curve("tiou", falls=("mAP",)),
+        Curve("proposals"),
+    )
+    notes = clues.NOTES
     recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
     truth_table = "segments"
     truth_columns = ("start", "stop", "label")
@@ -102,13 +151,7 @@ class TemporalMAP(Protocol):
     """The split that is scored."""
 
     recipe: TemporalRecipe
-
-    def __init__(self, recipe: str | None = None, **options: Any) -> None:
-        """Choose a recipe; there are no options."""
-        super().__init__(recipe, **options)
-        self.ranking = Ranking()
-        self.reached: dict[str, tuple[int, Ints]] = {}
-        self._joined: tuple[Ints, Ints, Floats] | None = None
+    state: Records[Video]
 
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """ActivityNet's ``.json`` of results: by video a list of ``label``, ``score`` and ``segment`` in seconds."""
@@ -116,18 +159,7 @@ class TemporalMAP(Protocol):
 
     def select(self, sequences: pa.Table) -> pa.Table:
         """The videos of the split."""
-        wanted = [self.split in (splits or ()) for splits in sequences["splits"].to_pylist()]
-        return sequences.filter(pa.array(wanted, pa.bool_()))
-
-    def units(self) -> list[str]:
-        """The videos scored so far, sorted."""
-        return self.ranking.names()
-
-    def merge(self, other: Self) -> None:
-        """Take over the videos another accumulator scored."""
-        self.ranking.merge(other.ranking)
-        self.reached |= other.reached
-        self._joined = None
+        return of_split(sequences, self.split, self.canonical)
 
     def update(self, truth: Batch, predictions: Batch) -> None:
         """Match the intervals of whole videos."""
@@ -147,13 +179,15 @@ class TemporalMAP(Protocol):
                 mine, theirs = labels == label, true_labels == label
                 hits = match(overlap[np.ix_(mine, theirs)], self.recipe.tiou)
                 pieces[label] = Detections(score[mine], hits, int(theirs.sum()))
-            self.ranking.add(name, pieces)
-            self.reached[name] = len(actions), recalled(overlap, self.recipe.proposal_tiou)
-        self._joined = None
+            self.state.add(name, Video(pieces, len(actions), recalled(overlap, self.recipe.proposal_tiou)))
+
+    def clues(self, truth: Batch, predictions: Batch) -> Clues:
+        """Whether the intervals look like others than frames of their video."""
+        return clues.of_intervals(truth, predictions) if len(predictions) else {}
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """The metrics when video i of :meth:`units` counts ``weights[i]`` times."""
-        areas = self.ranking.average_precision("envelope", weights)
+        areas = average_precisions(self.state.derived(by_label), "envelope", weights)
         means = mean_over_labels(areas, len(self.recipe.tiou))
         by_name = {f"mAP@{at:g}": float(mean) for at, mean in zip(self.recipe.tiou, means, strict=True)}
         by_name |= {"mAP": float(means.mean())}
@@ -164,26 +198,22 @@ class TemporalMAP(Protocol):
 
     def recalls(self, weights: Floats | None = None) -> Recalls:
         """AR over AN from 1 to 100, all intervals of a video as proposals."""
-        if self._joined is None:
-            truths, reached = zip(*(self.reached[name] for name in self.units()), strict=True)
-            starts = np.cumsum([0, *map(len, reached)])
-            self._joined = np.concatenate(reached), starts, np.array(truths, np.float64)
         most, thresholds = self.recipe.proposals, len(self.recipe.proposal_tiou)
-        return average_recall(*self._joined, thresholds, most=most, weights=weights)
+        return average_recall(*self.state.derived(joined), thresholds, most=most, weights=weights)
 
     def compute(self) -> Scores:
         """The metrics, with tables per label, per threshold and per number of proposals."""
-        areas = self.ranking.average_precision()
-        ranked = self.ranking.ranked()
-        known = {label for label, each in ranked.items() if each.positives.sum()}
+        found = self.state.derived(by_label)
+        areas = average_precisions(found)
+        known = {label for label, each in found.items() if each.positives.sum()}
         names = [f"AP@{at:g}" for at in self.recipe.tiou]
         labels: list[Row] = [
             {
                 "label": label,
                 "AP": float(areas[label].mean()),
                 **dict(zip(names, areas[label].tolist(), strict=True)),
-                "actions": int(ranked[label].positives.sum()),
-                "detections": len(ranked[label].owner),
+                "actions": int(found[label].positives.sum()),
+                "detections": len(found[label].owner),
             }
             for label in sorted(known)
         ]
@@ -201,9 +231,9 @@ class TemporalMAP(Protocol):
             },
             counts={
                 "videos": len(self.units()),
-                "actions": sum(int(ranked[label].positives.sum()) for label in known),
-                "detections": sum(len(ranked[label].owner) for label in known),
-                "detections_of_other_labels": sum(len(each.owner) for key, each in ranked.items() if key not in known),
+                "actions": sum(int(found[label].positives.sum()) for label in known),
+                "detections": sum(len(found[label].owner) for label in known),
+                "detections_of_other_labels": sum(len(each.owner) for key, each in found.items() if key not in known),
             },
         )
 

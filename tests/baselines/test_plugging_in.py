@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,13 +11,7 @@ import pytest
 
 import har_bench
 from har_bench import Store, registry
-from tests.golden import ROOT
-
-EXAMPLE = re.search(
-    r"```python\n(from dataclasses import [^`]*?class Linear\(Lifter\).*?)```",
-    (ROOT / "CONTRIBUTING.md").read_text(),
-    re.DOTALL,
-)
+from tests import contributing
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +24,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A site folder with the example of CONTRIBUTING.md as an installer leaves it."""
-    assert EXAMPLE
-    (tmp_path / "linear_lift.py").write_text(EXAMPLE[1])
+    (tmp_path / "linear_lift.py").write_text(contributing.files()["linear_lift.py"])
     metadata = tmp_path / "linear_lift-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: linear-lift\nVersion: 1.0\n")
@@ -46,7 +38,9 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 @pytest.mark.parametrize("name", ["linear", "linear_lift:Linear"])
 def test_a_stranger_s_model_trains_and_is_scored_like_ours(name: str, installed: Path, store: Store) -> None:
     pytest.importorskip("torch")
-    result = har_bench.run(name, store, protocol="h36m/mpjpe", lr=0.01, epochs=6, batch=128, device="cpu")
+    result = har_bench.run(
+        name, store, protocol="h36m/mpjpe", settings={"lr": 0.01, "epochs": 6, "batch": 128, "device": "cpu"}
+    )
     mean = har_bench.run("mean-pose", store, protocol="h36m/mpjpe")
     assert result.model == name
     assert result["MPJPE"] < mean["MPJPE"]

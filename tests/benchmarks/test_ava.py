@@ -41,7 +41,7 @@ def by_har_bench(path: Path) -> int:
 
 def by_csv_module(path: Path) -> int:
     """Rows of values, as the field's own loaders make them."""
-    with path.open() as stream:
+    with path.open(encoding="utf-8") as stream:
         rows = [
             (row[0], float(row[1]), [float(side) for side in row[2:6]], int(row[6]), int(row[7]))
             for row in csv.reader(stream)

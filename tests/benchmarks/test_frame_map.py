@@ -87,7 +87,7 @@ def by_loops(store: Store, path: Path) -> float:
 
 def read(path: Path, cap: int) -> dict[tuple[str, str], list[tuple[float, ...]]]:
     frames: dict[tuple[str, str], list[tuple[float, ...]]] = defaultdict(list)
-    with path.open() as stream:
+    with path.open(encoding="utf-8") as stream:
         for row in csv.reader(stream):
             x1, y1, x2, y2 = map(float, row[2:6])
             entries, entry = frames[row[0], row[1]], (float(row[7]), int(row[6]), y1, x1, y2, x2)

@@ -31,9 +31,10 @@ SUBJECTS = () if os.environ.get("HAR_BENCH_FULL") else ("S11",)
 MEASURED = """
 import resource, sys
 import har_bench
+from har_bench.devices import peak_memory_mb
 if __name__ == "__main__":
     {work}
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+    print(peak_memory_mb(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6)
 """
 
 
@@ -41,7 +42,7 @@ def peak_mb(work: str) -> float:
     """The larger of a fresh process's peak memory and its largest worker's [MB]."""
     words = [sys.executable, "-c", MEASURED.format(work=work)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    return max(map(int, done.stdout.split())) / 1000
+    return max(map(float, done.stdout.split()))
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def store(home: Path) -> Store:
 
 @pytest.fixture(scope="module")
 def predicted(store: Store, home: Path) -> Path:
-    run("oracle-noise", store, protocol="h36m/mpjpe", out=home / "predicted.parquet", sigma=40.0)
+    run("oracle-noise", store, protocol="h36m/mpjpe", out=home / "predicted.parquet", settings={"sigma": 40.0})
     return home / "predicted.parquet"
 
 
@@ -133,6 +134,6 @@ def paper_errors(pose: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> tup
 @pytest.mark.benchmark(group="start of the command")
 @pytest.mark.parametrize("what", ["har-bench --help", "importing NumPy, Arrow, numba and pandas first"])
 def test_start(benchmark: BenchmarkFixture, what: str) -> None:
-    eager, ours = "import numpy, pyarrow, numba, pandas", "from har_bench.cli.commands import main; main(['--help'])"
+    eager, ours = "import numpy, pyarrow, numba, pandas", "from har_bench.cli import main; main(['--help'])"
     words = [sys.executable, "-c", eager if "first" in what else ours]
     benchmark.pedantic(subprocess.run, (words,), {"capture_output": True, "check": True}, rounds=5)

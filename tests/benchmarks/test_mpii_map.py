@@ -99,7 +99,7 @@ def by_weights(protocol: MultiPersonAP, weights: np.ndarray) -> float:
 
 def by_sorting_again(protocol: MultiPersonAP, weights: np.ndarray) -> float:
     """The images drawn, each as often as it was, ranked anew."""
-    images = [protocol.images[name] for name in protocol.units()]
+    images = [protocol.state[name] for name in protocol.units()]
     drawn = [image for image, count in zip(images, weights.astype(int), strict=True) for _ in range(count)]
     scores, right = np.concatenate([each.scores for each in drawn]), np.concatenate([each.right for each in drawn])
     order = np.argsort(-scores, axis=0, kind="stable")

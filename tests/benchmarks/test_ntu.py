@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,11 @@ from har_bench.converters.ntu.metadata import published
 from har_bench.converters.ntu.sample import recording, write_file
 from har_bench.converters.ntu.skeleton_file import FLAGS, parse
 from tests.golden import REAL
+from tests.timing import processor_seconds
 
-FILES = 256
+FILES = 128
+"""In a plain test run, without ``--benchmark-enable``, there are eight."""
+
 HEADER = (
     *("bodyID", "clipedEdges", "handLeftConfidence", "handLeftState", "handRightConfidence", "handRightState"),
     *("isResticted", "leanX", "leanY", "trackingState"),
@@ -51,7 +53,7 @@ def line_by_line(text: bytes) -> list[list[dict[str, Any]]]:
 
 
 @pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def raw(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Files with the names of the dataset: the real ones, or synthetic ones, over and over."""
     folder = tmp_path_factory.mktemp("ntu") / "raw"
     real = [path.read_bytes() for path in sorted((REAL / "ntu60/skeletons").glob("*")) if path.stat().st_size > 1000]
@@ -61,7 +63,8 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
             write_file(folder / str(number), recording(np.random.default_rng(number), who, 90))
             real.append((folder / str(number)).read_bytes())
     folder.mkdir(exist_ok=True)
-    for of, content in zip(published(1)[:FILES], itertools.cycle(real), strict=False):
+    files = FILES if request.config.getoption("benchmark_enable") else 8
+    for of, content in zip(published(1)[:files], itertools.cycle(real), strict=False):
         (folder / f"{of.name}.skeleton").write_bytes(content)
     return folder
 
@@ -73,16 +76,6 @@ def texts(raw: Path) -> list[bytes]:
 
 def tokenizer(text: bytes) -> Any:
     return parse(text, "text")
-
-
-def seconds(work: Callable[[], Any], rounds: int = 3) -> float:
-    """The least processor time of several runs."""
-    spent = []
-    for _ in range(rounds):
-        start = time.process_time()
-        work()
-        spent.append(time.process_time() - start)
-    return min(spent)
 
 
 def test_both_read_the_same(texts: list[bytes]) -> None:
@@ -100,10 +93,10 @@ def test_both_read_the_same(texts: list[bytes]) -> None:
 @pytest.mark.benchmark(group="NTU RGB+D, parsing")
 @pytest.mark.parametrize("reader", [tokenizer, line_by_line], ids=["tokenizer", "line by line"])
 def test_parsing(benchmark: BenchmarkFixture, texts: list[bytes], reader: Callable[[bytes], Any]) -> None:
-    chosen = texts if reader is tokenizer else texts[:32]
-    benchmark.pedantic(lambda: [reader(text) for text in chosen], rounds=3, warmup_rounds=1)
-    megabytes = sum(map(len, chosen)) / 1e6
-    benchmark.extra_info["MB/s (processor)"] = round(megabytes / seconds(lambda: [reader(text) for text in chosen]))
+    benchmark.pedantic(lambda: [reader(text) for text in texts], rounds=3, warmup_rounds=1)
+    if benchmark.stats:
+        (spent,) = processor_seconds(lambda: [reader(text) for text in texts], rounds=3)
+        benchmark.extra_info["MB/s (processor)"] = round(sum(map(len, texts)) / 1e6 / spent)
 
 
 @pytest.mark.benchmark(group="NTU RGB+D, conversion in one process")
@@ -116,10 +109,10 @@ def test_conversion(benchmark: BenchmarkFixture, tmp_path: Path, raw: Path, text
         return har_bench.convert("har_bench.converters.ntu:NTU60", raw, out, jobs=1, quiet=True)
 
     store = benchmark.pedantic(convert, rounds=3, warmup_rounds=1)
-    spent = seconds(convert)
-    reading = seconds(lambda: [line_by_line(text) for text in texts[:32]]) * len(texts) / 32
-    benchmark.extra_info |= {
-        "MB/s (processor)": round(sum(map(len, texts)) / 1e6 / spent),
-        "rows/s (processor)": round(store.manifest.rows["poses"] / spent),
-        "times the line-by-line reader alone": round(reading / spent, 1),
-    }
+    if benchmark.stats:
+        spent, reading = processor_seconds(convert, lambda: [line_by_line(text) for text in texts], rounds=3)
+        benchmark.extra_info |= {
+            "MB/s (processor)": round(sum(map(len, texts)) / 1e6 / spent),
+            "rows/s (processor)": round(store.manifest.rows["poses"] / spent),
+            "times the line-by-line reader alone": round(reading / spent, 1),
+        }

@@ -37,9 +37,7 @@ def test_there_are_samples_of_every_dataset() -> None:
 
 @pytest.mark.parametrize(("dataset", "path"), SAMPLES, ids=lambda each: each.name if isinstance(each, Path) else each)
 def test_a_real_sample_converts(dataset: str, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["convert", dataset, str(path), str(tmp_path / "store"), "--jobs", "1", "--quiet"])
-    assert not stop.value.code, capsys.readouterr().err
+    cli.main(["convert", dataset, str(path), str(tmp_path / "store"), "--jobs", "1", "--quiet"])
     store = har_bench.open_store(tmp_path / "store")
     store.validate()
     assert store.manifest.sources

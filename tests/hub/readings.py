@@ -59,7 +59,7 @@ def readers() -> dict[str, Callable[[Path], Any]]:
         "torch": torch_file.load,
         "weights": weights.read,
         "hdf5": lambda path: hdf5.open_hdf5(path).read(),
-        "json": lambda path: json_file.read(path, nan=True),
+        "json": lambda path: json_file.read(path, not_finite=dict),
         "records": json_file.records,
         "packed": compressed.read,
         "cdf": read_pose,

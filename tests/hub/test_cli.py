@@ -13,7 +13,10 @@ from har_bench import cli, registry, results
 from har_bench.cli.terminal import show_table
 from tests.toy import write_raw
 
-COMMANDS = ("convert", "score", "run", "list", "info", "validate", "demo", "sample", "leaderboard")
+COMMANDS = (
+    *("compare", "convert", "demo", "explain", "info", "leaderboard", "lift"),
+    *("list", "rescore", "run", "sample", "score", "validate"),
+)
 
 
 def call(*words: str | Path) -> int:
@@ -210,11 +213,11 @@ def test_media_beside_the_raw_files_is_compared(
 def test_info_explains_a_baseline_s_options(capsys: pytest.CaptureFixture[str]) -> None:
     """From the docstrings of its class and of those it derives from."""
     assert call("info", "oracle-noise") == 0
-    assert "option: sigma=10.0  standard deviation of the noise [mm in 3D, px in 2D]." in capsys.readouterr().out
+    assert "option: sigma=10.0  standard deviation of the noise [mm in 3D, px in 2D]" in capsys.readouterr().out
     pytest.importorskip("torch")
     assert call("info", "videopose3d") == 0
     printed = capsys.readouterr().out
-    assert "option: causal=False  see no future frames." in printed
+    assert "option: causal=False  see no future frames" in printed
     assert "option: inputs=  a file of 2D keypoints (see har_bench.keypoints)" in printed
     assert all("  " in line for line in printed.splitlines() if line.startswith("option: "))
 
@@ -238,6 +241,38 @@ def test_where_nothing_can_be_written_is_said_before_the_work(
         assert f"har-bench: {place} " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("word", "name", "suffix"),
+    [
+        ("--out", "mine.txt", ".json"),
+        ("--out", "mine.JSON", ".json"),
+        ("--out", "mine", ".json"),
+        ("--predictions", "preds.h5", ".parquet"),
+        ("--predictions", "preds.csv", ".parquet"),
+    ],
+)
+def test_a_name_that_nothing_would_read_back_is_said_before_the_work(
+    word: str,
+    name: str,
+    suffix: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    call("sample", "mpii", tmp_path / "raw")
+    call("convert", "mpii", tmp_path / "raw", tmp_path / "store", "--quiet")
+    monkeypatch.setattr("har_bench.baselines.mean_pose.MeanPose.fit", lambda *_: pytest.fail("it began"))
+    assert call("run", "mean-pose", tmp_path / "store", "--protocol", "mpii/pckh", word, tmp_path / name) == 1
+    assert f"name a file that ends in {suffix}" in capsys.readouterr().err
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_offers_no_way_to_empty_a_list(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(command, "--help") == 0
+    assert "--empty-" not in capsys.readouterr().out
+
+
 def test_weights_go_to_a_folder_that_is_made(tmp_path: Path) -> None:
     call("sample", "mpii", tmp_path / "raw")
     call("convert", "mpii", tmp_path / "raw", tmp_path / "store", "--quiet")
@@ -250,7 +285,7 @@ def test_an_unknown_option_of_a_baseline_is_said(tmp_path: Path, capsys: pytest.
     call("sample", "mpii", tmp_path / "raw")
     call("convert", "mpii", tmp_path / "raw", tmp_path / "store", "--quiet")
     assert call("run", "oracle-noise", tmp_path / "store", "--protocol", "mpii/pckh", "--set", "sigm=1") == 1
-    assert "oracle-noise has no option sigm; its options are sigma" in capsys.readouterr().err
+    assert "no option of oracle-noise is called 'sigm'; did you mean 'sigma'" in capsys.readouterr().err
 
 
 def test_a_class_in_the_working_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

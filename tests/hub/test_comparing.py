@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from scipy import stats
 
 import har_bench
 from har_bench import HarBenchError, Store
-from har_bench.protocol import make_protocol
+from har_bench.arrays import Floats
+from har_bench.protocol import Batch
 from har_bench.results import Result
-from har_bench.studying.comparing import Comparison, _mixture, _names, compare, compare_results
+from har_bench.studying.comparing import Comparison, compare, compare_results
 from har_bench.studying.resampling import Draws, ratio
 from tests.hub.systems import FRAMES, PROTOCOL, off_by, toy_store
-from tests.toy import write_raw
+from tests.toy import ToyError, write_raw
 
 A = [5.0, 6.0, 9.0, 4.0, 7.0]
 B = [4.0, 6.5, 7.0, 3.0, 6.0]
@@ -119,11 +121,15 @@ def test_the_seed_decides_every_digit_and_exchanging_the_systems_changes_signs_o
 
 
 def test_options_and_recipes_are_passed_on(store: Store) -> None:
-    found = compare(f"{PROTOCOL}", store, off_by(store, A), off_by(store, B), recipe="double", every=4, resamples=9)
+    found = compare(
+        f"{PROTOCOL}", store, off_by(store, A), off_by(store, B), recipe="double", resamples=9, options={"every": 4}
+    )
     assert found.canonical == "toy/error:double,every=4"
     assert (
         found.differences[0].a
-        == har_bench.score(PROTOCOL, store, off_by(store, A), recipe="double", every=4, resamples=0)["error"]
+        == har_bench.score(PROTOCOL, store, off_by(store, A), recipe="double", resamples=0, options={"every": 4})[
+            "error"
+        ]
     )
 
 
@@ -186,9 +192,17 @@ def test_results_of_different_kinds_are_not_compared(human: Store) -> None:
             compare_results(changed if "what" in changed.primary else one, changed)
 
 
-def test_files_name_the_systems(tmp_path: Path) -> None:
-    assert _names(tmp_path / "mine.npz", "theirs.npz") == ("mine", "theirs")
-    assert _names("a/preds.npz", "b/preds.npz") == _names({}, {}) == ("A", "B")
+def test_files_name_the_systems_where_they_tell_them_apart(store: Store, tmp_path: Path) -> None:
+    table = har_bench.run("tests.toy:Zero", store, protocol=PROTOCOL, out=tmp_path / "mine.parquet")
+    assert table.model == "tests.toy:Zero"
+    (tmp_path / "again").mkdir()
+    for other in ("theirs.parquet", "again/mine.parquet"):
+        shutil.copy(tmp_path / "mine.parquet", tmp_path / other)
+    named = [
+        compare(PROTOCOL, store, tmp_path / "mine.parquet", other, resamples=10).names
+        for other in (tmp_path / "theirs.parquet", tmp_path / "again" / "mine.parquet", off_by(store, A))
+    ]
+    assert named == [("mine", "theirs"), ("A", "B"), ("A", "B")]
 
 
 def test_a_ratio_needs_spread() -> None:
@@ -222,21 +236,42 @@ def test_labels_of_clips_are_compared_too(tmp_path: Path) -> None:
     names = store.sequences["sequence"].to_pylist()
     right, wrong = np.zeros(len(names), int), np.ones(len(names), int)
     found = compare(
-        "tests.hub.clips:Clips", store, {"sequence": names, "label": right}, {"sequence": names, "label": wrong}
+        "tests.hub.labelled_clips:Clips",
+        store,
+        {"sequence": names, "label": right},
+        {"sequence": names, "label": wrong},
     )
     (only,) = found.differences
     assert (only.a, only.b, only.low, only.high) == (100, 0, -100, -100)
     assert only.p == 2.0 ** (1 - len(names))  # only the observed exchange, or its opposite, is as far apart
 
 
-def test_a_sequence_that_one_system_has_no_record_of_counts_for_the_other() -> None:
-    systems = []
-    for prefix, sums in (("A|", {"x": 1.0, "y": 2.0}), ("B|", {"y": 5.0, "z": 9.0})):
-        protocol = make_protocol(PROTOCOL)
-        for name, value in sums.items():
-            protocol.state.add(prefix + name, [value, 1])
-        systems.append(protocol)
-    sequences, mixture = _mixture(*systems)
-    none, ones = np.zeros(3), np.ones(3)
-    assert (sequences, mixture(ones, none), mixture(none, ones)) == (3, {"error": 1.5}, {"error": 7.0})
-    assert mixture(np.array([1.0, 0, 1]), np.array([0.0, 1, 0])) == {"error": 3.0}
+class NearbyError(ToyError):
+    """Keeps no record of a sequence that is far off."""
+
+    def update(self, truth: Batch, predictions: Batch) -> None:
+        distance = np.linalg.norm(truth["keypoints_3d"][:, 0] - predictions["keypoints_3d"][:, 0], axis=-1)
+        for name, rows in truth.slices():
+            if distance[rows].mean() < 100:
+                self.state.add(name, [distance[rows].sum(dtype=np.float64), rows.stop - rows.start])
+
+    def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
+        with np.errstate(invalid="ignore"):  # a draw of nothing but sequences without a record
+            return super().metrics_of(weights)
+
+
+def test_a_sequence_that_one_system_has_no_record_of_counts_for_the_other(tmp_path: Path) -> None:
+    """By hand: of the exchanges of x (1, none), y (2, 5) and z (none, 9), two in eight differ by as much as 7 - 1.5."""
+    store = har_bench.convert("tests.toy:Toy", write_raw(tmp_path / "raw", [5] * 3), tmp_path / "store", quiet=True)
+    systems = [
+        {
+            name: store.sequence(name).keypoints_3d + np.float32([offset, 0, 0])
+            for name, offset in zip(("s000/right", "s001/right", "s002/right"), offsets, strict=True)
+        }
+        for offsets in ((1, 2, 1000), (1000, 5, 9))
+    ]
+    compared = compare(NearbyError(), store, *systems, resamples=100)
+    (found,) = compared.differences
+    assert compared.sequences == 3
+    assert (found.a, found.b) == (pytest.approx(1.5, abs=1e-4), pytest.approx(7, abs=1e-4))
+    assert (compared.exact, found.p) == (True, 0.25)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
@@ -15,6 +16,7 @@ import pytest
 import har_bench
 from har_bench import HarBenchError
 from har_bench.converter import Shard, Tables
+from har_bench.errors import HarBenchWarning
 from har_bench.storing.fingerprint import of_file
 from tests.golden import REAL, ROOT
 from tests.toy import Toy, write_raw
@@ -23,13 +25,20 @@ TOY = "tests.toy:Toy"
 FRAMES = [5, 11, 14, 3, 8, 50, 21, 9, 10, 6]
 
 
-class Failing(Toy):
-    """Fails at the fifth shard as a bug or a full disk would."""
+def interrupt(raw: Path, out: Path) -> Path:
+    """Begin a conversion that fails at its fifth shard, as a bug would make it; the partial folder."""
 
-    def read(self, shard: Shard) -> Tables:
+    def read(self: Toy, shard: Shard) -> Tables:
         if shard.key == "s004":
-            raise RuntimeError("no space left")
-        return super().read(shard)
+            raise RuntimeError("a bug")
+        return whole(self, shard)
+
+    whole = Toy.read
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Toy, "read", read)
+        with pytest.raises(RuntimeError):
+            har_bench.convert(TOY, raw, out, jobs=1, quiet=True)
+    return out.with_name(f"{out.name}.partial")
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -72,6 +81,13 @@ def test_the_number_of_workers_does_not_change_a_byte(jobs: int, raw: Path, refe
     assert tree(tmp_path / "store") == tree(reference)
 
 
+def test_the_longest_shards_are_begun_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw, whole, begun = write_raw(tmp_path / "raw", ["05", "6", "0007"]), Toy.read, []
+    monkeypatch.setattr(Toy, "read", lambda self, shard: (begun.append(shard.key), whole(self, shard))[1])
+    har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, quiet=True)
+    assert begun == ["s002", "s000", "s001"]
+
+
 def test_a_dask_cluster_gives_the_same_bytes(raw: Path, reference: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
@@ -90,12 +106,12 @@ def test_an_absent_scheduler_is_one_sentence(raw: Path, tmp_path: Path) -> None:
 SLOWLY = """
 import sys, time
 sys.path.insert(0, {root!r})
-import har_bench, har_bench.converting.shards as shards
-write = shards.write
-def slow(*args, **options):
+import har_bench, har_bench.converting.journal as journal
+add = journal.add
+def slow(*args):
     time.sleep({pause})
-    return write(*args, **options)
-shards.write = slow
+    add(*args)
+journal.add = slow
 if __name__ == "__main__":
     har_bench.convert({dataset!r}, {raw!r}, {out!r}, jobs={jobs}, quiet=True)
 """
@@ -153,15 +169,101 @@ def test_real_files_give_the_same_bytes_for_any_number_of_workers_and_after_any_
 
 @pytest.mark.parametrize("cut", [0, 1, 40, -1, -30])
 def test_a_journal_cut_off_anywhere_is_resumed(cut: int, raw: Path, reference: Path, tmp_path: Path) -> None:
-    out, partial = tmp_path / "store", tmp_path / "store.partial"
-    with pytest.raises(RuntimeError):
-        har_bench.convert("tests.hub.test_converting:Failing", raw, out, jobs=1, quiet=True)
+    out = tmp_path / "store"
+    partial = interrupt(raw, out)
     journal = partial / "journal.jsonl"
-    text = journal.read_bytes().replace(b"tests.hub.test_converting:Failing", TOY.encode())
+    text = journal.read_bytes()
     journal.write_bytes(text[:cut] if cut else text)
     (partial / "poses" / ".part-00099.parquet.1.unfinished").touch()
     har_bench.convert(TOY, raw, out, jobs=1, quiet=True)
     assert tree(out) == tree(reference)
+
+
+@pytest.mark.parametrize("fate", ["cut", "exchanged", "exchanged with its time", "a bit", "gone"])
+@pytest.mark.parametrize("name", ["poses/part-00001.parquet", "shards/00001-sequences.arrow"])
+def test_a_part_that_is_not_what_was_written_is_made_again(
+    name: str, fate: str, raw: Path, reference: Path, tmp_path: Path
+) -> None:
+    partial = interrupt(raw, tmp_path / "store")
+    part, other = partial / name, partial / name.replace("00001", "00002")
+    content = bytearray(part.read_bytes())
+    if fate.startswith("exchanged"):
+        (shutil.copy2 if fate.endswith("time") else shutil.copy)(other, part)
+    elif fate == "gone":
+        part.unlink()
+    else:
+        content[len(content) // 2] ^= 1
+        part.write_bytes(content[:-20] if fate == "cut" else content)
+    with pytest.warns(HarBenchWarning, match="1 finished shards of .* are converted again"):
+        har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, quiet=True)
+    assert tree(tmp_path / "store") == tree(reference)
+
+
+@pytest.mark.parametrize("line", [0, 1, 3])
+@pytest.mark.parametrize("harm", [b"\xff\xfe", b"{", b"[" * 100_000, b"0"])
+def test_a_damaged_line_of_a_journal_is_work_done_again(
+    line: int, harm: bytes, raw: Path, reference: Path, tmp_path: Path
+) -> None:
+    partial = interrupt(raw, tmp_path / "store")
+    lines = (partial / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    middle = len(lines[line]) // 2
+    lines[line] = lines[line][:middle] + harm + lines[line][middle + len(harm) :]
+    (partial / "journal.jsonl").write_bytes(b"".join(lines))
+    har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, quiet=True)
+    assert tree(tmp_path / "store") == tree(reference)
+
+
+def change(path: Path, text: str, *, keep_time: bool) -> None:
+    """Change a raw file in place to one of the same size."""
+    before = path.stat()
+    assert before.st_size == len(text)
+    path.write_text(text)
+    if keep_time:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("keep_time", [False, True])
+def test_a_raw_file_changed_in_place_is_noticed_by_a_resumed_and_by_a_finished_conversion(
+    keep_time: bool, tmp_path: Path
+) -> None:
+    raw, out = write_raw(tmp_path / "raw", FRAMES), tmp_path / "store"
+    interrupt(raw, out)
+    change(raw / "s001.txt", "12", keep_time=keep_time)
+    with pytest.warns(HarBenchWarning, match="1 finished shards"):
+        har_bench.convert(TOY, raw, out, jobs=1, quiet=True)
+    har_bench.convert(TOY, raw, tmp_path / "afresh", jobs=1, quiet=True)
+    assert tree(out) == tree(tmp_path / "afresh")
+
+    (raw / "s002.txt").touch()
+    har_bench.convert(TOY, raw, out, quiet=True)  # of another time, but the same: nothing to do
+    har_bench.convert(TOY, out, tmp_path / "hdf5", format="hdf5", quiet=True)
+    change(raw / "s002.txt", "15", keep_time=keep_time)
+    for folder, layout in ((out, "parquet"), (tmp_path / "hdf5", "hdf5")):
+        with pytest.raises(HarBenchError, match=r"made from other files.*\(s002.txt has changed\)"):
+            har_bench.convert(TOY, raw, folder, format=layout, quiet=True)
+
+
+def test_a_raw_file_changed_while_it_is_converted_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw, whole = write_raw(tmp_path / "raw", FRAMES), Toy.read
+    harmed = raw / "s003.txt"
+
+    moment = {"at": ""}
+
+    def read(self: Toy, shard: Shard) -> Tables:
+        if shard.key == moment["at"]:
+            change(harmed, "4", keep_time=False)
+        return whole(self, shard)
+
+    monkeypatch.setattr(Toy, "read", read)
+    for at, words in (("s003", r"s003\.txt changed while it was read"), ("s007", r"s003\.txt changed while .*again")):
+        moment["at"] = at
+        harmed.write_text("3")
+        with pytest.raises(HarBenchError, match=words):
+            har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, quiet=True)
+    monkeypatch.undo()
+    with pytest.warns(HarBenchWarning, match="1 finished shards"):
+        store = har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, quiet=True)
+    assert len(store.sequence("s003/left")) == 4
 
 
 def test_a_finished_conversion_does_nothing_again(raw: Path, reference: Path) -> None:
@@ -176,13 +278,12 @@ def test_a_store_of_other_files_is_not_overwritten(raw: Path, reference: Path, t
     with pytest.raises(HarBenchError, match="made from other files"):
         har_bench.convert(TOY, other, reference, quiet=True)
     with pytest.raises(HarBenchError, match="made from other files"):
-        har_bench.convert(TOY, raw, reference, quiet=True, scale=2.0)
+        har_bench.convert(TOY, raw, reference, quiet=True, options={"scale": 2.0})
 
 
 def test_an_interrupted_conversion_of_other_files_is_not_mixed_in(raw: Path, tmp_path: Path) -> None:
     out = tmp_path / "store"
-    with pytest.raises(RuntimeError):
-        har_bench.convert("tests.hub.test_converting:Failing", raw, out, jobs=1, quiet=True)
+    interrupt(write_raw(tmp_path / "raw", [1, 2, 3, 4, 5]), out)
     with pytest.raises(HarBenchError, match="--no-resume"):
         har_bench.convert(TOY, raw, out, jobs=1, quiet=True)
     har_bench.convert(TOY, raw, out, jobs=1, resume=False, quiet=True)
@@ -219,8 +320,8 @@ def test_nothing_usable_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
         har_bench.convert(TOY, write_raw(tmp_path / "empty", []), tmp_path / "store", quiet=True)
     with pytest.raises(HarBenchError, match="does not exist"):
         har_bench.convert(TOY, tmp_path / "nowhere", tmp_path / "store", quiet=True)
-    with pytest.raises(HarBenchError, match="its options: scale"):
-        har_bench.convert(TOY, raw, tmp_path / "store", quiet=True, colour="red")
+    with pytest.raises(HarBenchError, match="called 'colour'; there are scale"):
+        har_bench.convert(TOY, raw, tmp_path / "store", quiet=True, options={"colour": "red"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "raw"]
 
 
@@ -266,6 +367,24 @@ def test_a_store_killed_before_its_renaming_is_finished_only_for_the_same_files(
         har_bench.convert(TOY, other, tmp_path / "store", quiet=True)
     har_bench.convert(TOY, raw, tmp_path / "store", quiet=True)
     assert tree(tmp_path / "store") == tree(reference)
+
+
+@pytest.mark.parametrize("moment", ["remove_parquet", "folders.finish"])
+def test_an_hdf5_store_killed_before_its_renaming_is_not_made_again(
+    moment: str, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    har_bench.convert(TOY, raw, tmp_path / "reference", jobs=1, format="hdf5", quiet=True)
+
+    def kill(*paths: Path) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"har_bench.converting.engine.{moment}", kill)
+        with pytest.raises(RuntimeError):
+            har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, format="hdf5", quiet=True)
+    monkeypatch.setattr(Toy, "read", lambda self, shard: pytest.fail("the work was begun again"))
+    har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, format="hdf5", quiet=True)
+    assert tree(tmp_path / "store") == tree(tmp_path / "reference")
 
 
 def test_a_finished_store_in_another_format_says_how_to_repack(raw: Path, reference: Path) -> None:

@@ -12,7 +12,7 @@ import har_bench
 from har_bench import HarBenchError, Store
 from har_bench.schema import to_numpy
 from har_bench.studying.explaining import Explanation, explain
-from tests.hub.clips import Clips
+from tests.hub.labelled_clips import Clips
 from tests.hub.systems import FRAMES, PROTOCOL, off_by, toy_store
 
 OFFSETS = [5.0, 6.0, 9.0, 4.0, 7.0]
@@ -127,7 +127,7 @@ def test_clips_are_sliced_by_the_mean_size_of_their_persons(tmp_path: Path) -> N
     store = har_bench.convert("penn_action", tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
     names = Clips().select(store.sequences)["sequence"].to_pylist()
     right = {"sequence": names, "label": np.arange(len(names)) % 2}
-    found = explain("tests.hub.clips:Clips", store, right)
+    found = explain("tests.hub.labelled_clips:Clips", store, right)
     assert found.overall == pytest.approx(100 * np.mean(right["label"] == 0))
     sizes = found.slices["person size"]
     assert sum(int(each.count.split()[0]) for each in sizes) == len(names)

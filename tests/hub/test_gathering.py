@@ -13,7 +13,7 @@ import pytest
 import har_bench
 from har_bench import HarBenchError, Store
 from har_bench.arrays import Floats
-from har_bench.protocol import Batch, Metric, Protocol, Recipe, Scores
+from har_bench.protocol import Batch, Groups, Metric, Protocol, Recipe, Scores, matrix
 from tests.toy import write_raw
 
 
@@ -26,6 +26,7 @@ class Counting(Protocol):
     task = "temporal"
     summary = "toy"
     metrics = (Metric("predicted", "px", "higher", "rows"),)
+    tables = (Groups("sequence"),)
     recipes: ClassVar = {"plain": Recipe("plain", "toy", "nothing", "nobody")}
     truth_table = "segments"
     truth_columns = ("label",)
@@ -46,12 +47,12 @@ class Counting(Protocol):
             )
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
-        return {"predicted": float(self.state.matrix()[:, 1].sum())}
+        return {"predicted": float(self.state.derived(matrix)[:, 1].sum())}
 
     def compute(self) -> Scores:
         rows = [
             {"sequence": name, "true": int(row[0]), "predicted": int(row[1]), "score": row[2], "named": int(row[4])}
-            for name, row in zip(self.state.names(), self.state.matrix(), strict=True)
+            for name, row in zip(self.state.names(), self.state.derived(matrix), strict=True)
         ]
         return Scores(self.metrics_of(), {"sequence": rows}, {"sequences": len(rows)})
 

@@ -151,6 +151,43 @@ def test_a_missing_value_stays_in_its_pose() -> None:
     np.testing.assert_array_equal(moved[[0, 2]], aligned(source[[0, 2]], target[[0, 2]]))
 
 
+def test_the_digits_of_a_pose_depend_neither_on_its_place_nor_on_its_neighbours() -> None:
+    """Poses are computed side by side, and some of them, which need an iteration, by themselves."""
+    source, target = noisy(bodies(100)), bodies(100)
+    source[::7], target[::7] = LINE, 2 * LINE
+    source[3::7], target[3::7] = POINT, POINT + 1
+    source[5::7] = target[5::7] * [1, 1, -1]
+    source[40, 2, 1] = np.nan
+    whole = similarity(source, target)
+    orders = [np.arange(n) for n in range(1, 40)] + [np.arange(n, 100) for n in range(1, 40)]
+    orders += [np.array([n]) for n in range(100)] + [np.random.default_rng(n).permutation(100) for n in range(10)]
+    for order in orders:
+        for found, expected in zip(similarity(source[order], target[order]), whole, strict=True):
+            np.testing.assert_array_equal(found, expected[order])
+
+
+def test_every_digit_is_as_it_was() -> None:
+    """Of whole sevenths, so that the order of every sum decides its last digit."""
+    source = (np.arange(45) * 7919 % 1009).reshape(3, 5, 3) / 7
+    target = (np.arange(45) * 6101 % 997).reshape(3, 5, 3) / 7
+    found = similarity(source, target)
+    assert [float(value).hex() for value in found.s] == [
+        "0x1.b3086b5b28a08p-3",
+        "0x1.55c82b3dc4cbbp-1",
+        "0x1.9a003ce76dbc0p-1",
+    ]
+    assert [float(value).hex() for value in found.t[:, 0]] == [
+        "0x1.5de8c8322b206p+4",
+        "0x1.67225c2a52eaap+6",
+        "-0x1.fc18f3d2fe6d8p+3",
+    ]
+    assert [float(value).hex() for value in found.R[:, 0, 0]] == [
+        "0x1.9c8ede636c7bap-2",
+        "0x1.2e1c4b2062416p-1",
+        "0x1.7aa9e61933800p-5",
+    ]
+
+
 def test_float32_is_computed_in_float64() -> None:
     target = bodies(1000).astype(np.float32)
     source = noisy(bodies(1000)).astype(np.float32)

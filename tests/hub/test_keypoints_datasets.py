@@ -293,7 +293,7 @@ MMPOSE = sorted((REAL / "h36m").glob("*/h36m_coco.json"))
 @pytest.mark.parametrize("path", MMPOSE, ids=lambda path: path.parent.name)
 def test_real_mmpose_json(path: Path) -> None:
     """mmpose's names say left for right, but the order is Human3.6M's; 10 of its 50 frames a second, counted from 1."""
-    document = json.loads(path.read_text())
+    document = json.loads(path.read_text(encoding="utf-8"))
     clips = [image["file_name"].rpartition("_")[0] for image in document["images"]]
     numbers = [int(image["file_name"][-10:-4]) for image in document["images"]]
     lengths = dict(zip(clips, numbers, strict=True))

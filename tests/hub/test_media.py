@@ -50,7 +50,9 @@ def store_of(folder: Path, rows: Sequence[dict[str, Any]], *extras: str) -> Stor
     (folder / "listing").mkdir()
     (folder / "listing" / "listing.json").write_text(json.dumps(rows))
     name = "tests.hub.test_media:Listing"
-    return har_bench.convert(name, folder / "listing", folder / "store", jobs=1, quiet=True, extras=list(extras))
+    return har_bench.convert(
+        name, folder / "listing", folder / "store", jobs=1, quiet=True, options={"extras": list(extras)}
+    )
 
 
 def row(media: str | None, width: int | None, height: int | None, n_frames: int | None, **more: Any) -> dict[str, Any]:

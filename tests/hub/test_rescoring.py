@@ -97,7 +97,7 @@ def test_moved_and_renamed_files_are_found(folder: Path, home: Path, old: result
     [
         ({"version": "2"}, "it is of version 2, and 1 is installed"),
         ({"version": "1.5"}, "update har_bench"),
-        ({"recipe": "gone"}, "has no recipe 'gone'"),
+        ({"recipe": "gone"}, "called 'gone'"),
         ({"protocol": "mpii/gone"}, "no protocol is called 'mpii/gone'"),
         ({"fingerprints": {"store": "0" * 64}}, r"its store \(blake3 0000000000000000…\) cannot be found, in"),
         ({"fingerprints": {}}, "its store"),

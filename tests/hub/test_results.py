@@ -47,7 +47,7 @@ def test_the_top_level_has_the_documented_keys(result: Result) -> None:
         *("protocol", "version", "recipe", "options", "dataset", "primary", "metrics", "units", "intervals"),
         *("tables", "counts", "fingerprints", "versions"),
     ]
-    assert keys[13:] == ["environment", "model", "speed", "schema"]
+    assert keys[13:] == ["environment", "model", "speed", "readings", "notes", "schema"]
     text = (Path(__file__).parents[2] / "docs" / "result-file.md").read_text()
     assert not [key for key in keys if f"`{key}`" not in text]
 
@@ -55,7 +55,7 @@ def test_the_top_level_has_the_documented_keys(result: Result) -> None:
 def test_metrics_are_items_and_the_canonical_name_is_the_protocols(result: Result) -> None:
     assert result["MPJPE"] == 46.8
     assert result.canonical == "h36m/mpjpe:videopose3d,cameras=60457274,every=64"
-    with pytest.raises(HarBenchError, match="no metric 'PCK' in this result; there are MPJPE"):
+    with pytest.raises(HarBenchError, match="called 'PCK'; there are MPJPE"):
         _ = result["PCK"]
 
 

@@ -43,8 +43,8 @@ def table(store: Store, arrays: dict[str, np.ndarray[Any, Any]]) -> pa.Table:
     return keys.append_column("keypoints_3d", vector(np.concatenate(list(arrays.values()))))
 
 
-def error(store: Store, predictions: Any, **options: Any) -> float:
-    return har_bench.score(PROTOCOL, store, predictions, resamples=0, **options)["error"]
+def error(store: Store, predictions: Any, **how: Any) -> float:
+    return har_bench.score(PROTOCOL, store, predictions, resamples=0, **how)["error"]
 
 
 def test_every_kind_of_predictions_scores_the_same(
@@ -84,8 +84,8 @@ def test_predictions_in_another_layout_are_mapped_by_name(store: Store, arrays: 
 
 def test_an_option_scores_fewer_frames_of_full_or_thinned_predictions(store: Store, arrays: dict[str, Any]) -> None:
     thinned = {name: points[::4] for name, points in arrays.items()}
-    assert error(store, thinned, every=4) == error(store, arrays, every=4)
-    result = har_bench.score(f"{PROTOCOL}", store, arrays, recipe="double", every=4)
+    assert error(store, thinned, options={"every": 4}) == error(store, arrays, options={"every": 4})
+    result = har_bench.score(f"{PROTOCOL}", store, arrays, recipe="double", options={"every": 4})
     assert result["error"] == pytest.approx(10.0, abs=1e-4)
     assert (result.recipe, result.options) == ("double", {"every": 4})
     with pytest.raises(HarBenchError, match=r"unaligned \(first: s000/right has 8 predictions for 30 frames"):
@@ -173,7 +173,7 @@ def test_the_interval_is_seeded_and_covers_the_value(store: Store, arrays: dict[
     [
         ("empty.parquet", b"", "is empty"),
         ("wrong.parquet", b"no parquet at all", "no Parquet file"),
-        ("wrong.csv", b"a,b\n1,2,3\n", "CSV"),
+        ("wrong.csv", b"sequence,b\n1,2,3\n", "CSV"),
         ("keys.csv", b"a,b\n1,2\n", "no column 'sequence'"),
         ("wrong.h5", b"\x89HDF\r\n\x1a\nrest", "cannot be read as HDF5"),
         ("what.xyz", b"???", "no predictions file that toy/error knows"),
@@ -202,8 +202,9 @@ def test_wrong_predictions_from_python_are_one_sentence(store: Store, table: pa.
 def test_unknown_names_are_offered_alternatives(store: Store) -> None:
     for name, options, message in (
         ("h36m/mpjp", {}, "did you mean 'h36m/mpjpe'"),
-        (PROTOCOL, {"recipe": "triple"}, "it has plain, double"),
-        (PROTOCOL, {"colour": 1}, "its options are every"),
+        (PROTOCOL, {"recipe": "triple"}, "called 'triple'; there are plain, double"),
+        (PROTOCOL, {"options": {"recipe": "double"}}, "no option of toy/error is called 'recipe'; there are every"),
+        (PROTOCOL, {"options": {"colour": 1}}, "called 'colour'; there are every"),
         ("h36m/mpjpe", {}, "needs a h36m store"),
         ("h36m/mpjpe:videopose3d,every", {}, "is not option=value"),
         ("h36m/mpjpe:videopose3d", {"recipe": "deephar"}, "give one of them"),
@@ -221,8 +222,8 @@ def test_a_stranger_s_baseline_runs_and_is_timed(store: Store, tmp_path: Path) -
     assert error(store, out) == result["error"]
     kept = har_bench.run("tests.toy:Zero", store, protocol=PROTOCOL)
     assert kept.metrics == result.metrics
-    with pytest.raises(HarBenchError, match="does not take these options"):
-        har_bench.run("tests.toy:Zero", store, protocol=PROTOCOL, size=3)
+    with pytest.raises(HarBenchError, match="called 'size'; there is none"):
+        har_bench.run("tests.toy:Zero", store, protocol=PROTOCOL, settings={"size": 3})
     with pytest.raises(HarBenchError, match="no weights to load"):
         har_bench.run("tests.toy:Zero", store, protocol=PROTOCOL, weights=out)
 

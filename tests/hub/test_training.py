@@ -17,7 +17,7 @@ lightning = pytest.importorskip("lightning")
 
 import har_bench.training.loop  # noqa: E402
 from har_bench import HarBenchError  # noqa: E402
-from har_bench.training.loop import CURVES, LATEST, Plan, Share, _devices, _read, train  # noqa: E402
+from har_bench.training.loop import CURVES, LATEST, Plan, Share, devices_of, read_curves, train  # noqa: E402
 
 SGD = partial(torch.optim.SGD, lr=0.05, momentum=0.9)
 PLAN = Plan(4, 7, SGD, decay=0.9, device="cpu", identity={"rate": 0.05, "words": "a"})
@@ -96,7 +96,7 @@ def test_a_killed_training_resumes_exactly(at: int, tmp_path: Path) -> None:
     assert [path.name for path in sorted(tmp_path.iterdir())] == [CURVES, LATEST]
 
 
-@pytest.mark.parametrize("place", ["har_bench.training.loop._write", "lightning.Trainer.save_checkpoint"])
+@pytest.mark.parametrize("place", ["har_bench.training.loop.write_curves", "lightning.Trainer.save_checkpoint"])
 def test_a_training_killed_while_it_writes_resumes_exactly(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,7 +118,7 @@ def test_a_training_killed_while_it_writes_resumes_exactly(
         patched.setattr(place, killed)
         with pytest.raises(KilledError):
             train(model(), batches, losses, plan)
-    assert train(model(), batches, losses, plan) == _read(tmp_path / CURVES) == expected
+    assert train(model(), batches, losses, plan) == read_curves(tmp_path / CURVES) == expected
 
 
 def test_a_finished_training_is_known_without_its_curves(tmp_path: Path) -> None:
@@ -220,11 +220,11 @@ def test_what_a_killed_training_left_is_removed_and_a_damaged_checkpoint_is_said
 
 def test_gpus_are_taken_from_the_chosen_one_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    assert _devices(torch.device("cuda"), 2) == [0, 1]
-    assert _devices(torch.device("cuda:2"), 2) == [2, 3]
-    assert _devices(torch.device("cpu"), 3) == 3
+    assert devices_of(torch.device("cuda"), 2) == [0, 1]
+    assert devices_of(torch.device("cuda:2"), 2) == [2, 3]
+    assert devices_of(torch.device("cpu"), 3) == 3
     with pytest.raises(HarBenchError, match="2 GPUs from cuda:3 on are not here, there are 4"):
-        _devices(torch.device("cuda:3"), 2)
+        devices_of(torch.device("cuda:3"), 2)
 
 
 def test_control_c_stops_the_training_alone() -> None:

@@ -113,8 +113,8 @@ def test_a_file_without_presentation_times_is_decoded_twice_only_to_go_back(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[int] = []
-    decode = Video._decode
-    monkeypatch.setattr(Video, "_decode", lambda self, first: (begun.append(first), decode(self, first))[1])
+    decode = Video.decode
+    monkeypatch.setattr(Video, "decode", lambda self, first: (begun.append(first), decode(self, first))[1])
     with open_video(clip(folder, name)) as video:
         assert [number_of(image) for image in video] == list(range(50))
         assert begun == [0]
@@ -129,8 +129,8 @@ def test_iteration_never_seeks_and_neighbours_are_read_on(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[int] = []
-    decode = Video._decode
-    monkeypatch.setattr(Video, "_decode", lambda self, first: (begun.append(first), decode(self, first))[1])
+    decode = Video.decode
+    monkeypatch.setattr(Video, "decode", lambda self, first: (begun.append(first), decode(self, first))[1])
     with open_video(clip(folder, name)) as video:
         assert [number_of(image) for image in video.frames()] == list(range(50))
         assert len(begun) == 1

@@ -28,7 +28,8 @@ from har_bench.protocols.accuracy import (
     ranks,
     top_k,
 )
-from har_bench.protocols.accuracy.protocol import PENN_ACTIONS, Accuracy
+from har_bench.protocols.accuracy.penn_action import PENN_ACTIONS
+from har_bench.protocols.accuracy.protocol import Accuracy
 from har_bench.results import Result
 from har_bench.store import Store
 from tests.golden import REAL, ROOT, leaves, load
@@ -61,7 +62,7 @@ def one_hot(*classes: int) -> np.ndarray:
 
 
 def scored(truth: Batch, predictions: Batch, recipe: str = "single-clip", **options: str) -> PennAccuracy:
-    protocol = PennAccuracy(recipe, **options)
+    protocol = PennAccuracy(recipe, options)
     protocol.update(truth, predictions)
     return protocol
 
@@ -323,7 +324,7 @@ def test_a_sequence_whose_class_nobody_knows_is_named() -> None:
 )
 def test_unknown_ways_are_refused(recipe: str, options: dict[str, str], message: str) -> None:
     with pytest.raises(HarBenchError, match=message):
-        PennAccuracy(recipe, **options)
+        PennAccuracy(recipe, options)
 
 
 @pytest.mark.parametrize("protocol", ALL, ids=lambda protocol: protocol.name)
@@ -374,7 +375,7 @@ def test_any_split_merged_in_any_order_is_one_pass(order: list[int], cuts: set[i
 def test_weights_count_a_sequence_as_often_as_it_is_repeated() -> None:
     truth, predictions = case(0, clips=1)
     for over in ("true", "seen", "all"):
-        once, repeated = scored(truth, predictions, mean_over=over), PennAccuracy(mean_over=over)
+        once, repeated = scored(truth, predictions, mean_over=over), PennAccuracy(options={"mean_over": over})
         for copy, chosen in enumerate([[0, 1, 3], [1, 3], [3]]):
             pair = [part(side, chosen) for side in (truth, predictions)]
             names = [f"{index}-{copy}" for index in chosen]

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 import har_bench
 from har_bench import Store, registry
 from har_bench.protocol import Batch, Protocol, make_protocol
-from har_bench.scoring.pairing import aligned
+from har_bench.scoring.pairing import prepared
 from tests.enlarged import predicted, sample
 
 PARTS = 8
@@ -56,7 +56,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Any:
     def store(dataset: str, layout: str) -> Store:
         out = home / f"{dataset} {layout}"
         options = {"parts": PARTS, "layout": layout}
-        return har_bench.convert("tests.enlarged:Enlarged", raw(dataset), out, jobs=1, quiet=True, **options)
+        return har_bench.convert("tests.enlarged:Enlarged", raw(dataset), out, jobs=1, quiet=True, options=options)
 
     return lambda name, recipe=None: store(PROTOCOLS[name].dataset, LAYOUTS.get((name, recipe), ""))
 
@@ -73,7 +73,7 @@ def made(protocol: Protocol, store: Store, **more: Any) -> pa.Table:
 
 
 def batches(protocol: Protocol, store: Store, rows: pa.Table) -> list[tuple[Batch, Batch]]:
-    return list(aligned(protocol, store, rows, missing="count-as-error"))
+    return list(prepared(protocol, store, rows, missing="count-as-error").batches())
 
 
 def scored(protocol: Protocol, pairs: Sequence[tuple[Batch, Batch]]) -> Protocol:

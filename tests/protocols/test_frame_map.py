@@ -25,7 +25,15 @@ from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Scores
 from har_bench.protocols.frame_map.actions import ACTIONS, GROUPS
 from har_bench.protocols.frame_map.files import read_detections
-from har_bench.protocols.frame_map.matching import Detections, average_precision, match, rank, window_means
+from har_bench.protocols.frame_map.matching import (
+    Candidates,
+    Detections,
+    Truth,
+    average_precision,
+    match,
+    rank,
+    window_means,
+)
 from har_bench.protocols.frame_map.protocol import RECIPES, FrameMAP
 from har_bench.store import Store
 from tests.golden import REAL, load
@@ -68,7 +76,7 @@ def store_of(folder: Path, truth: Iterable[str], classes: Sequence[int] = (), sp
 
 
 def written(path: Path, rows: Iterable[str]) -> Path:
-    path.write_text("".join(f"{row}\n" for row in rows))
+    path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
     return path
 
 
@@ -335,8 +343,8 @@ def test_single_precision_decides_an_iou_of_a_half() -> None:
     classes, starts = np.zeros(1, np.int16), np.array([0, 1])
     hits = {}
     for kind in (np.float32, np.float64):
-        given = (box.astype(kind), np.ones(1, kind), classes, np.arange(1), starts, truth.astype(kind), classes, starts)
-        hits[kind] = bool(match(*given)[1].hits[0])
+        given = Candidates(box.astype(kind), np.ones(1, kind), classes, np.arange(1), starts)
+        hits[kind] = bool(match(given, Truth(truth.astype(kind), classes, starts))[1].hits[0])
         union = kind(0.3) + kind(0.6) - kind(0.3)
         assert hits[kind] == bool(kind(0.3) / union >= kind(0.5))
 
@@ -344,12 +352,13 @@ def test_single_precision_decides_an_iou_of_a_half() -> None:
 def test_a_point_overlaps_nothing() -> None:
     """Its IoU with itself is 0 / 0, which numpy.argmax takes for the largest: no hit, though another object is free."""
     point, classes = np.full((1, 4), 0.2), np.zeros(1, np.int16)
-    given = (point, np.ones(1), classes, np.arange(1), np.array([0, 1]))
-    truth, kinds = np.concatenate([point, [[0.1, 0.1, 0.5, 0.5]]]), np.zeros(2, np.int16)
+    given = Candidates(point, np.ones(1), classes, np.arange(1), np.array([0, 1]))
+    boxes = np.concatenate([point, [[0.1, 0.1, 0.5, 0.5]]])
+    truth = Truth(boxes, np.zeros(2, np.int16), np.array([0, 2]))
     for order in ("heap", "score", "file"):
-        edges, found = match(*given, truth, kinds, np.array([0, 2]), order=order, keep_invalid=True)
+        edges, found = match(given, truth, order=order, keep_invalid=True)
         assert (edges.tolist(), found.hits.tolist()) == ([0, 1], [False])
-        assert match(*given, truth, kinds, np.array([0, 2]), order=order)[0].tolist() == [0, 0]
+        assert match(given, truth, order=order)[0].tolist() == [0, 0]
 
 
 def test_no_detection_at_all() -> None:
@@ -513,7 +522,7 @@ def perfect(store: Store, split: str) -> pa.Table:
     [("val", 2, "v2.2/val"), ("v2.2/train", 3, "v2.2/train"), ("kinetics-v1.0/val", 2, "kinetics-v1.0/val")],
 )
 def test_splits(split: str, videos: int, given: str, sample: Store) -> None:
-    result = har_bench.score(FrameMAP(split=split), sample, perfect(sample, given))
+    result = har_bench.score(FrameMAP(options={"split": split}), sample, perfect(sample, given))
     assert result.counts["videos"] == videos
     assert result["mAP@0.5"] == 100
     assert result.intervals["mAP@0.5"].high == 100
@@ -521,15 +530,21 @@ def test_splits(split: str, videos: int, given: str, sample: Store) -> None:
 
 def test_splits_together_and_unknown(sample: Store) -> None:
     both = pa.concat_tables([perfect(sample, "v2.2/val"), perfect(sample, "kinetics-v1.0/val")])
-    result = har_bench.score(FrameMAP(split="val+kinetics-v1.0/val"), sample, both, resamples=0)
+    result = har_bench.score(FrameMAP(options={"split": "val+kinetics-v1.0/val"}), sample, both, resamples=0)
     assert (result.counts["videos"], result["mAP@0.5"]) == (4, 100)
-    with pytest.raises(HarBenchError, match=r"no video of split 'v1.0/test'; choose one of kinetics-v1.0/train, "):
-        har_bench.score(FrameMAP(split="v1.0/test"), sample, both)
+    with pytest.raises(HarBenchError, match=r"split=v1.0/test has nothing to score.* kinetics-v1.0/train, "):
+        har_bench.score(FrameMAP(options={"split": "v1.0/test"}), sample, both)
     clips = table(sequence=both["sequence"].to_pylist()[-1:], frame=[60])
     with pytest.raises(HarBenchError, match="have no known times; give the column timestamp"):
-        har_bench.score(FrameMAP(split="kinetics-v1.0/val"), sample, clips)
+        har_bench.score(FrameMAP(options={"split": "kinetics-v1.0/val"}), sample, clips)
     with pytest.raises(HarBenchError, match="the store has a keyframe at"):
-        har_bench.score(FrameMAP("slowfast", split="kinetics-v1.0/val"), sample, both)
+        har_bench.score(FrameMAP("slowfast", {"split": "kinetics-v1.0/val"}), sample, both)
+
+
+def test_a_true_box_that_is_inverted_stops_the_protocol_as_it_stops_the_tool() -> None:
+    truth = [("a", 902, (0.5, 0.5, 0.1, 0.1), 1, 0)]
+    with pytest.raises(HarBenchError, match="a at 902 s has a true box with x1 > x2"):
+        toy(CLASSES)("official").update(truth_batch(["a"], truth), found_batch(["a"], []))
 
 
 def test_groups_hold_every_action() -> None:
@@ -546,7 +561,7 @@ def test_groups_hold_every_action() -> None:
 def test_every_corner_is_that_of_the_official_evaluator(case: dict[str, Any], recipe: str, tmp_path: Path) -> None:
     classes, expected = tuple(case["labelmap_ids"]), dict(case["expect"])
     if "error" in expected:
-        with pytest.raises(HarBenchError, match="true box with x1 > x2"):
+        with pytest.raises(HarBenchError, match=r"box 0\.5, 0\.5, 0\.1, 0\.1 ends before it begins"):  # the converter's
             score_of(tmp_path, case["gt"], case["det"], classes, recipe)
         return
     result = score_of(tmp_path, case["gt"], case["det"], classes, recipe)
@@ -560,10 +575,23 @@ def _share(percent: float | None) -> float | None:
 
 @pytest.fixture(scope="session")
 def golden_inputs(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """By the beginning of a golden's name: a store, a csv of detections, the evaluated actions and the split."""
+    """By a golden's name: a store, a csv of detections, the evaluated actions and the split.
+
+    A golden may name them itself, as ``inputs``: paths of ``truth`` and ``detections``, ``classes`` and ``split``.
+    """
+
+    def of(name: str) -> tuple[Store, Path, tuple[int, ...], str]:
+        named = load(f"ava/golden/{name}").get("inputs") if name in GOLDENS else None
+        return given(**named) if named else known(name.split("_")[0])
+
+    def given(truth: str, detections: str, split: str, classes: Iterable[int] = tuple(ACTIONS)) -> Any:
+        folder, chosen = tmp_path_factory.mktemp("given"), tuple(classes)
+        made = store_of(folder, _lines(AVA / truth), () if chosen == tuple(ACTIONS) else chosen, split)
+        return made, AVA / detections, chosen, split.split("_")[0]
 
     @cache
-    def of(name: str) -> tuple[Store, Path, tuple[int, ...], str]:
+    def known(name: str) -> tuple[Store, Path, tuple[int, ...], str]:
+        assert name in {"g1", "g2", "g2b"}, f"golden {name} names no inputs"
         folder = tmp_path_factory.mktemp(name)
         if name == "g1":
             fixture = AVA / "mmaction2_fixtures" / "eval_detection"
@@ -602,11 +630,11 @@ def _synth() -> ModuleType:
 def test_every_number_is_that_of_the_tool(name: str, golden_inputs: Any) -> None:
     """An AP equals the tool's with equal scores in one order or the other: its own sort is unstable."""
     golden, recipe = load(f"ava/golden/{name}"), name.split(".")[-2]
-    store, path, classes, split = golden_inputs(name.split("_")[0])
+    store, path, classes, split = golden_inputs(name)
     found = read_detections(path).values
     later = found["score"].to_numpy() + np.linspace(0, 1e-10, found.num_rows)  # the last of equal ones comes first
     results = [
-        har_bench.score(toy(classes)(recipe, split=split), store, rows, resamples=0)
+        har_bench.score(toy(classes)(recipe, {"split": split}), store, rows, resamples=0)
         for rows in (found, found.set_column(found.column_names.index("score"), "score", pa.array(later)))
     ]
     names = {row["id"]: row["action"] for row in results[0].tables["action"]}
@@ -633,8 +661,8 @@ def test_every_number_is_that_of_the_tool(name: str, golden_inputs: Any) -> None
 @pytest.mark.real
 @pytest.mark.parametrize("name", MMACTION2)
 def test_mmaction2(name: str, golden_inputs: Any) -> None:
-    store, found, classes, split = golden_inputs(name.split("_")[0])
-    result = har_bench.score(toy(classes)("mmaction2", split=split), store, found, resamples=0)
+    store, found, classes, split = golden_inputs(name)
+    result = har_bench.score(toy(classes)("mmaction2", {"split": split}), store, found, resamples=0)
     tolerance = 5e-9 if name.startswith("g1") else SORTING
     assert result["mAP@0.5"] == pytest.approx(100 * MMACTION2[name], abs=100 * tolerance)
 

@@ -211,25 +211,28 @@ def test_weights_count_a_sequence_as_often(recipe: str) -> None:
     ],
 )
 def test_select(options: dict[str, Any], left: int) -> None:
-    assert len(HumanEvaMPJPE(**options).select(sequences(NAMES))) == left
+    assert len(HumanEvaMPJPE(options=options).select(sequences(NAMES))) == left
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"subjects": "S4"}, "no subject S4 in videopose3d/test; there are S1, S2, S3"),
-        ({"actions": "Box", "subjects": "S1"}, "no action Box in videopose3d/test; there are ThrowCatch, Walking"),
-        ({"split": "videopose3d/train"}, "split=videopose3d/train has nothing to score: the store has no sequence of"),
+        ({"subjects": "S4"}, "called 'S4'; there are S1, S2, S3"),
+        ({"actions": "Box", "subjects": "S1"}, "called 'Box'; there are ThrowCatch, Walking"),
+        (
+            {"split": "videopose3d/train"},
+            "has nothing to score: no sequence of the store is in videopose3d/train",
+        ),
     ],
 )
 def test_select_names_what_is_not_there(options: dict[str, Any], message: str) -> None:
     with pytest.raises(HarBenchError, match=re.escape(message)):
-        HumanEvaMPJPE(**options).select(sequences(NAMES))
+        HumanEvaMPJPE(options=options).select(sequences(NAMES))
 
 
 def test_one_way_of_scoring_has_one_name() -> None:
-    assert HumanEvaMPJPE(split="videopose3d/test", cameras="").canonical == "humaneva/mpjpe:videopose3d"
-    assert HumanEvaMPJPE(cameras=["C2", "C1"]).canonical == "humaneva/mpjpe:videopose3d,cameras=C1,C2"
+    assert HumanEvaMPJPE(options={"split": "videopose3d/test", "cameras": ""}).canonical == "humaneva/mpjpe:videopose3d"
+    assert HumanEvaMPJPE(options={"cameras": ["C2", "C1"]}).canonical == "humaneva/mpjpe:videopose3d,cameras=C1,C2"
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -312,7 +315,7 @@ def predicted(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def results(store: Store, predicted: Path) -> dict[str, har_bench.Result]:
     return {
-        block: har_bench.score(HumanEvaMPJPE(split=split), store, predicted, resamples=0)
+        block: har_bench.score(HumanEvaMPJPE(options={"split": split}), store, predicted, resamples=0)
         for block, split in SPLITS.items()
     }
 

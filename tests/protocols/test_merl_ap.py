@@ -123,7 +123,7 @@ def test_no_order_of_rows_batches_or_merges_shows(
     order: list[int], cuts: set[int], how: tuple[str, str], seed: int
 ) -> None:
     truth, predictions = detections(seed)
-    protocol = MidpointAP(how[0], truth=how[1])
+    protocol = MidpointAP(how[0], {"truth": how[1]})
     whole = protocol.fresh()
     whole.update(truth, predictions)
     merged = protocol.fresh()
@@ -197,8 +197,8 @@ def test_numbers_that_are_none_are_the_last_and_wrong() -> None:
 def test_a_strange_class_and_a_strange_truth_are_named() -> None:
     with pytest.raises(HarBenchError, match="'reach', which is no class"):
         midpoint_ap([0, 0], one(6, 10, label="reach"))
-    with pytest.raises(HarBenchError, match="'mine'; it is 'released' or 'labels'"):
-        MidpointAP(truth="mine")
+    with pytest.raises(HarBenchError, match="truth='mine'; give released or labels"):
+        MidpointAP(options={"truth": "mine"})
 
 
 def test_a_video_comes_once() -> None:
@@ -279,9 +279,9 @@ def test_a_store_without_the_released_results_is_refused_or_scored_by_its_labels
     mine = mine.append_column("score", pa.array(np.ones(len(mine))))
     with pytest.raises(HarBenchError, match="needs the classes of 33_1's images"):
         har_bench.score(MidpointAP(), store, mine)
-    assert har_bench.score(MidpointAP(truth="labels"), store, mine)["mAP"] == 100
+    assert har_bench.score(MidpointAP(options={"truth": "labels"}), store, mine)["mAP"] == 100
     with pytest.raises(HarBenchError, match="the store lacks videos"):
-        har_bench.score(MidpointAP(truth="labels"), store, write_detections(tmp_path / "d", [(1, 6, 0.5)]))
+        har_bench.score(MidpointAP(options={"truth": "labels"}), store, write_detections(tmp_path / "d", [(1, 6, 0.5)]))
 
 
 # ---------------------------------------------------------------------------------------------- the released digits
@@ -334,7 +334,7 @@ def test_published_ap(store: Store) -> None:
 def test_ap_on_the_label_files(store: Store) -> None:
     golden = GOLDEN["AP_mid_with_label_mats"]
     folder = MERL / "Results" / "DetectedActions"
-    result = har_bench.score(MidpointAP(truth="labels"), store, folder, resamples=0)
+    result = har_bench.score(MidpointAP(options={"truth": "labels"}), store, folder, resamples=0)
     assert [row["AP"] for row in result.tables["class"]] == pytest.approx(golden["per_class"], abs=1e-9)
     assert result["mAP"] == pytest.approx(golden["mAP"], abs=1e-9)
     assert [row["actions"] for row in result.tables["class"]] == GOLDEN["counts"]["labels"]

@@ -168,7 +168,7 @@ DATA = {name: (poses(9 + 4 * i, i), predictions(poses(9 + 4 * i, i), i)) for i, 
 
 
 def scored(recipe: str = "videopose3d", names: Iterable[str] = NAMES_OF_FIVE, **options: Any) -> MPJPE:
-    protocol = MPJPE(recipe, **options)
+    protocol = MPJPE(recipe, options)
     protocol.update(*batches(FIVE, DATA, names))
     return protocol
 
@@ -315,7 +315,7 @@ TEN = store(
     ],
 )
 def test_select(options: dict[str, Any], sequences: int, left_out: int) -> None:
-    protocol = MPJPE(**options)
+    protocol = MPJPE(options=options)
     assert len(protocol.select(TEN)) == sequences
     assert len(protocol.left_out) == left_out
     protocol.update(*batches(FIVE, DATA, NAMES_OF_FIVE))
@@ -324,7 +324,7 @@ def test_select(options: dict[str, Any], sequences: int, left_out: int) -> None:
 
 
 def test_what_is_left_out_says_why() -> None:
-    protocol = MPJPE(without_damaged=True)
+    protocol = MPJPE(options={"without_damaged": True})
     protocol.select(TEN)
     assert protocol.left_out == {
         "S9/Greeting/54138969": "shifted",
@@ -336,13 +336,13 @@ def test_what_is_left_out_says_why() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cameras": "1"}, "no camera 1 in standard/test; there are 54138969, 60457274"),
-        ({"subjects": "S1"}, "no subject S1 in standard/test; there are S11, S9"),
+        ({"cameras": "1"}, "no camera in standard/test of the store is called '1'; there are 54138969, 60457274"),
+        ({"subjects": "S1"}, "called 'S1'; did you mean 'S11'? There are S11, S9"),
     ],
 )
 def test_select_names_what_is_not_there(options: dict[str, Any], message: str) -> None:
     with pytest.raises(HarBenchError, match=re.escape(message)):
-        MPJPE(**options).select(TEN)
+        MPJPE(options=options).select(TEN)
 
 
 def test_select_of_a_store_without_test_sequences() -> None:
@@ -353,30 +353,35 @@ def test_select_of_a_store_without_test_sequences() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"every": "0"}, "every='0'"),
+        ({"every": "0"}, "every=0; give 1 or more"),
         ({"every": "often"}, "every='often'"),
-        ({"every": 2.5}, "every='2.5'"),
+        ({"every": 2.5}, "every=2.5; give a whole number"),
         ({"without_damaged": "maybe"}, "without_damaged='maybe'"),
-        ({"evry": 64}, "no option evry"),
+        ({"evry": 64}, "called 'evry'; did you mean 'every'"),
     ],
 )
 def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(HarBenchError, match=re.escape(message)):
-        MPJPE(**options)
+        MPJPE(options=options)
 
 
 def test_one_way_of_scoring_has_one_name() -> None:
     assert MPJPE().canonical == "h36m/mpjpe:videopose3d"
-    assert MPJPE(every="1", cameras="", without_damaged="no", subjects=()).canonical == MPJPE().canonical
-    assert MPJPE(every="64", cameras=["b", "a"]).canonical == "h36m/mpjpe:videopose3d,cameras=a,b,every=64"
-    assert MPJPE("deephar", every=64).canonical == "h36m/mpjpe:deephar"
-    assert MPJPE("deephar", every="1").fresh().every == 1
+    assert (
+        MPJPE(options={"every": "1", "cameras": "", "without_damaged": "no", "subjects": ()}).canonical
+        == MPJPE().canonical
+    )
+    assert (
+        MPJPE(options={"every": "64", "cameras": ["b", "a"]}).canonical == "h36m/mpjpe:videopose3d,cameras=a,b,every=64"
+    )
+    assert MPJPE("deephar", {"every": 64}).canonical == "h36m/mpjpe:deephar"
+    assert MPJPE("deephar", {"every": "1"}).fresh().recipe.every == 1
 
 
 @pytest.mark.parametrize(("every", "kept"), [(2, [0, 2, 4]), ("3", [0, 3]), (64, [0])])
 def test_frames_are_taken_from_frame_0(every: Any, kept: list[int]) -> None:
     rows = pa.table({"frame": pa.chunked_array([pa.array([0, 1, 2], pa.int32()), pa.array([3, 4, 5], pa.int32())])})
-    assert rows.filter(MPJPE(every=every).keep(FIVE, rows))["frame"].to_pylist() == kept
+    assert rows.filter(MPJPE(options={"every": every}).keep(FIVE, rows))["frame"].to_pylist() == kept
     assert MPJPE().keep(FIVE, rows) is None
 
 
@@ -415,7 +420,7 @@ class Scored:
         self.known: dict[tuple[str, str, str, int], dict[str, float]] = {}
         for name, step, truth, predicted in pairs:
             for recipe in ("videopose3d", "recentred"):
-                part = MPJPE(recipe, every=step)
+                part = MPJPE(recipe, {"every": step})
                 part.update(h36m.batch(name, truth), h36m.batch(name, predicted))
                 self.parts.setdefault((recipe, step), {})[name] = part
 
@@ -431,12 +436,14 @@ class Scored:
         camera = re.search(r"cam(?:era)?_?(\d{8})", block)
         subject = re.search(r"(?:^|_)(S\d+)", block)
         chosen = MPJPE(
-            cameras=camera.group(1) if camera else "",
-            subjects=subject.group(1) if subject else "",
-            without_damaged="without_damaged" in block,
+            options={
+                "cameras": camera.group(1) if camera else "",
+                "subjects": subject.group(1) if subject else "",
+                "without_damaged": "without_damaged" in block,
+            }
         ).select(self.sequences)
         # deephar's recipe differs in how it averages; what is merged was scored by the other one
-        merged = MPJPE("deephar" if group == "frame_weighted" else recipe, every=step)
+        merged = MPJPE("deephar" if group == "frame_weighted" else recipe, {"every": step})
         for name, action in zip(chosen["sequence"].to_pylist(), chosen["action"].to_pylist(), strict=True):
             if group in (*GROUPS, action):
                 merged.merge(self.parts[recipe, step][name])

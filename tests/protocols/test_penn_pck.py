@@ -47,7 +47,8 @@ def batches(sequences: int = 5, seed: int = 0) -> tuple[Batch, Batch]:
             "pose": ["front", "left", "left", "back", None][:sequences],
         }
     )
-    return Batch(table, starts, {"keypoints": truth, "box": box}), Batch(table, starts, {"keypoints": predicted})
+    columns = {"keypoints": truth, "visibility": np.full(truth.shape[:2], 2, np.uint8), "box": box}
+    return Batch(table, starts, columns), Batch(table, starts, {"keypoints": predicted})
 
 
 def part(batch: Batch, chosen: list[int]) -> Batch:
@@ -91,6 +92,16 @@ def test_recipes_differ_at_the_edge_of_a_fifth_of_the_longer_side(offset: float,
         scores = scored(recipe, *one_frame([10, 10, 60, 30], offset)).compute()
         assert scores.metrics["PCK@0.2"] == 100 * expected, recipe
         assert scores.counts == {"sequences": 1, "frames": 1, "joints": 1}
+
+
+@pytest.mark.parametrize("recipe", sorted(PennPCK.recipes))
+def test_an_occluded_joint_does_not_count_wherever_it_is(recipe: str) -> None:
+    truth, predictions = batches()
+    expected = scored(recipe, truth, predictions).compute()
+    hidden = np.isnan(truth["keypoints"]).any(axis=-1)
+    truth["keypoints"][hidden] = 77.0
+    truth["visibility"][hidden] = 1
+    assert scored(recipe, truth, predictions).compute() == expected
 
 
 def test_only_one_recipe_leaves_out_a_box_without_width() -> None:
@@ -251,6 +262,13 @@ def test_rows_in_any_order_and_in_any_number_of_processes_score_the_same(sample_
     for name in ("metrics", "tables", "counts", "intervals"):
         assert getattr(whole, name) == getattr(spread, name)
     assert whole.counts["sequences"] == 4
+
+
+def test_an_explanation_has_no_slice_of_joints_that_are_not_scored(sample_store: Store) -> None:
+    seen = to_numpy(sample_store.poses()["visibility"], sample_store.schema("poses").field("visibility"))
+    assert (seen == 1).any()
+    found = har_bench.explain(PennPCK(), sample_store, predictor(sample_store))
+    assert [each.name for each in found.slices["visibility"]] == ["visible"]
 
 
 @pytest.fixture(scope="module")

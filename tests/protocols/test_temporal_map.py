@@ -170,7 +170,7 @@ def test_videos_without_detections_have_a_map_of_nothing() -> None:
 
 
 def write_results(path: Path, results: dict[str, Any]) -> Path:
-    path.write_text(json.dumps({"version": "1", "results": results, "external_data": {}}))
+    path.write_text(json.dumps({"version": "1", "results": results, "external_data": {}}), encoding="utf-8")
     return path
 
 
@@ -263,6 +263,6 @@ def test_released_detections_at_half_overlap(tmp_path: Path) -> None:
     one, two = (har_bench.score(TemporalMAP("thumos"), store, foreign.values, resamples=20) for _ in range(2))
     assert one.metrics == two.metrics
     assert one.intervals == two.intervals
-    rows = har_bench.score(MidpointAP(truth="labels"), store, foreign.values, resamples=0)
+    rows = har_bench.score(MidpointAP(options={"truth": "labels"}), store, foreign.values, resamples=0)
     assert one["mAP@0.5"] == pytest.approx(rows["mAP@0.5"], abs=1)
     assert one.counts["actions"] == rows.counts["actions"]

@@ -123,7 +123,7 @@ def test_certain_rotations_are_exact_and_equally_good_ones_are_left_to_the_kerne
     octahedron = np.concatenate((np.eye(3), -np.eye(3)))
     for source, target in ((predicted, truth), (octahedron[None] * [-1, 1, 1], octahedron[None])):
         centred = (torch.tensor(each - each.mean(axis=1, keepdims=True), device=device) for each in (source, target))
-        turned, certain = (each.cpu().numpy() for each in errors_torch._scaled_rotations(*centred))
+        turned, certain = (each.cpu().numpy() for each in errors_torch.scaled_rotations(*centred))
         expected = similarity(source, target)
         scaled = expected.s[:, None, None] * expected.R
         np.testing.assert_allclose(turned[certain], scaled[certain], rtol=0, atol=1e-11)
@@ -294,9 +294,7 @@ def test_coco_on_a_device_by_command_line(device: str, tmp_path: Path, capsys: p
     files = (str(tmp_path / name) for name in ("store", "results.json"))
     words = ["score", "har_bench.protocols.oks.protocol:OKS", *files, "--resamples", "0", "--quiet"]
     for name, more in (("plain", []), ("there", ["--device", device])):
-        with pytest.raises(SystemExit) as done:
-            cli.main([*words, "--out", str(tmp_path / f"{name}.json"), *more])
-        assert done.value.code == 0
+        cli.main([*words, "--out", str(tmp_path / f"{name}.json"), *more])
     capsys.readouterr()
     plain, there = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("plain", "there"))
     assert_close(there["metrics"], plain["metrics"])
@@ -340,7 +338,7 @@ def test_real_poses(device: str, made: str) -> None:
     h36m = h36m_data.read()
     lifted = h36m_data.lifted() if made == "lifted" else {}
     options, step = ({}, 64) if lifted else ({"cameras": "60457274"}, 4)
-    pairs = [(MPJPE(recipe, **options), MPJPE(recipe, **options)) for recipe in MPJPE.recipes]
+    pairs = [(MPJPE(recipe, options), MPJPE(recipe, options)) for recipe in MPJPE.recipes]
     for plain, there in pairs:
         there.use(device)
         chosen = plain.select(h36m.sequences)

@@ -16,7 +16,7 @@ from har_bench.baselines.videopose3d import VideoPose3D  # noqa: E402
 from har_bench.keypoints import Track  # noqa: E402
 from har_bench.lifting.clips import Source, denormalise  # noqa: E402
 from har_bench.lifting.lifter import PATH, POSE, Sizes  # noqa: E402
-from har_bench.scoring.engine import make_protocol  # noqa: E402
+from har_bench.protocol import make_protocol  # noqa: E402
 from har_bench.skeletons import mapping, skeleton  # noqa: E402
 from tests.golden import REAL, load  # noqa: E402
 
@@ -49,7 +49,7 @@ def made(arc: str = "3,3,3", sizes: Sizes = Sizes(17, 2, 17), **settings: Any) -
 
 def publish(path: Path, model: VideoPose3D, *, legacy: bool = False) -> Path:
     """A checkpoint as VideoPose3D leaves it, random states and optimiser included."""
-    networks = model._trained()
+    networks = model.models
     optimiser = torch.optim.Adam(networks[POSE].parameters(), amsgrad=True)
     networks[POSE](torch.zeros(2, 27, 17, 2)).sum().backward()
     optimiser.step()
@@ -74,11 +74,11 @@ def test_published_checkpoints_load_unchanged(legacy: bool, trajectory: bool, st
     loaded = VideoPose3D(device="cpu")
     loaded.load(path)
     points = np.random.default_rng(0).normal(size=(40, 17, 2)).astype(np.float32)
-    for network in model._trained():
+    for network in model.models:
         np.testing.assert_array_equal(loaded.lift(points, network), model.lift(points, network))
     assert (loaded.arc, loaded.channels, loaded.trajectory) == ("3,3,3", 16, trajectory)
     result = har_bench.run(VideoPose3D(device="cpu"), store, protocol=PROTOCOL, weights=path)
-    assert result.speed["parameters"] == sum(p.numel() for p in model._trained().parameters())
+    assert result.speed["parameters"] == sum(p.numel() for p in model.models.parameters())
 
 
 def test_a_checkpoint_that_does_not_fit_is_said(store: Store, tmp_path: Path) -> None:
@@ -89,7 +89,9 @@ def test_a_checkpoint_that_does_not_fit_is_said(store: Store, tmp_path: Path) ->
     torch.save({"model_pos": made(sizes=Sizes(9, 2, 9)).network(Sizes(9, 2, 9)).state_dict()}, path)
     with pytest.raises(HarBenchError, match="lifts 9 joints to 9"):
         VideoPose3D().load(path)
-    har_bench.run("martinez", store, protocol=PROTOCOL, save=path, channels=4, epochs=1, device="cpu")
+    har_bench.run(
+        "martinez", store, protocol=PROTOCOL, save=path, settings={"channels": 4, "epochs": 1, "device": "cpu"}
+    )
     with pytest.raises(HarBenchError, match="holds weights of Martinez, not VideoPose3D"):
         VideoPose3D().load(path)
 
@@ -237,7 +239,7 @@ def test_training_resumes_exactly(store: Store, tmp_path: Path, monkeypatch: pyt
     resumed = VideoPose3D(**QUICK, checkpoints=str(tmp_path / "kept"))
     resumed.fit(store, make_protocol(PROTOCOL))
     assert resumed.history == whole.history
-    for a, b in zip(whole._trained().parameters(), resumed._trained().parameters(), strict=True):
+    for a, b in zip(whole.models.parameters(), resumed.models.parameters(), strict=True):
         assert torch.equal(a, b)
     other = VideoPose3D(**QUICK | {"lr": 0.01}, checkpoints=str(tmp_path / "kept"))
     with pytest.raises(HarBenchError, match=r"of another training \(lr 0.001 -> 0.01\)"):
@@ -326,7 +328,7 @@ def test_keypoints_in_other_joints_are_converted_to_the_model_s(store: Store, tm
     protocol = make_protocol(PROTOCOL)
     for layout, joints in (("h36m17", "h36m17"), ("", "coco17")):
         model = VideoPose3D(**given, layout=layout)
-        source = model._source(store, protocol)
+        source = model.source(store, protocol)
         clip, table = next(source.clips(0, store.sequences))
         name = table["sequence"][0].as_py().replace("/", "|")
         expected = mapping(skeleton("coco17"), skeleton(joints)).points(points[name])

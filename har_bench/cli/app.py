@@ -1,0 +1,116 @@
+"""The command itself: its name, its help, and how options are written on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from har_bench import __version__
+from har_bench.errors import HarBenchError
+
+app = App(
+    name="har-bench",
+    version=__version__,
+    default_parameter=Parameter(negative_iterable=""),  # no --empty-stores
+    suppress_keyboard_interrupt=False,
+    help="""Prepare the datasets of human pose estimation and action recognition, and benchmark models on them.
+
+    Convert each official download once, score any model's predictions with the exact recipe a paper used, and publish
+    tables anybody can check:
+
+        har-bench convert mpii raw/mpii stores/mpii
+        har-bench score mpii/pckh stores/mpii preds.h5 --recipe hrnet --out results/mine.json
+        har-bench leaderboard build results site
+
+    New here? `har-bench demo` walks through all of it on synthetic data in under a minute.
+    """,
+)
+
+Options = Annotated[list[str] | None, Parameter(name=["--option", "-o"])]
+Settings = Annotated[list[str] | None, Parameter(name=["--set", "-s"])]
+Missing = Literal["error", "count-as-error"]
+
+
+@Parameter(name="*")
+@dataclass
+class Recipe:
+    """How a protocol is scored.
+
+    Attributes:
+        recipe: Such as hrnet; the protocol's first recipe by default.
+        option: An option of the recipe, as name=value, such as every=64; may be repeated.
+        missing: What missing or non-finite predictions are: an error, or counted as errors.
+        skeleton: The predictions' joint layout, from `har-bench list skeletons`; usually told by the number of joints.
+        unit: Of predicted 3D joints.
+        one_based: Predicted pixels are counted from 1.
+        axes: Which predicted coordinate each of ours is, such as x,-y,-z in 3D or y,x in the image.
+        approximate: Accept joints of another layout that are only near the protocol's.
+    """
+
+    recipe: str | None = None
+    option: Options = None
+    missing: Missing = "error"
+    skeleton: str | None = None
+    unit: Literal["mm", "cm", "m"] = "mm"
+    one_based: bool = False
+    axes: str = ""
+    approximate: bool = False
+
+    def arguments(self) -> dict[str, Any]:
+        """What the functions that score take of it."""
+        from har_bench.scoring.ways import Remedies
+
+        return {
+            "recipe": self.recipe,
+            "options": pairs(self.option),
+            "missing": self.missing,
+            "skeleton": self.skeleton,
+            "remedies": Remedies(self.unit, self.one_based, self.axes, self.approximate),
+        }
+
+
+@Parameter(name="*")
+@dataclass
+class Shown:
+    """What of a result is shown.
+
+    Attributes:
+        by: Also show this breakdown, such as action, camera or joint; may be repeated.
+        by_subject: The same as --by subject.
+    """
+
+    by: list[str] | None = None
+    by_subject: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """The breakdowns to show."""
+        return [*(self.by or []), *(["subject"] if self.by_subject else [])]
+
+
+def pairs(options: Sequence[str] | None) -> Mapping[str, str]:
+    """``name=value`` options, as texts; what they become is declared where they are.
+
+    Raises:
+        HarBenchError: one is no such pair, or a name comes twice.
+    """
+    found: dict[str, str] = {}
+    for option in options or []:
+        name, equals, text = option.partition("=")
+        if not equals:
+            raise HarBenchError(f"the option {option!r} is not name=value; write it so")
+        if name in found:
+            raise HarBenchError(f"the option {name} is given twice, as {found[name]!r} and {text!r}; give it once")
+        found[name] = text
+    return found
+
+
+def written(path: Path | None) -> Path | None:
+    """The result file that a command will write, asked for before its work begins."""
+    from har_bench.files import destination
+
+    return None if path is None else destination(path, ".json")

@@ -1,0 +1,113 @@
+"""Commands that prepare data: convert, sample, validate."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from har_bench.cli.app import Options, app, pairs
+from har_bench.cli.terminal import say, show_store
+from har_bench.errors import HarBenchError
+
+if TYPE_CHECKING:
+    from har_bench.store import Store
+
+
+@app.command
+def convert(
+    dataset: str,
+    raw: Path,
+    out: Path,
+    *,
+    jobs: int = 0,
+    scheduler: str | None = None,
+    strict: bool = False,
+    resume: bool = True,
+    format: Literal["parquet", "hdf5", "both"] = "parquet",  # noqa: A002 - the option's name
+    check_media: bool = False,
+    option: Options = None,
+    quiet: bool = False,
+) -> None:
+    """Convert a raw download into a store, once.
+
+    An interrupted conversion goes on where it stopped when the same command is given again; a finished one does
+    nothing. Records that cannot be used as they are go to the store's rejects table.
+
+    Args:
+        dataset: A converter from `har-bench list`, or package.module:Name.
+        raw: The official download as it is; or a finished store, to repack it in another format.
+        out: The folder of the store.
+        jobs: Processes; 0 is one per processor. The store's bytes do not depend on it.
+        scheduler: Address of a Dask scheduler, such as tcp://host:8786, to use instead of local processes.
+        strict: Stop at the first record that cannot be used as it is.
+        resume: Go on where an interrupted conversion stopped; --no-resume starts afresh.
+        format: parquet for scoring and analytics, hdf5 for random-access training windows, or both.
+        check_media: Compare the images and videos under RAW with the store: number of frames, size.
+        option: An option of the converter, as name=value; may be repeated.
+        quiet: Show no progress.
+    """
+    from har_bench.converting import convert as run
+
+    store = run(
+        dataset,
+        raw,
+        out,
+        jobs=jobs,
+        scheduler=scheduler,
+        strict=strict,
+        resume=resume,
+        format=format,
+        options=pairs(option),
+        quiet=quiet,
+    )
+    show_store(store)
+    if check_media:
+        _check_media(store, raw, jobs, quiet=quiet)
+
+
+@app.command
+def sample(dataset: str, out: Path, *, seed: int = 0) -> None:
+    """Write a tiny synthetic dataset in the official raw layout, quirks included.
+
+    Args:
+        dataset: A converter from `har-bench list`.
+        out: The folder to write: a new or an empty one.
+        seed: Another seed gives other people.
+    """
+    from har_bench import registry
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise HarBenchError(f"{out} is not empty, and a sample could overwrite a real download; name a new folder")
+    registry.load("converters", dataset).sample(out, seed=seed)
+    say(f"{out}: a raw {dataset} sample; next: har-bench convert {dataset} {out} stores/{dataset}")
+
+
+@app.command
+def validate(store: Path, *, media: Path | None = None, jobs: int = 0, quiet: bool = False) -> None:
+    """Check a store against its manifest: every value is read and its fingerprint compared.
+
+    Args:
+        store: A converted dataset.
+        media: The raw folder, to compare its images and videos with the store: number of frames, size.
+        jobs: Processes that read media; 0 is one per processor.
+        quiet: Show no progress.
+    """
+    from har_bench.store import open_store
+
+    opened = open_store(store)
+    opened.validate()
+    say(f"{store}: {sum(opened.manifest.rows.values()):,} rows, fingerprint {opened.fingerprint[:16]}, as converted")
+    if media is not None:
+        _check_media(opened, media, jobs, quiet=quiet)
+
+
+def _check_media(store: Store, raw: Path, jobs: int, *, quiet: bool) -> None:
+    """Say how the images and videos differ from the store; a difference is exit status 1."""
+    from har_bench.media.checking import check_media
+
+    report = check_media(store, raw, jobs=jobs, quiet=quiet)
+    for line in report.lines():
+        say(line)
+    if not report.ok:
+        sys.exit(1)

@@ -1,0 +1,195 @@
+"""Commands about numbers: score, run, compare, explain, rescore."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from har_bench.cli.app import Options, Recipe, Settings, Shown, app, pairs, written
+from har_bench.cli.terminal import say, show_report, show_result
+
+PLAIN, ALL = Recipe(), Shown()
+
+
+@app.command
+def score(
+    protocol: str,
+    store: Path,
+    predictions: Path,
+    *,
+    how: Recipe = PLAIN,
+    out: Path | None = None,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    device: str | None = None,
+    resamples: int = 1000,
+    shown: Shown = ALL,
+    model: str = "",
+    quiet: bool = False,
+) -> None:
+    """Score any model's predictions with a paper's exact recipe.
+
+    Args:
+        protocol: Such as mpii/pckh, or with recipe and options h36m/mpjpe:videopose3d,every=64.
+        store: A converted dataset.
+        predictions: Parquet, HDF5 or CSV in our columns, or one of the field's own files (`har-bench info PROTOCOL`).
+        how: The recipe and its options.
+        out: Where the result file goes.
+        jobs: Processes; 0 is one per processor.
+        scheduler: Address of a Dask scheduler to use instead of local processes.
+        device: A torch device to compute on, such as cuda, where the protocol has a torch path; NumPy's path otherwise.
+        resamples: Bootstrap resamples for the confidence intervals; 0 for none.
+        shown: The breakdowns to show.
+        model: Who made the predictions, for the leaderboard; the file's name by default.
+        quiet: Show no progress.
+    """
+    from har_bench import results
+    from har_bench.scoring import score as run
+
+    out = written(out)
+    result = run(
+        protocol,
+        store,
+        predictions,
+        **how.arguments(),
+        jobs=jobs,
+        scheduler=scheduler,
+        device=device,
+        resamples=resamples,
+        model=model,
+        quiet=quiet,
+    )
+    if out is not None:
+        results.write(result, out)
+    show_result(result, shown.names)
+    if out is not None:
+        say(f"result: {out}")
+
+
+@app.command
+def run(
+    baseline: str,
+    store: Path,
+    *,
+    protocol: str,
+    recipe: str | None = None,
+    option: Options = None,
+    setting: Settings = None,
+    weights: Path | None = None,
+    save: Path | None = None,
+    device: str | None = None,
+    bf16: bool = False,
+    predictions: Path | None = None,
+    out: Path | None = None,
+    shown: Shown = ALL,
+    model: str = "",
+    quiet: bool = False,
+) -> None:
+    """Train a baseline or load its weights, predict what a protocol scores, and score it.
+
+        har-bench run videopose3d stores/h36m --protocol h36m/mpjpe --weights pretrained.bin --device cuda
+
+    Args:
+        baseline: A baseline from `har-bench list`, or package.module:Name.
+        store: A converted dataset.
+        protocol: Such as h36m/mpjpe.
+        recipe: The protocol's recipe.
+        option: An option of the recipe, as name=value; may be repeated.
+        setting: An option of the baseline, as name=value; may be repeated.
+        weights: Published or saved weights; without them the baseline learns from the store first.
+        save: Where the learnt weights go.
+        device: Such as cpu or cuda:1, for baselines that compute with torch; a GPU if there is one.
+        bf16: Compute in bfloat16.
+        predictions: Where the predictions go (Parquet); they are not kept by default.
+        out: Where the result file goes.
+        shown: The breakdowns to show.
+        model: Name on the leaderboard; the baseline's own by default.
+        quiet: Show no progress.
+    """
+    from har_bench import results
+    from har_bench.running import run as execute
+
+    out = written(out)
+    chosen = {"device": device or "", "precision": "bf16" if bf16 else ""}
+    result = execute(
+        baseline,
+        store,
+        protocol=protocol,
+        recipe=recipe,
+        weights=weights,
+        save=save,
+        out=predictions,
+        model=model,
+        quiet=quiet,
+        options=pairs(option),
+        settings={name: value for name, value in chosen.items() if value} | dict(pairs(setting)),
+    )
+    if out is not None:
+        results.write(result, out)
+    show_result(result, shown.names)
+    if out is not None:
+        say(f"result: {out}")
+
+
+@app.command
+def compare(
+    protocol: str,
+    store: Path,
+    a: Path,
+    b: Path,
+    *,
+    how: Recipe = PLAIN,
+    resamples: int = 10_000,
+    quiet: bool = False,
+) -> None:
+    """Compare two sets of predictions: paired bootstrap, permutation test, effect size, what differs most.
+
+    Args:
+        protocol: Such as mpii/pckh:hrnet.
+        store: A converted dataset.
+        a: One set of predictions.
+        b: The other one.
+        how: The recipe and its options.
+        resamples: Draws of the bootstrap, and exchanges of the permutation test.
+        quiet: Show no progress.
+    """
+    from har_bench.studying import compare as run
+
+    found = run(protocol, store, a, b, **how.arguments(), resamples=resamples, quiet=quiet)
+    show_report(found.tables(), found.lines())
+
+
+@app.command
+def explain(
+    protocol: str, store: Path, predictions: Path, *, how: Recipe = PLAIN, worst: int = 10, quiet: bool = False
+) -> None:
+    """Say where the errors are: slices by joint, action, camera, subject, visibility, size; the worst sequences.
+
+    Args:
+        protocol: Such as h36m/mpjpe.
+        store: A converted dataset.
+        predictions: What `har-bench score` takes.
+        how: The recipe and its options.
+        worst: How many of the worst sequences to name.
+        quiet: Show no progress.
+    """
+    from har_bench.studying import explain as run
+
+    found = run(protocol, store, predictions, **how.arguments(), worst=worst, quiet=quiet)
+    show_report(found.tables(), found.lines())
+
+
+@app.command
+def rescore(results: Path, *, stores: list[Path], predictions: list[Path], jobs: int = 1, quiet: bool = False) -> None:
+    """Score again the results of older protocol versions; the old files stay, the new ones stand beside them.
+
+    Args:
+        results: A folder of result files.
+        stores: Stores, or folders that hold stores; found by fingerprint.
+        predictions: Folders that hold the predictions; found by fingerprint.
+        jobs: Processes.
+        quiet: Show no progress.
+    """
+    from har_bench.studying import rescoring
+
+    outcomes = rescoring.rescore(results, stores=stores, predictions=predictions, jobs=jobs, quiet=quiet)
+    show_report(rescoring.tables(outcomes), rescoring.lines(outcomes))

@@ -1,0 +1,234 @@
+"""Our columns as NumPy, checked: what a row of predictions may hold, whatever it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from har_bench.arrays import Anything
+from har_bench.errors import HarBenchError, listed
+from har_bench.schema import column, one_array, shape_of, to_numpy, vector
+
+Columns = Mapping[str, Anything]
+DIMENSIONS = {"keypoints": 2, "keypoints_3d": 3, "bbox": 0, "bbox_normalised": 0, "scores": 0, "keypoint_scores": 0}
+"""Vector columns, and the size of their last axis (0: a plain vector)."""
+
+WHOLE = ("frame", "person", "clip")
+NUMBERS = ("start", "stop", "score", "timestamp", "confidence", *DIMENSIONS)
+
+
+def table_of(columns: Mapping[str, Any]) -> pa.Table:
+    """Arrays, lists or tensors of any rank as an Arrow table.
+
+    Raises:
+        HarBenchError: one is ragged or holds what a table cannot, or they do not have the same number of rows.
+    """
+    arrays = {str(name): _as_column(str(name), values) for name, values in columns.items()}
+    lengths = {name: len(values) for name, values in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        counts = ", ".join(f"{name} {count}" for name, count in lengths.items())
+        raise HarBenchError(f"the columns of the predictions do not have the same number of rows ({counts}); cut them")
+    return pa.table(arrays)
+
+
+def _as_column(name: str, values: Any) -> pa.Array:
+    array = plain(values, f"column {name!r} of the predictions")
+    if array.ndim == 0:
+        raise HarBenchError(f"column {name!r} of the predictions is the single value {values!r}; give one a row")
+    if array.ndim > 1:
+        if array.dtype.kind not in "fiub":
+            raise HarBenchError(f"column {name!r} of the predictions holds {array.dtype} and not numbers; mend it")
+        return vector(array)
+    try:
+        return pa.array(array.tolist() if array.dtype.kind in "OUS" else array)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise HarBenchError(f"column {name!r} of the predictions mixes kinds of values ({error}); give one") from error
+
+
+def plain(values: Any, what: str) -> Anything:
+    """Lists, tensors (also those that require gradients, or are on a device) and arrays as NumPy.
+
+    Args:
+        values: anything that is an array.
+        what: how messages call it.
+
+    Raises:
+        HarBenchError: it is ragged, complex, a mapping, or no array at all.
+    """
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        values = (values.float() if "bfloat16" in str(values.dtype) else values).numpy()
+    if isinstance(values, Mapping | set | frozenset):
+        raise HarBenchError(f"{what} is a {type(values).__name__}; give an array")
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise HarBenchError(f"{what} is no array ({error}); give rows of one length") from error
+    if array.dtype.kind not in "fiubOUS":
+        raise HarBenchError(f"{what} holds {array.dtype} numbers; give real ones")
+    if array.dtype.kind == "O" and array.ndim and not all(isinstance(each, str | None) for each in array.flat):
+        return _unpacked(array, what)
+    return array
+
+
+def numbers(values: Any, what: str) -> Anything:
+    """:func:`plain`, refused unless it holds numbers."""
+    array = plain(values, what)
+    if array.dtype.kind not in "fiub":
+        first = next(iter(array.flat), None)
+        raise HarBenchError(f"{what} holds {str(first)[:20]!r} and not numbers; give numbers")
+    return array
+
+
+def _unpacked(array: Anything, what: str) -> Anything:
+    """An array of objects that are all numbers, or all rows of numbers of one shape."""
+    try:
+        made = np.array([np.asarray(each) for each in array.flat])
+        if made.dtype.kind in "fiub":
+            return made.reshape(*array.shape, *made.shape[1:])
+        if array.ndim == 1 and made.ndim == 1 and made.dtype.kind in "US":
+            return made
+    except (ValueError, TypeError):
+        pass
+    raise HarBenchError(f"{what} holds values of several kinds or lengths; give numbers, in rows of one length")
+
+
+def by_sequence(rows: pa.Table) -> dict[str, Columns]:
+    """A table in one piece per sequence; rows keep their order inside a sequence.
+
+    Raises:
+        HarBenchError: it has no column ``sequence``, a column twice, or values that no column may have.
+    """
+    check_names(rows.column_names)
+    names = _texts(rows["sequence"])
+    keys = names.dictionary_encode()
+    codes = keys.indices.to_numpy(zero_copy_only=False)
+    if (np.diff(codes) < 0).any():
+        order = np.argsort(codes, kind="stable")
+        rows, codes = rows.take(order), codes[order]
+    arrays = as_arrays(rows)
+    edges = np.searchsorted(codes, np.arange(len(keys.dictionary) + 1))
+    return {
+        name: {key: values[start:stop] for key, values in arrays.items()}
+        for name, start, stop in zip(keys.dictionary.to_pylist(), edges[:-1], edges[1:], strict=True)
+    }
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse columns that stand twice, or lack ``sequence``.
+
+    Raises:
+        HarBenchError: which.
+    """
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise HarBenchError(f"the predictions have the column {twice[0]!r} twice; keep one")
+    if "sequence" not in names:
+        raise HarBenchError(f"the predictions have no column 'sequence'; they have {listed(names)}; name it so")
+
+
+def _texts(names: pa.ChunkedArray) -> pa.Array:
+    """The sequences' names; numbers become their digits.
+
+    Raises:
+        HarBenchError: a row has none, or it is no text.
+    """
+    array = one_array(names)
+    if array.null_count:
+        row = int(np.argmax(array.is_null().to_numpy(zero_copy_only=False)))
+        raise HarBenchError(f"row {row} of the predictions has no sequence; name it")
+    try:
+        return pc.cast(array, pa.string())
+    except (pa.ArrowException, NotImplementedError) as error:
+        raise HarBenchError(f"the column 'sequence' of the predictions holds {array.type}; give names") from error
+
+
+def as_arrays(rows: pa.Table) -> dict[str, Anything]:
+    """The columns as NumPy, vectors in their own shape, without ``sequence``.
+
+    Raises:
+        HarBenchError: a column holds what it may not.
+    """
+    arrays = {}
+    for field in rows.schema:
+        if field.name == "sequence":
+            continue
+        values = one_array(rows[field.name])
+        if _is_list(field.type):
+            values, field = _fixed(values, field)
+        found = _shaped(field.name, to_numpy(values, field), shape_of(field))
+        if field.name in WHOLE:
+            found = whole(field.name, found)
+        elif field.name in NUMBERS:
+            found = numbers(found, f"column {field.name!r} of the predictions")
+        arrays[field.name] = found
+    return arrays
+
+
+def whole(name: str, values: Anything) -> Anything:
+    """A column of whole numbers from 0, as int64; ``person`` may be negative.
+
+    Raises:
+        HarBenchError: a value is none; the first one is shown.
+    """
+    what = f"column {name!r} of the predictions"
+    if values.ndim != 1 or values.dtype.kind not in "fiu":
+        first = next(iter(values.flat), None)
+        raise HarBenchError(f"{what} holds {str(first)[:30]!r}; give whole numbers, frames from 0")
+    if values.dtype.kind == "f":
+        wrong = ~np.isfinite(values) | (values % 1 != 0) | (np.abs(values) >= 2**53)
+        if wrong.any():
+            raise HarBenchError(f"{what} holds {values[wrong][0]}; give whole numbers, frames from 0")
+    if name == "frame" and len(values) and (values.min() < 0 or values.max() >= 2**31):
+        odd = values.min() if values.min() < 0 else values.max()
+        raise HarBenchError(f"{what} holds {odd}; frames count from 0 and are below 2^31")
+    return values.astype(np.int64)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def _fixed(values: pa.Array, field: pa.Field) -> tuple[pa.Array, pa.Field]:
+    """A list column whose lists all have one length (pandas and nested lists give these) as a fixed-size one."""
+    array, inner = one_array(values), list[int]()
+    while _is_list(array.type):
+        lengths = pc.unique(pc.list_value_length(array)).to_pylist()
+        if len(lengths) > 1 or lengths == [None]:
+            raise HarBenchError(
+                f"column {field.name!r} of the predictions has vectors of different lengths, or empty ones; give all "
+                "rows one length"
+            )
+        inner.append(lengths[0] if lengths else 0)
+        array = array.flatten()
+    if not all(inner):
+        raise HarBenchError(f"column {field.name!r} of the predictions has empty vectors; leave it out or fill it")
+    flat = pa.FixedSizeListArray.from_arrays(array, int(np.prod(inner)))
+    return flat, column(field.name, array.type, shape=tuple(inner))
+
+
+def _shaped(name: str, values: Anything, shape: Sequence[int]) -> Anything:
+    last = DIMENSIONS.get(name, 0)
+    if name in DIMENSIONS and values.dtype.kind not in "fiub":
+        first = next(iter(values.flat), "nothing")
+        raise HarBenchError(
+            f"column {name!r} of the predictions holds {str(first)[:20]!r} and not numbers; in CSV, spread it over "
+            f"columns {name}_0, {name}_1 …"
+        )
+    if name in DIMENSIONS and values.ndim < 2:
+        raise HarBenchError(
+            f"column {name!r} of the predictions holds one number a row and not a vector; in CSV, spread it over "
+            f"columns {name}_0, {name}_1 …"
+        )
+    if not last or len(shape) != 1:
+        return values
+    if values.shape[1] % last:
+        raise HarBenchError(
+            f"column {name!r} of the predictions has {values.shape[1]} numbers a row, not a multiple of {last}; give "
+            f"{last} a joint"
+        )
+    return values.reshape(len(values), values.shape[1] // last, last)

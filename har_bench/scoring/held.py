@@ -1,0 +1,45 @@
+"""Predictions in memory, whatever they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from har_bench.arrays import Anything, Ints
+from har_bench.scoring.columns import Columns
+
+
+class Predictions:
+    """Predictions held in memory, in one piece per sequence.
+
+    Attributes:
+        taken_for: what they were taken for, as told to the user.
+        fingerprint: blake3 of the file, or of the values when they came from Python.
+        notes: what was left out or looks odd in the file, in a line each.
+    """
+
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, pieces: Mapping[str, Columns], taken_for: str, digest: str) -> None:
+        self._pieces = pieces
+        self.taken_for = taken_for
+        self.fingerprint = digest
+
+    def names(self) -> Iterable[str]:
+        """The sequences that have rows."""
+        return self._pieces.keys()
+
+    def of(self, sequence: str) -> Columns | None:
+        """One sequence's rows, in the order of the file; None when it has none."""
+        return self._pieces.get(sequence)
+
+
+class RowPredictions(Predictions):
+    """One array for everything, in the protocol's row order; the engine deals out its rows."""
+
+    def __init__(self, array: Anything, name: str, taken_for: str, digest: str) -> None:
+        super().__init__({}, taken_for, digest)
+        self.array, self.name = array, name
+
+    def take(self, rows: Ints) -> Columns:
+        """The rows with these numbers."""
+        return {self.name: self.array[rows]}

@@ -15,7 +15,9 @@ import pandas as pd
 import pyarrow as pa
 
 from har_bench.arrays import Anything
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
+from har_bench.files import readable
+from har_bench.foreign import opening
 from har_bench.scoring.column_files import read_columns
 from har_bench.scoring.column_files import write as write
 from har_bench.scoring.columns import Columns, by_sequence, numbers, plain, table_of
@@ -105,10 +107,11 @@ def _from_pandas(frame: pd.DataFrame) -> pa.Table:
 
 
 def _from_file(path: Path, protocol: Protocol, store: Store) -> Predictions:
-    if not path.exists():
-        raise HarBenchError(f"{path} does not exist; give a file of predictions")
-    if path.is_file() and path.stat().st_size == 0:
-        raise HarBenchError(f"{path} is empty; was it written completely?")
+    with readable(path), completing(path, "give a file of predictions"):
+        if not path.exists():
+            raise HarBenchError(f"{path} does not exist; give a file of predictions")
+        if not path.is_dir():
+            opening.size_of(path)
     foreign = protocol.read_foreign(path, store)
     if foreign is not None:
         opened = _foreign(foreign, _main_column(protocol), fingerprint.of_path(path))

@@ -147,7 +147,7 @@ def test_of_a_joint_given_twice_the_first_is_kept(sample: Path, tmp_path: Path) 
         ("a.mat", b"", "is empty"),
         ("a.mat", b"\x89HDF\r\n\x1a\n" + bytes(900), "version 7.3"),
         ("a.mat", b"<html>not found</html>" * 20, "is not a .mat file"),
-        ("a.json", b"", r"holds no MPII .*; expected mpii_human_pose_v1_u12_1.mat"),
+        ("a.json", b"", r"a\.json is empty; was it"),
         ("a.json", b'[{"joint_self": [', "is not a json list of persons"),
         ("a.json", b'{"joint_self": []}', "is not a json list of persons"),
         ("a.json.gz", b"\x1f\x8b\x08", "is cut off; download it again"),

@@ -242,7 +242,7 @@ def _gathered(path: Path, spread: pa.Table) -> pa.Table:
         else:
             columns[name] = spread[name]
     for name, values in columns.items():
-        if name in (*WHOLE, *NUMBERS):
+        if name in (*WHOLE, *NUMBERS) and name not in DIMENSIONS:
             columns[name] = _as_numbers(name, values)
     for name, found in parts.items():
         if sorted(found) != list(range(len(found))):

@@ -29,6 +29,7 @@ class Baseline(ABC):
         summary: one line for ``har-bench list``.
         cite: paper or repository.
         trains: whether :meth:`fit` must run before :meth:`predict` when no weights are loaded.
+        needs: what it must be given besides a store, in words; demonstrations leave such a model out.
         quick: options with which it learns something in seconds, for demonstrations and tests.
         quiet: show no progress; the runner sets it.
         history: the losses of every epoch, for models that learn in epochs.
@@ -37,6 +38,7 @@ class Baseline(ABC):
     summary: ClassVar[str]
     cite: ClassVar[str] = ""
     trains: ClassVar[bool] = True
+    needs: ClassVar[str] = ""
     quick: ClassVar[Mapping[str, Any]] = {}
 
     quiet: bool = True

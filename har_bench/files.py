@@ -22,12 +22,12 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 """No room on the disk, no room for this user, no file so large, no writing at all."""
 
 
-def destination(path: str | Path, suffix: str = "") -> Path:
+def destination(path: str | Path, *suffixes: str) -> Path:
     """Where a file will be written; its folder is made. To be asked before the hours of work that fill the file.
 
     Args:
         path: the file.
-        suffix: how its name must end, where a reader goes by that.
+        suffixes: how its name must end, where a reader goes by that.
 
     Raises:
         HarBenchError: another suffix, a folder is there, or the folder it would be in cannot be made or written to.
@@ -35,8 +35,7 @@ def destination(path: str | Path, suffix: str = "") -> Path:
     path = Path(path)
     if path.is_dir():
         raise HarBenchError(f"{path} is a folder; name the file to write")
-    if suffix and path.suffix != suffix:
-        raise HarBenchError(f"{path} would not be read as {suffix[1:]}; name a file that ends in {suffix}")
+    refuse_suffix(path, *suffixes)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -44,6 +43,17 @@ def destination(path: str | Path, suffix: str = "") -> Path:
     if not os.access(path.parent, os.W_OK):
         raise HarBenchError(f"{path} cannot be written (its folder is read-only); name a file somewhere else")
     return path
+
+
+def refuse_suffix(place: str | Path, *suffixes: str) -> None:
+    """Refuse a file whose name does not end as its readers expect.
+
+    Raises:
+        HarBenchError: it does not.
+    """
+    if suffixes and Path(place).suffix not in suffixes:
+        endings = " or ".join(filter(None, (", ".join(suffixes[:-1]), suffixes[-1])))
+        raise HarBenchError(f"{place} would not be read by its name; name a file that ends in {endings}")
 
 
 def relative(raw: Path, path: Path) -> str:

@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
 
+from har_bench import files as here
 from har_bench.errors import HarBenchError
 from har_bench.files import UNFINISHED, whole, write_whole
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]+):/+(.*)", re.IGNORECASE | re.DOTALL)
 _ORIGIN = ".origin"
 """Ends the name of the file beside a copy that says which version the copy is of."""
+
+_BUCKETS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "oss", "oci"}
+"""Where a file appears when it is whole, and folders are not made: who asks for one would be given a new bucket."""
 
 
 def as_url(place: str | Path) -> str | None:
@@ -37,6 +42,17 @@ def as_url(place: str | Path) -> str | None:
         return None
     scheme, rest = found.groups()
     return f"file:///{rest.rstrip('/')}" if scheme.lower() == "file" else f"{scheme.lower()}://{rest.rstrip('/')}"
+
+
+def is_far(place: str | Path) -> bool:
+    """Whether a place is a URL, and not one of this machine's own files."""
+    url = as_url(place)
+    return url is not None and not url.startswith("file:")
+
+
+def absolute(place: str | Path) -> str | Path:
+    """A place as a process that works in another folder finds it."""
+    return as_url(place) or Path(place).absolute()
 
 
 def local(place: str | Path) -> Path:
@@ -74,10 +90,9 @@ def is_there(place: str | Path) -> bool:
     Raises:
         HarBenchError: the URL cannot be asked.
     """
-    url = as_url(place)
-    if url is None or url.startswith("file:"):
+    if not is_far(place):
         return local(place).exists()
-    with _asking(url) as (files, path):
+    with _asking(place) as (files, path):
         return bool(files.exists(path))
 
 
@@ -89,21 +104,89 @@ def fetch(place: str | Path) -> Path:
     Raises:
         HarBenchError: nothing is there, it cannot be read, or the library that reads it is not installed.
     """
-    url = as_url(place)
-    if url is None or url.startswith("file:"):
-        return local(place)
     target = local(place)
-    with _asking(url) as (files, path):
+    if not is_far(place):
+        return target
+    with _asking(place) as (files, path):
         if files.isfile(path):
             return _copied(files, path, target)
         inside = files.find(path)
         if not inside:
-            raise HarBenchError(f"nothing is at {url}; is it spelled right?")
+            raise HarBenchError(f"nothing is at {as_url(place)}; is it spelled right?")
         copies = {_copied(files, each, _inside(target, each, path)) for each in inside}
     for left in filter(_is_content, target.rglob("*")):
         if left not in copies:  # gone there since
             left.unlink()
     return target
+
+
+def files_at(place: str | Path) -> list[str | Path]:
+    """The paths or URLs of all files in a folder and the folders in it, by name; of a file, its own.
+
+    Raises:
+        HarBenchError: nothing is there, or it cannot be asked.
+    """
+    if is_far(place):
+        with _asking(place) as (files, path):
+            found = sorted(files.find(path))
+            if not found:
+                raise HarBenchError(f"nothing is at {as_url(place)}; is it spelled right?")
+            return [f"{as_url(place)}{name.removeprefix(path)}" for name in found]
+    folder = local(place)
+    with here.readable(folder):
+        if not folder.exists():
+            raise HarBenchError(f"{folder} does not exist; name a file or a folder that does")
+        return [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def beside(place: str | Path, name: str) -> str | Path:
+    """The path or URL of what has another name in the same folder; of the folder itself, where the name is empty.
+
+    >>> beside("s3://bucket/results/a.json", "b.json"), beside("s3://bucket/results/a.json", "")
+    ('s3://bucket/results/b.json', 's3://bucket/results')
+    """
+    if is_far(place):
+        return f"{as_url(place)}".rpartition("/")[0] + (f"/{name}" if name else "")
+    return local(place).parent / name
+
+
+def destination(place: str | Path, *suffixes: str) -> Path:
+    """As :func:`har_bench.files.destination`, of a path or a URL: where to write the file, to publish it from there.
+
+    Raises:
+        HarBenchError: it cannot be written.
+    """
+    here.refuse_suffix(as_url(place) or place, *suffixes)
+    ask(place)
+    return here.destination(local(place))
+
+
+def destination_folder(place: str | Path) -> Path:
+    """As :func:`har_bench.files.destination_folder`, of a path or a URL."""
+    ask(place, folder=True)
+    return here.destination_folder(local(place))
+
+
+def ask(place: str | Path, *, folder: bool = False) -> None:
+    """Find out whether a URL can be written to, by an empty file beside it that is removed; nothing is done for a path.
+
+    Args:
+        place: of a file.
+        folder: the place is that of a folder.
+
+    Raises:
+        HarBenchError: it cannot, or a folder is where a file is wanted.
+    """
+    if not is_far(place):
+        return
+    with _asking(place) as (files, path):
+        if not folder and files.isdir(path):
+            raise HarBenchError(f"{as_url(place)} is a folder; name the file to write")
+        empty = f"{path}.{secrets.token_hex(6)}{UNFINISHED}"
+        _make_folder(files, empty.rpartition("/")[0])
+        files.pipe_file(empty, b"")
+        with suppress(PermissionError):  # who may write need not be allowed to remove
+            files.rm_file(empty)
 
 
 def publish(path: Path, place: str | Path, *, last: str = "manifest.json") -> None:
@@ -115,24 +198,47 @@ def publish(path: Path, place: str | Path, *, last: str = "manifest.json") -> No
     Raises:
         HarBenchError: it cannot be written.
     """
-    url = as_url(place)
-    if url is None or url.startswith("file:"):
+    if not is_far(place):
         return
     inside = [path]
     if path.is_dir():
         inside = sorted((each for each in path.rglob("*") if _is_content(each)), key=lambda each: each.name == last)
-    with _asking(url) as (files, target):
+    with _asking(place) as (files, target):
         names = [f"{target}/{each.relative_to(path).as_posix()}" if each != path else target for each in inside]
         if not inside or (inside[-1].name == last and _same(files, names[-1], inside[-1])):
             return
         for folder in sorted({name.rpartition("/")[0] for name in names}):
-            files.makedirs(folder, exist_ok=True)
+            _make_folder(files, folder)
         for each, name in zip(inside, names, strict=True):
-            files.put_file(str(each), name)
+            _put(files, each, name)
         files.invalidate_cache()
         if path == local(place):  # what was made in the cache folder is a copy from now on
             for each, name in zip(inside, names, strict=True):
                 write_whole(_origin(each), _version(files.info(name)))
+
+
+def _make_folder(files: Any, path: str) -> None:
+    if path and not _is_bucket(files):
+        files.makedirs(path, exist_ok=True)
+
+
+def _is_bucket(files: Any) -> bool:
+    named = {files.protocol} if isinstance(files.protocol, str) else set(files.protocol)
+    return bool(named & _BUCKETS)
+
+
+def _put(files: Any, path: Path, name: str) -> None:
+    """Copy a file out, so that it appears whole or not at all."""
+    if _is_bucket(files):
+        files.put_file(str(path), name)
+        return
+    temporary = f"{name}.{secrets.token_hex(6)}{UNFINISHED}"
+    try:
+        files.put_file(str(path), temporary)
+        files.mv(temporary, name)
+    finally:
+        if files.exists(temporary):
+            files.rm_file(temporary)
 
 
 def _same(files: Any, path: str, here: Path) -> bool:
@@ -181,10 +287,11 @@ def _version(said: dict[str, Any]) -> bytes:
 
 
 @contextmanager
-def _asking(url: str) -> Iterator[tuple[Any, str]]:
+def _asking(place: str | Path) -> Iterator[tuple[Any, str]]:
     """The file system of a URL, and the path in it; what goes wrong with it is one sentence."""
     import fsspec
 
+    url = as_url(place)
     try:
         files, path = fsspec.core.url_to_fs(url)
         files.invalidate_cache()
@@ -195,6 +302,8 @@ def _asking(url: str) -> Iterator[tuple[Any, str]]:
         raise HarBenchError(f"{url} needs another library ({error}); pip install 'har-bench[remote]'") from error
     except FileNotFoundError as error:
         raise HarBenchError(f"nothing is at {url} ({error}); is it spelled right?") from error
+    except NotImplementedError as error:
+        raise HarBenchError(f"{url} can only be read; name another place to write to") from error
     except Exception as error:  # every kind of server has errors of its own
         reason = str(error) or type(error).__name__
         raise HarBenchError(f"{url} cannot be reached ({reason}); look at the address and your keys to it") from error

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from har_bench import remote
 from har_bench.errors import HarBenchError, unknown
-from har_bench.files import destination, write_whole
+from har_bench.files import write_whole
 from har_bench.foreign import json_file
 from har_bench.naming import canonical
 
@@ -115,17 +116,20 @@ class Result(msgspec.Struct, kw_only=True, omit_defaults=False):
         return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
 
 
-def write(result: Result, path: Path) -> Path:
-    """Write a result file; folders are made, and the file appears whole or not at all."""
-    return write_whole(destination(path), result.to_json())
+def write(result: Result, place: str | Path) -> Path:
+    """Write a result file to a path or a URL; folders are made, and the file appears whole or not at all."""
+    path = write_whole(remote.destination(place), result.to_json())
+    remote.publish(path, place)
+    return path
 
 
-def read(path: Path) -> Result:
-    """Read a result file of this or an earlier version.
+def read(place: str | Path) -> Result:
+    """Read a result file of this or an earlier version, from a path or a URL.
 
     Raises:
         HarBenchError: the file is not a result, or it comes from a newer har_bench.
     """
+    path = remote.fetch(place)
     result: Result = json_file.read(path, Result, what="a har_bench result", remedy="score the predictions again")
     if result.schema > RESULT_SCHEMA:
         raise HarBenchError(f"{path} was written by a newer har_bench (layout {result.schema}); update har_bench")

@@ -11,11 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from har_bench import registry
+from har_bench import registry, remote
 from har_bench.baseline import Baseline
 from har_bench.devices import forget_peak_memory, peak_memory_mb
 from har_bench.errors import HarBenchError
-from har_bench.files import destination
 from har_bench.options import read
 from har_bench.protocol import Protocol, make_protocol
 from har_bench.results import Result
@@ -77,7 +76,7 @@ def run(
 
     Args:
         baseline: a registered name, ``package.module:Name``, or an instance.
-        store: a converted dataset, or its path.
+        store: a converted dataset, or its path or URL; so may be the other files.
         protocol: what to predict and how to score it, such as ``h36m/mpjpe:videopose3d``.
         recipe: the protocol's recipe, unless its name says it.
         weights: published or saved weights; without them the baseline is trained on the store first.
@@ -101,23 +100,25 @@ def run(
     if not machine.serves(opened, chosen):
         raise HarBenchError(f"{name} cannot predict what {chosen.name} scores; `har-bench list baselines` has others")
     machine.quiet = quiet
-    save = None if save is None else destination(save)
-    out = None if out is None else destination(out, ".parquet")
+    saved = None if save is None else remote.destination(save)
+    written = None if out is None else remote.destination(out, ".parquet")
     speed: dict[str, float] = {}
     if weights is not None:
-        machine.load(Path(weights))
+        machine.load(remote.fetch(weights))
     elif machine.trains:
         began = time.perf_counter()
         machine.fit(opened, chosen)
         speed["training_seconds"] = time.perf_counter() - began
-    if save is not None:
-        machine.save(save)
+    if save is not None and saved is not None:
+        machine.save(saved)
+        remote.publish(saved, save)
     clock = Stopwatch()
     forget_peak_memory()
     predicted: Any
-    if out is not None:
-        predictions.write(clock.watch(machine.predict(opened, chosen)), out)
-        predicted = out
+    if out is not None and written is not None:
+        predictions.write(clock.watch(machine.predict(opened, chosen)), written)
+        remote.publish(written, out)
+        predicted = written
     else:
         predicted = pa.concat_tables(clock.watch(machine.predict(opened, chosen)))
     peak = peak_memory_mb()

@@ -2,12 +2,13 @@
 
 The layouts are in ``layouts/``, one file per family. A mapping says for every target joint how good it is: ``exact``
 (the same point of the body by the same definition), ``midpoint`` (the mean of its sources) or ``approximate`` (a
-neighbour, or the same name by another dataset's definition).
+neighbour, the same name by another dataset's definition, or a weighted sum of some joints).
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 from functools import cache
@@ -87,12 +88,14 @@ class Mapping:
         target: the layout asked for.
         sources: for each target joint, the indices of its source joints.
         grades: for each target joint, how good it is.
+        weights: for each target joint, those of its sources, which sum to one; empty for their mean.
     """
 
     source: Skeleton
     target: Skeleton
     sources: tuple[tuple[int, ...], ...]
     grades: tuple[Grade, ...]
+    weights: tuple[tuple[float, ...], ...] = ()
 
     @property
     def exact(self) -> bool:
@@ -100,21 +103,32 @@ class Mapping:
         return all(grade == "exact" for grade in self.grades)
 
     def points(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """(..., J source, D) coordinates -> (..., J target, D), of the same type; midpoints are means."""
-        return self._apply(values, np.mean, axis=-2)
+        """(..., J source, D) coordinates -> (..., J target, D), of the same type; several sources are averaged."""
+        mapped = self._first(values, axis=-2)
+        for joint, indices in self._composed():
+            weights = self.weights[joint] if self.weights else ()
+            given = np.take(values, indices, axis=-2)
+            mapped[..., joint, :] = _weighted(given, weights) if weights else given.mean(axis=-2)
+        return mapped
 
     def visibility(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """(..., J source) visibility -> (..., J target); a midpoint is as visible as its worst source."""
-        return self._apply(values, np.min, axis=-1)
-
-    def _apply(self, values: npt.NDArray[Any], reduce: Any, axis: int) -> npt.NDArray[Any]:
-        first = [indices[0] for indices in self.sources]
-        mapped = np.take(values, first, axis=axis)
-        for joint, indices in enumerate(self.sources):
-            if len(indices) > 1:
-                place = (Ellipsis, joint) + (slice(None),) * (-axis - 1)
-                mapped[place] = reduce(np.take(values, indices, axis=axis), axis=axis)
+        """(..., J source) visibility -> (..., J target); of several sources the least visible counts."""
+        mapped = self._first(values, axis=-1)
+        for joint, indices in self._composed():
+            mapped[..., joint] = np.take(values, indices, axis=-1).min(axis=-1)
         return mapped
+
+    def _first(self, values: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
+        return np.take(values, [indices[0] for indices in self.sources], axis=axis)
+
+    def _composed(self) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """The target joints that have several sources, with these."""
+        return ((joint, indices) for joint, indices in enumerate(self.sources) if len(indices) > 1)
+
+
+def _weighted(points: npt.NDArray[Any], weights: tuple[float, ...]) -> npt.NDArray[Any]:
+    """(..., S, D) points and S weights -> (..., D)."""
+    return (points * np.array(weights)[:, None]).sum(axis=-2)  # type: ignore[no-any-return]
 
 
 @cache
@@ -154,7 +168,9 @@ def mapping(source: Skeleton, target: Skeleton) -> Mapping:
         HarBenchError: there is no table for the pair, or a target joint has no source.
     """
     if source.family == target.family:
-        rows: MappingOf[str, list[str]] = {joint: ["exact", joint] for joint in target.joints if joint in source.joints}
+        rows: MappingOf[str, Sequence[Any]] = {
+            joint: ["exact", joint] for joint in target.joints if joint in source.joints
+        }
     else:
         rows = _data()["mapping"].get(source.name, {}).get(target.name, {})
         if not rows:
@@ -162,9 +178,16 @@ def mapping(source: Skeleton, target: Skeleton) -> Mapping:
     missing = [joint for joint in target.joints if joint not in rows]
     if missing:
         raise HarBenchError(f"{source.name} has nothing for {target.name}'s {', '.join(missing)}")
+    parts = [_parts(rows[name][1:]) for name in target.joints]
     return Mapping(
         source=source,
         target=target,
-        sources=tuple(tuple(source.index(joint) for joint in rows[name][1:]) for name in target.joints),
-        grades=tuple(rows[name][0] for name in target.joints),  # type: ignore[misc]
+        sources=tuple(tuple(source.index(joint) for joint in part) for part in parts),
+        grades=tuple(rows[name][0] for name in target.joints),
+        weights=tuple(tuple(weight for weight in part.values() if weight is not None) for part in parts),
     )
+
+
+def _parts(row: Sequence[Any]) -> MappingOf[str, float | None]:
+    """The source joints of a row and their weights: a table of weights, or names, which are averaged."""
+    return row[0] if row and isinstance(row[0], dict) else dict.fromkeys(row)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.golden import REAL, present
+from har_bench.published import folder
+from tests.golden import REAL, fetched, present
 
 # torch's threads only stand in each other's way where tests run side by side
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -19,7 +20,12 @@ settings.load_profile("har-bench")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, visibly, what needs the research data when it is not here."""
+    """Skip, visibly, what needs the research data or fetched weights when they are not here."""
+    if not fetched():
+        absent = pytest.mark.skip(reason=f"no weights in {folder()} (har-bench weights fetch blazepose)")
+        for item in items:
+            if item.get_closest_marker("weights"):
+                item.add_marker(absent)
     if not present():
         absent = pytest.mark.skip(reason=f"no research data at {REAL} (set HAR_BENCH_REAL_DATA)")
         for item in items:
@@ -34,10 +40,13 @@ def real() -> Path:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run that had the research data and was told to use it, but ran no test on it."""
+    """Fail a run that had research data or weights and was told to use them, but ran no test on them."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None or not os.environ.get("HAR_BENCH_REQUIRE_REAL"):  # workers of pytest-xdist have no reporter
+    if reporter is None:  # workers of pytest-xdist have none
         return
-    if not any("real" in report.keywords for report in reporter.stats.get("passed", [])):
-        reporter.write_line(f"ERROR: no test ran on the research data at {REAL}", red=True)
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    places = {"real": f"the research data at {REAL}", "weights": f"the weights in {folder()}"}
+    for marker, place in places.items():
+        required = os.environ.get(f"HAR_BENCH_REQUIRE_{marker.upper()}")
+        if required and not any(marker in report.keywords for report in reporter.stats.get("passed", [])):
+            reporter.write_line(f"ERROR: no test ran on {place}", red=True)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -6,8 +6,9 @@ many renamed copies, and :func:`predicted` answers any protocol, with scores tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,21 @@ def sample(dataset: str, home: Path) -> Path:
     registry.load("converters", dataset).sample(home / "official")
     har_bench.convert(dataset, home / "official", home / "raw" / "sample", jobs=1, quiet=True)
     return home / "raw"
+
+
+def stores(home: Path) -> Callable[..., Store]:
+    """Enlarged samples by dataset and options of :class:`Enlarged`; each is made when it is first wanted."""
+
+    @cache
+    def raw(dataset: str) -> Path:
+        return sample(dataset, home / "samples" / dataset)
+
+    @cache
+    def store(dataset: str, **options: int | str) -> Store:
+        out = home / " ".join([dataset, *(str(value) for value in options.values() if value)])
+        return har_bench.convert("tests.enlarged:Enlarged", raw(dataset), out, jobs=1, quiet=True, options=options)
+
+    return store
 
 
 def predicted(protocol: Protocol, store: Store, seed: int = 0, *, ties: bool = True) -> pa.Table:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from har_bench.published import catalogue, folder
+
 ROOT = Path(__file__).resolve().parent.parent
 REAL = Path(os.environ.get("HAR_BENCH_REAL_DATA") or ROOT.parent / "shared" / "real")
 
@@ -19,6 +21,11 @@ REAL = Path(os.environ.get("HAR_BENCH_REAL_DATA") or ROOT.parent / "shared" / "r
 def present() -> bool:
     """Whether the research data is on this machine."""
     return REAL.is_dir()
+
+
+def fetched() -> bool:
+    """Whether BlazePose's two files, which `har-bench weights fetch blazepose` gets, are on this machine."""
+    return all((folder() / each.file).is_file() for each in catalogue().values() if "blazepose" in each.sets)
 
 
 def load(path: str) -> Any:

@@ -17,15 +17,6 @@ def batch(sequences: pa.Table, columns: dict[str, Any], owner: np.ndarray) -> Ba
     return Batch(sequences, starts, {name: np.asarray(values)[order] for name, values in columns.items()})
 
 
-def part(of: Batch, chosen: list[int], shuffle: int) -> Batch:
-    """Some sequences of a batch, in the order given, with their rows shuffled."""
-    random = np.random.default_rng(shuffle)
-    rows = [random.permutation(np.arange(of.starts[index], of.starts[index + 1])) for index in chosen]
-    take = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-    starts = np.cumsum([0, *map(len, rows)]).astype(np.int64)
-    return Batch(of.sequences.take(chosen), starts, {name: values[take] for name, values in of.columns.items()})
-
-
 def merl_videos(count: int, seed: int, rows: int = 36) -> pa.Table:
     """The store's columns of some test videos of 36 images, one behind the other."""
     random = np.random.default_rng(seed)

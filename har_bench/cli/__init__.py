@@ -5,6 +5,7 @@ Each command is a thin sentence over the Python function of the same name; nothi
 
 from har_bench.cli import lifting as lifting
 from har_bench.cli import looking as looking
+from har_bench.cli import pixels as pixels
 from har_bench.cli import preparing as preparing
 from har_bench.cli import scoring as scoring
 from har_bench.cli.app import app as app

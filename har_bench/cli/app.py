@@ -109,8 +109,10 @@ def pairs(options: Sequence[str] | None) -> Mapping[str, str]:
     return found
 
 
-def written(path: Path | None) -> Path | None:
-    """The result file that a command will write, asked for before its work begins."""
-    from har_bench.files import destination
+def written(place: Path | None) -> str | Path | None:
+    """The path or URL of the result file that a command will write, asked for before its work begins."""
+    from har_bench import remote
 
-    return None if path is None else destination(path, ".json")
+    if place is not None:
+        remote.destination(place, ".json")
+    return place if place is None else remote.as_url(place) or place

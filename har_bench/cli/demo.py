@@ -33,7 +33,7 @@ def demo(folder: Path, *, say: Callable[[str], None]) -> Path:
             say(f"har-bench convert {protocol.dataset} {raw} {store}")
             say(f"  {convert(protocol.dataset, raw, store, jobs=1, quiet=True)!r}")
         for baseline, made in baselines.items():
-            if not made().serves(open_store(store), protocol()):
+            if made.needs or not made().serves(open_store(store), protocol()):
                 continue
             out = folder / "results" / f"{name.replace('/', '-')}.{baseline}.json"
             settings = "".join(f" --set {option}={value}" for option, value in made.quick.items())

@@ -47,7 +47,7 @@ def describe(what: str) -> str:
         HarBenchError: nothing is called that.
     """
     if Path(what).exists() or remote.as_url(what):
-        return _of_result(results.read(remote.fetch(what))) if what.endswith(".json") else _of_store(open_store(what))
+        return _of_result(results.read(what)) if what.endswith(".json") else _of_store(open_store(what))
     describers: dict[Kind, Callable[[str, Any], str]] = {
         "converters": _of_converter,
         "protocols": _of_protocol,

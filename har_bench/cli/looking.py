@@ -57,11 +57,17 @@ def build(results: Path, site: Path) -> None:
     """Build Markdown, CSV, LaTeX and one self-contained web page from a folder of results.
 
     Args:
-        results: A folder of result files; folders in it are searched too.
-        site: The folder to write.
+        results: A folder of result files, or its URL; folders in it are searched too.
+        site: The folder to write, or its URL.
     """
-    from har_bench import registry
+    from har_bench import registry, remote
 
-    publish = registry.load("leaderboards", "site")
-    for path in publish(results, site, on_problem=lambda problem: print(f"har-bench: {problem}", file=sys.stderr)):
-        say(str(path))
+    folder, url = remote.destination_folder(site), remote.as_url(site)
+    write = registry.load("leaderboards", "site")
+    for path in write(remote.fetch(results), folder, on_problem=_complain):
+        say(f"{url}/{path.name}" if url else str(path))
+    remote.publish(folder, site, last="index.html")
+
+
+def _complain(problem: str) -> None:
+    print(f"har-bench: {problem}", file=sys.stderr)

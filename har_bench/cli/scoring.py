@@ -30,10 +30,10 @@ def score(
 
     Args:
         protocol: Such as mpii/pckh, or with recipe and options h36m/mpjpe:videopose3d,every=64.
-        store: A converted dataset.
+        store: A converted dataset, its folder or URL.
         predictions: Parquet, HDF5 or CSV in our columns, or one of the field's own files (`har-bench info PROTOCOL`).
         how: The recipe and its options.
-        out: Where the result file goes.
+        out: Where the result file goes, a path or a URL.
         jobs: Processes; 0 is one per processor.
         scheduler: Address of a Dask scheduler to use instead of local processes.
         device: A torch device to compute on, such as cuda, where the protocol has a torch path; NumPy's path otherwise.
@@ -45,7 +45,7 @@ def score(
     from har_bench import results
     from har_bench.scoring import score as run
 
-    out = written(out)
+    destination = written(out)
     result = run(
         protocol,
         store,
@@ -58,11 +58,11 @@ def score(
         model=model,
         quiet=quiet,
     )
-    if out is not None:
-        results.write(result, out)
+    if destination is not None:
+        results.write(result, destination)
     show_result(result, shown.names)
-    if out is not None:
-        say(f"result: {out}")
+    if destination is not None:
+        say(f"result: {destination}")
 
 
 @app.command
@@ -108,7 +108,7 @@ def run(
     from har_bench import results
     from har_bench.running import run as execute
 
-    out = written(out)
+    destination = written(out)
     chosen = {"device": device or "", "precision": "bf16" if bf16 else ""}
     result = execute(
         baseline,
@@ -123,11 +123,11 @@ def run(
         options=pairs(option),
         settings={name: value for name, value in chosen.items() if value} | dict(pairs(setting)),
     )
-    if out is not None:
-        results.write(result, out)
+    if destination is not None:
+        results.write(result, destination)
     show_result(result, shown.names)
-    if out is not None:
-        say(f"result: {out}")
+    if destination is not None:
+        say(f"result: {destination}")
 
 
 @app.command

@@ -21,6 +21,9 @@ _REASONS = 5
 """Of what was dropped or repaired, so many reasons are shown."""
 
 _PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|[-+]?\d[\d.]*")
+_NUMBERS = re.compile(r"[-+]?(\d[\d,.]*(e[-+]?\d+)?|nan|inf)( to [-+]?(\d[\d,.]*(e[-+]?\d+)?|nan|inf))?")
+"""A number, or an interval."""
+
 _MORE = re.compile(r" and (\d+) more$")
 
 
@@ -69,13 +72,16 @@ def warnings_as_sentences() -> Iterator[None]:
 
 def show_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """A table under its title; names and numbers are never broken, words are."""
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
 
     say(title)
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for position, name in enumerate(columns):
-        shown.add_column(name, no_wrap=position == 0 or all(_is_number(row[position]) for row in rows))
+        cells = [row[position] for row in rows]
+        whole = position == 0 or all(map(_is_number, cells))
+        shown.add_column(name, no_wrap=whole, min_width=max(map(cell_len, cells), default=0) if whole else None)
     for row in rows:
         shown.add_row(*row)
     console = Console()
@@ -87,7 +93,7 @@ def show_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, .
 
 
 def _is_number(text: str) -> bool:
-    return text.lstrip("-").replace(",", "").replace(".", "", 1).isdigit() or text in ("", "nan")
+    return not text or _NUMBERS.fullmatch(text) is not None
 
 
 def show_report(tables: Iterable[tuple[str, tuple[str, ...], Sequence[tuple[str, ...]]]], lines: Iterable[str]) -> None:
@@ -120,8 +126,9 @@ def _rejected(rejects: Iterable[dict[str, str]]) -> Iterator[str]:
     for action, reasons in kinds.items():
         counted = sorted(((sum(map(_records, each)), each[0]) for each in reasons.values()), key=lambda one: -one[0])
         if counted:
-            places = "records" if action == "dropped" else "places"
-            yield f"{action}: {sum(count for count, _ in counted):,} {places}"
+            total = sum(count for count, _ in counted)
+            place = "record" if action == "dropped" else "place"
+            yield f"{action}: {total:,} {place}{'s' if total != 1 else ''}"
         for count, first in counted[:_REASONS]:
             yield f"  {count:,}: {first['reason']} (first: {first['source']}, {first['locator']})"
         if len(counted) > _REASONS:

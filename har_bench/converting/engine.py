@@ -21,7 +21,7 @@ from har_bench.converter import Converter, Shard
 from har_bench.converting import folders, journal, repacking, shards, sources
 from har_bench.converting.assembling import Format, assemble, remove_parquet
 from har_bench.errors import HarBenchError
-from har_bench.files import destination_folder, readable
+from har_bench.files import readable
 from har_bench.options import given, read
 from har_bench.progress import progress
 from har_bench.store import Store, open_store
@@ -60,7 +60,7 @@ def convert(
         HarBenchError: ``raw`` is not the dataset, ``out`` holds something else, or a record under ``strict``.
     """
     how = How(jobs, scheduler, strict, resume, format, quiet)
-    folder, url = destination_folder(remote.local(out)), remote.as_url(out)
+    folder, url = remote.destination_folder(out), remote.as_url(out)
     if url is not None and remote.is_there(f"{url}/{manifest.MANIFEST}") and not folder.exists():
         raise HarBenchError(f"{url} holds a store that was not made here; remove it or choose another place")
     _convert(dataset, remote.fetch(raw).absolute(), folder, options, how)

@@ -17,6 +17,8 @@ from har_bench.schema import column, table
 from har_bench.scoring import predictions
 from har_bench.skeletons import Skeleton, skeleton
 
+SUFFIXES = (".npy", ".parquet", ".json")
+
 DECIMALS = 3
 """Of a millimetre, in json."""
 
@@ -51,9 +53,7 @@ def write_joints(
     if joints.shape[1:] != (len(bones), 3):
         raise HarBenchError(f"{path} cannot hold joints of shape {joints.shape}; {layout} is (frames, {len(bones)}, 3)")
     joints = np.asarray(joints, np.float32)
-    if path.suffix not in (".npy", ".parquet", ".json"):
-        raise HarBenchError(f"{path} cannot be written; 3D joints are written as .npy, .parquet or .json")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = files.destination(path, *SUFFIXES)
     if path.suffix == ".npy":
         buffer = io.BytesIO()
         np.save(buffer, joints)

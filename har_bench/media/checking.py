@@ -8,22 +8,17 @@ counted, with PyAV); of a folder of frames, the files are counted and the first 
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from har_bench.errors import HarBenchError
 from har_bench.media import video
+from har_bench.media.images import SUFFIXES, size_of
 from har_bench.progress import progress
 from har_bench.store import Store
 from har_bench.workers import executor, unordered
-
-IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-"""Suffixes of still images; a file with another one is taken for a video."""
 
 _BATCH = 256
 """Files per task: an image costs less than sending it to another process."""
@@ -190,31 +185,20 @@ def _look(root: Path, items: Sequence[tuple[str, bool]]) -> list[_Seen]:
 def _open(path: Path) -> _Seen:
     try:
         if path.is_dir():
-            frames = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGES)
+            frames = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
             if not frames:
                 raise HarBenchError(f"{path} holds no image")
-            return _Seen(there=True, size=_image_size(frames[0]), frames=len(frames))
+            return _Seen(there=True, size=size_of(frames[0]), frames=len(frames))
         if not path.exists():
             return _Seen(there=False)
-        if path.suffix.lower() in IMAGES:
-            return _Seen(there=True, size=_image_size(path), frames=1)
+        if path.suffix.lower() in SUFFIXES:
+            return _Seen(there=True, size=size_of(path), frames=1)
         if not video.installed():
             return _Seen(there=True)
         with video.open_video(path) as film:
             return _Seen(there=True, size=(film.width, film.height), frames=film.n_frames)
     except HarBenchError as error:
         return _Seen(there=True, problem=str(error))
-
-
-def _image_size(path: Path) -> tuple[int, int]:
-    """Width and height [px] of an image as it is stored; an orientation tag is not applied."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of bombs, but nothing is decompressed; of tags, but only the size counts
-            with Image.open(path) as image:
-                return image.size
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise HarBenchError(f"{path} is not an image that Pillow can read; fetch it again") from error
 
 
 def _compare(report: MediaReport, expected: _Expected, seen: _Seen) -> None:

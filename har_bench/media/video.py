@@ -53,12 +53,13 @@ def installed() -> bool:
     return importlib.util.find_spec("av") is not None
 
 
-def open_video(path: str | Path, *, threads: int = 1) -> Video:
+def open_video(path: str | Path, *, threads: int = 1, upright: bool = False) -> Video:
     """Open a video for frame-exact reading; its packets are read once, nothing is decoded.
 
     Args:
         path: the video file.
         threads: of the decoder; 0 is one per processor. One is best where many processes read many videos.
+        upright: turn frames as the file's rotation tag says (phones write one), whatever ``width`` and ``height`` say.
 
     Raises:
         HarBenchError: PyAV is not installed, or the file is absent, empty, cut short or not a video.
@@ -68,7 +69,7 @@ def open_video(path: str | Path, *, threads: int = 1) -> Video:
         ...     video.n_frames, video.width, video.height, video.frame(42).shape
         (103, 1920, 1080, (1080, 1920, 3))
     """
-    return Video(Path(path), threads=threads)
+    return Video(Path(path), threads=threads, upright=upright)
 
 
 class Video:
@@ -76,14 +77,14 @@ class Video:
 
     Attributes:
         path: the file.
-        width: of a stored picture [px]; rotation tags and pixel aspect ratios are not applied.
+        width: of a stored picture [px]; pixel aspect ratios are not applied, rotation tags only where asked for.
         height: of a stored picture [px].
         fps: the average frame rate [1/s]; None where the file does not tell.
     """
 
-    def __init__(self, path: Path, *, threads: int = 1) -> None:
+    def __init__(self, path: Path, *, threads: int = 1, upright: bool = False) -> None:
         self.path = path
-        self._threads = threads
+        self._threads, self._upright = threads, upright
         self._refuse_what_is_cut_short()
         self._container, self._stream = self._opened()
         self._closed = False
@@ -150,13 +151,19 @@ class Video:
         """Frame ``index`` as an (H, W, 3) uint8 RGB image.
 
         Raises:
-            HarBenchError: there is no such frame, or it cannot be decoded.
+            HarBenchError: there is no such frame, or it cannot be decoded whole.
         """
         index = operator.index(index)
         if not 0 <= index < self.n_frames:
             raise HarBenchError(f"{self.path} has no frame {index}; its {self.n_frames} frames count from 0")
         with _blaming(self.path):
-            return self._picture(index).to_ndarray(format="rgb24")  # type: ignore[return-value]
+            picture = self._picture(index)
+            if picture.is_corrupt:  # FFmpeg paints over what it could not decode
+                raise HarBenchError(
+                    f"frame {index} of {self.path} is damaged; fetch the video again, or encode it anew"
+                )
+            image: Image = picture.to_ndarray(format="rgb24")  # type: ignore[assignment]
+            return np.rot90(image, picture.rotation // 90) if self._upright and picture.rotation else image
 
     def frames(self, which: slice | Iterable[int] = slice(None)) -> Iterator[Image]:
         """Frames as (H, W, 3) uint8 RGB images, in the order asked for; neighbours are decoded without seeking.

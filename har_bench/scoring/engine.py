@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 import har_bench
-from har_bench import devices, workers
+from har_bench import devices, remote, workers
 from har_bench.progress import progress
 from har_bench.protocol import Protocol, clues, make_protocol
 from har_bench.protocol.clues import Clues
@@ -51,7 +51,7 @@ def score(
 
     Args:
         protocol: such as ``mpii/pckh``, or with recipe and options ``h36m/mpjpe:videopose3d,every=64``.
-        store: a converted dataset, or its path.
+        store: a converted dataset, or its path or URL.
         predictions: a path, a table, a mapping or an array; see :func:`har_bench.scoring.predictions.open_predictions`.
         recipe: such as ``hrnet``; the protocol's first one by default.
         options: the recipe's options by name, such as ``{"every": 64}``.
@@ -132,7 +132,8 @@ def _score_all(pairs: Pairs, jobs: int, scheduler: str | None, *, quiet: bool) -
             return
         with workers.executor(min(jobs or os.cpu_count() or 1, len(parts)), scheduler) as (pool, width):
             way = replace(pairs.way, protocol=protocol.fresh())
-            task = functools.partial(_worker, way, pairs.store.path.absolute(), pairs.source, pairs.selected)
+            source = remote.absolute(pairs.source) if isinstance(pairs.source, str | Path) else pairs.source
+            task = functools.partial(_worker, way, pairs.store.place, source, pairs.selected)
             groups = [parts[offset::width] for offset in range(width) if parts[offset::width]]
             for group, (scored, problems, layout, found) in workers.unordered(pool, width, task, groups):
                 protocol.merge(scored)
@@ -145,7 +146,7 @@ def _score_all(pairs: Pairs, jobs: int, scheduler: str | None, *, quiet: bool) -
 
 
 def _worker(
-    way: Way, store: Path, source: Any, selected: pa.Table, parts: Sequence[int]
+    way: Way, store: str | Path, source: Any, selected: pa.Table, parts: Sequence[int]
 ) -> tuple[Protocol, Problems, str, Clues]:
     """Score some parts in another process, which opens the store and the predictions for itself."""
     pairs = paired(way, open_store(store), source, selected)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from har_bench import remote
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Protocol
 from har_bench.protocol.clues import Clues
@@ -69,7 +70,9 @@ class Pairs:
             HarBenchError: something did not.
         """
         named = isinstance(self.source, str | Path)
-        self.engine.problems.check(str(self.source) if named else self.predictions.taken_for)
+        self.engine.problems.check(
+            str(remote.as_url(self.source) or self.source) if named else self.predictions.taken_for
+        )
 
 
 def prepared(

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from har_bench import remote
 from har_bench.arrays import Anything
 from har_bench.errors import HarBenchError, completing
 from har_bench.files import readable
@@ -34,7 +35,7 @@ def open_predictions(source: Any, protocol: Protocol, store: Store) -> Predictio
     """Predictions from a path, or from what a Python user has at hand.
 
     Args:
-        source: a path to a file; an Arrow table or pandas dataframe in our columns; a mapping of our columns; a
+        source: a path or URL of a file; an Arrow table or pandas dataframe in our columns; a mapping of our columns; a
             mapping from sequence to an (n, J, D) array, list or tensor; or one (N, J, D) array in the protocol's row
             order.
         protocol: knows the foreign files of its field, and which coordinates it scores.
@@ -44,7 +45,7 @@ def open_predictions(source: Any, protocol: Protocol, store: Store) -> Predictio
         HarBenchError: the file is of no known kind, damaged, or lacks a column; the values are no numbers.
     """
     if isinstance(source, str | Path):
-        return _from_file(Path(source), protocol, store)
+        return _from_file(remote.fetch(source), protocol, store)
     name = _main_column(protocol)
     if isinstance(source, pd.DataFrame):
         source = _from_pandas(source)

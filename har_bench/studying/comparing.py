@@ -120,12 +120,12 @@ class Comparison:
         """The metrics and the breakdowns, for printing."""
         rows: list[tuple[str, ...]] = [
             (
-                *(each.metric, f"{each.a:.4f}", f"{each.b:.4f}", f"{each.difference:+.4f}", each.unit),
-                *(f"{each.low:+.4f} to {each.high:+.4f}", f"{each.p:.2g}", _short(each.effect), _short(each.cohen)),
+                *(f"{each.metric} [{each.unit}]", f"{each.a:.4f}", f"{each.b:.4f}", f"{each.difference:+.4f}"),
+                *(f"{each.low:+.4g} to {each.high:+.4g}", f"{each.p:.2g}", _short(each.effect), _short(each.cohen)),
             )
             for each in self.differences
         ]
-        columns = ("metric", *self.names, "difference", "unit", "95 % interval", "p", "effect", "Cohen's d")
+        columns = ("metric", *self.names, "difference", "95 % interval", "p", "effect", "d")
         yield self.canonical, columns, rows
         if self.contrasts:
             found: list[tuple[str, ...]] = [
@@ -145,6 +145,7 @@ class Comparison:
         lines = [
             f"{verdict} (95 % interval {low:.4g} to {high:.4g}, p = {first.p:.2g})",
             f"{self.sequences:,} sequences; {self.resamples:,} bootstrap draws, {tried} exchanges, seed {self.seed}",
+            "effect: the difference over its standard deviation; d: Cohen's, over the sequences' own differences",
         ]
         return [*lines, *([self.note] if self.note else [])]
 

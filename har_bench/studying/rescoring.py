@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from har_bench import registry, results
+from har_bench import registry, remote, results
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Protocol
 from har_bench.results import Result
@@ -32,7 +32,7 @@ class Rescored:
     """What became of one result file.
 
     Attributes:
-        path: the file.
+        path: the file, or its URL.
         status: ``rescored`` now, ``current`` as it is, ``already`` rescored before, or ``impossible``.
         reason: in words; why it is impossible.
         written: the new file, if there is one.
@@ -40,10 +40,10 @@ class Rescored:
         after: the new one, if it was rescored now.
     """
 
-    path: Path
+    path: str | Path
     status: Status
     reason: str
-    written: Path | None = None
+    written: str | Path | None = None
     before: float | None = None
     after: float | None = None
 
@@ -62,7 +62,7 @@ def rescore(
     name stay; measured speed is copied.
 
     Args:
-        folder: of result files; folders in it are searched too.
+        folder: of result files; folders in it are searched too. It may be a URL, as all the others.
         stores: stores, or folders that hold them at any depth.
         predictions: files of predictions, or folders that hold them at any depth.
         jobs: processes that score; see :func:`har_bench.score`.
@@ -74,9 +74,12 @@ def rescore(
     Raises:
         HarBenchError: a folder or file that was named is not there.
     """
-    found = _Found(_existing(stores), _existing(predictions))
-    files = sorted(_existing([folder])[0].rglob("*.json"))
-    return [_one(path, found, jobs, quiet=quiet) for path in files]
+    found = _Found(list(stores), list(predictions))
+    for place in (*found.store_roots, *found.prediction_roots):
+        if not remote.is_there(place):
+            raise HarBenchError(f"{place} does not exist; name a file or a folder that does")
+    files = [place for place in remote.files_at(folder) if Path(place).suffix == ".json"]
+    return [_one(place, found, jobs, quiet=quiet) for place in files]
 
 
 def tables(outcomes: Sequence[Rescored]) -> Iterator[Texts]:
@@ -98,35 +101,36 @@ def lines(outcomes: Sequence[Rescored]) -> list[str]:
 class _Found:
     """Stores and predictions under some folders, by fingerprint; nothing is read before it is needed."""
 
-    store_roots: list[Path]
-    prediction_roots: list[Path]
+    store_roots: list[str | Path]
+    prediction_roots: list[str | Path]
 
     @cached_property
-    def stores(self) -> dict[str, Path]:
+    def stores(self) -> dict[str, str | Path]:
         """Finished stores by the fingerprint of their content."""
-        found: dict[str, Path] = {}
-        for root in self.store_roots:
-            inside = [root] if root.is_file() else sorted(root.rglob(manifest.MANIFEST)) + sorted(root.rglob("*.h5"))
-            for path in inside:
-                try:
-                    opened = open_store(path.parent if path.name == manifest.MANIFEST else path)
-                except HarBenchError:  # another program's manifest.json, or an HDF5 file that is no store
-                    continue
-                found.setdefault(opened.fingerprint, opened.path)
+        found: dict[str, str | Path] = {}
+        for place in (place for root in self.store_roots for place in remote.files_at(root)):
+            name = Path(place).name
+            if name != manifest.MANIFEST and not name.endswith(".h5"):
+                continue
+            try:
+                opened = open_store(place if name.endswith(".h5") else remote.beside(place, ""))
+            except HarBenchError:  # another program's manifest.json, or an HDF5 file that is no store
+                continue
+            found.setdefault(opened.fingerprint, opened.place)
         return found
 
     @cached_property
     def predictions(self) -> dict[str, Path]:
         """Files by the blake3 of their bytes, folders by that of all their files: as scoring fingerprints them."""
         found: dict[str, Path] = {}
-        for root in self.prediction_roots:
+        for root in map(remote.fetch, self.prediction_roots):
             inside = [root] if root.is_file() else [root, *sorted(root.rglob("*"))]
             for path in inside:
                 found.setdefault(fingerprint.of_path(path), path)
         return found
 
 
-def _one(path: Path, found: _Found, jobs: int, *, quiet: bool) -> Rescored:
+def _one(path: str | Path, found: _Found, jobs: int, *, quiet: bool) -> Rescored:
     before = None
     try:
         old = results.read(path)
@@ -139,7 +143,7 @@ def _one(path: Path, found: _Found, jobs: int, *, quiet: bool) -> Rescored:
             raise HarBenchError(
                 f"it is of version {old.version}, and {protocol.version} is installed; update har_bench"
             )
-        if target.exists():
+        if remote.is_there(target):
             return Rescored(path, "already", "a result of the installed version is there", target, before)
         new = _again(old, found, jobs, quiet=quiet)
         results.write(new, target)
@@ -177,9 +181,9 @@ def _again(old: Result, found: _Found, jobs: int, *, quiet: bool) -> Result:
     return msgspec.structs.replace(new, speed=old.speed)
 
 
-def _beside(path: Path, old: Result, version: str) -> Path:
+def _beside(path: str | Path, old: Result, version: str) -> str | Path:
     """``mine.json`` of version 1, and ``mine.v2.json``, become ``mine.v3.json``."""
-    return path.with_name(f"{path.stem.removesuffix(f'.v{old.version}')}.v{version}.json")
+    return remote.beside(path, f"{Path(path).stem.removesuffix(f'.v{old.version}')}.v{version}.json")
 
 
 def _older(first: str, second: str) -> bool:
@@ -189,14 +193,6 @@ def _older(first: str, second: str) -> bool:
         return [(int(part), "") if part.isdecimal() else (-1, part) for part in version.split(".")]
 
     return key(first) < key(second)
-
-
-def _existing(paths: Iterable[str | Path]) -> list[Path]:
-    found = [Path(path) for path in paths]
-    for path in found:
-        if not path.exists():
-            raise HarBenchError(f"{path} does not exist; name a file or a folder that does")
-    return found
 
 
 def _number(value: float | None) -> str:

@@ -11,6 +11,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from har_bench.protocol import Batch
 from har_bench.protocols.accuracy import NTU120XSet, combine, ranks
+from tests.resampling import one_resample
 
 SEQUENCES, CLASSES, CLIPS = 59_477, 120, 10
 
@@ -97,6 +98,4 @@ def test_update(benchmark: BenchmarkFixture, pair: tuple[Batch, Batch]) -> None:
 def test_metrics_of(benchmark: BenchmarkFixture, pair: tuple[Batch, Batch]) -> None:
     protocol = NTU120XSet()
     protocol.update(*pair)
-    weights = np.bincount(np.random.default_rng(0).integers(0, SEQUENCES, SEQUENCES), minlength=SEQUENCES).astype(float)
-    protocol.metrics_of(weights)
-    assert set(benchmark(protocol.metrics_of, weights)) == {metric.name for metric in NTU120XSet.metrics}
+    assert set(one_resample(benchmark, protocol)) == {metric.name for metric in NTU120XSet.metrics}

@@ -10,19 +10,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from har_bench.arrays import Floats
 from har_bench.geometry import Similarity, similarity
+from tests.alignment import by_svd
 from tests.timing import seconds
-
-
-def by_svd(source: Floats, target: Floats) -> Similarity:
-    mean, goal = source.mean(axis=1, keepdims=True), target.mean(axis=1, keepdims=True)
-    source, target = source - mean, target - goal
-    U, S, Vt = np.linalg.svd(np.swapaxes(source, 1, 2) @ target)
-    sign = np.sign(np.linalg.det(U @ Vt))
-    S[:, 2] *= sign
-    Vt[:, 2] *= sign[:, None]
-    R = np.swapaxes(U @ Vt, 1, 2)
-    s = S.sum(axis=1) / np.square(source).sum(axis=(1, 2))
-    return Similarity(R, s, goal[:, 0] - s[:, None] * (R @ np.swapaxes(mean, 1, 2))[..., 0])
 
 
 @pytest.fixture(scope="module")

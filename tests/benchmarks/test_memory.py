@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-import har_bench
 from har_bench import Store, registry
 from har_bench.protocol import make_protocol
-from tests.enlarged import predicted, sample
+from tests import enlarged
+from tests.enlarged import predicted
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of memory")
 
@@ -68,20 +67,9 @@ print(max(seen) - seen[0])
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A dataset's sample in so many parts; each is made when it is first wanted."""
-    home = tmp_path_factory.mktemp("stores")
-
-    @cache
-    def raw(dataset: str) -> Path:
-        return sample(dataset, home / "samples" / dataset)
-
-    @cache
-    def store(dataset: str, parts: int) -> Store:
-        out = home / f"{dataset} {parts}"
-        options = {"parts": parts, "copies": COPIES.get(dataset, 1)}
-        return har_bench.convert("tests.enlarged:Enlarged", raw(dataset), out, jobs=1, quiet=True, options=options)
-
-    return store
+    """A dataset's sample in so many parts."""
+    made = enlarged.stores(tmp_path_factory.mktemp("stores"))
+    return lambda dataset, parts: made(dataset, parts=parts, copies=COPIES.get(dataset, 1))
 
 
 def megabytes(store: Store) -> float:

@@ -19,6 +19,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from har_bench.protocol import Batch
 from har_bench.protocols.oks import files as coco_files
 from har_bench.protocols.oks.protocol import OKS, evaluate
+from tests.resampling import one_resample
 from tests.timing import seconds
 
 IMAGES, PERSONS, DETECTIONS = 5_000, 11_004, 104_125
@@ -184,6 +185,4 @@ def test_memory_others(
 def test_metrics_of(benchmark: BenchmarkFixture, batches: tuple[Batch, Batch]) -> None:
     protocol = OKS()
     protocol.update(*batches)
-    weights = np.bincount(np.random.default_rng(0).integers(0, IMAGES, IMAGES), minlength=IMAGES).astype(float)
-    protocol.metrics_of(weights)
-    assert set(benchmark(protocol.metrics_of, weights)) == set(STATS)
+    assert set(one_resample(benchmark, protocol)) == set(STATS)

@@ -9,6 +9,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from har_bench.protocol import Batch
 from har_bench.protocols.mpii.pckh import THRESHOLDS, PCKh, count, head_distance, unpack
+from tests.resampling import one_resample
 
 PERSONS, IMAGES = 2958, 2729
 
@@ -76,6 +77,4 @@ def test_update(benchmark: BenchmarkFixture, pair: tuple[Batch, Batch], recipe: 
 def test_metrics_of(benchmark: BenchmarkFixture, pair: tuple[Batch, Batch]) -> None:
     protocol = PCKh()
     protocol.update(*pair)
-    weights = np.bincount(np.random.default_rng(0).integers(0, IMAGES, IMAGES), minlength=IMAGES).astype(float)
-    protocol.metrics_of(weights)
-    assert set(benchmark(protocol.metrics_of, weights)) == {metric.name for metric in PCKh.metrics}
+    assert set(one_resample(benchmark, protocol)) == {metric.name for metric in PCKh.metrics}

@@ -78,7 +78,8 @@ def test_every_dotted_name_is_one(path: Path) -> None:
 def role_targets(path: Path) -> Iterator[tuple[str, str]]:
     """The targets of Sphinx roles in a module's docstrings, with the class or function they stand in."""
     for where, text in documented(path):
-        yield from ((where, target) for target in ROLE.findall(text))
+        for target in ROLE.findall(text):
+            yield where, target.partition("<")[2].removesuffix(">") or target  # which may have a title before it
 
 
 def names_for(path: Path, where: str, target: str) -> Iterator[str]:

@@ -6,6 +6,8 @@ import os
 import random
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +17,10 @@ import har_bench
 from har_bench import HarBenchError
 from har_bench.converter import Shard, Tables
 from har_bench.errors import HarBenchWarning
+from har_bench.protocol import Batch
 from har_bench.storing.fingerprint import of_file
 from tests.clusters import Machines, machines
-from tests.toy import Toy, write_raw
+from tests.toy import Toy, ToyError, write_raw
 
 pytest.importorskip("distributed")
 
@@ -33,6 +36,14 @@ class Slow(Toy):
     def read(self, shard: Shard) -> Tables:
         time.sleep(0.2)
         return super().read(shard)
+
+
+class SlowError(ToyError):
+    """Takes its time over each part."""
+
+    def update(self, truth: Batch, predictions: Batch) -> None:
+        time.sleep(0.2)
+        super().update(truth, predictions)
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -52,6 +63,19 @@ def reference(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@contextmanager
+def unreliable(found: Machines) -> Iterator[list[int]]:
+    """Workers die at random while the block runs; how many did so far is the length of the list."""
+    stop, killed = threading.Event(), []
+    killer = threading.Thread(target=kill_workers, args=(found, stop, killed))
+    killer.start()
+    try:
+        yield killed
+    finally:
+        stop.set()
+        killer.join()
+
+
 def kill_workers(found: Machines, stop: threading.Event, killed: list[int]) -> None:
     """Kill a random worker now and then, and start another one."""
     chance = random.Random(0)
@@ -65,7 +89,7 @@ def kill_workers(found: Machines, stop: threading.Event, killed: list[int]) -> N
 def test_workers_that_die_and_a_scheduler_that_is_started_again_do_not_change_a_byte(
     raw: Path, reference: Path, tmp_path: Path
 ) -> None:
-    out, stop, killed = tmp_path / "store", threading.Event(), []
+    out = tmp_path / "store"
     with machines(tmp_path / "machines", 4) as found:
 
         def pull_every_plug() -> None:
@@ -82,17 +106,25 @@ def test_workers_that_die_and_a_scheduler_that_is_started_again_do_not_change_a_
         assert not out.exists()
 
         found.start(4)
-        killer = threading.Thread(target=kill_workers, args=(found, stop, killed))
-        killer.start()
-        try:
+        with unreliable(found) as killed:
             har_bench.convert(SLOW, raw, out, scheduler=found.address, quiet=True)
-        finally:
-            stop.set()
-            killer.join()
     print(f"{len(killed)} workers killed")
     assert killed
     assert tree(out) == tree(reference)
     assert not out.with_name("store.partial").exists()
+
+
+def test_scores_are_the_same_whoever_dies_and_wherever_workers_work(
+    reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Store and predictions are named from the folder that the command was given in, which no worker works in."""
+    monkeypatch.chdir(tmp_path)
+    options = {"protocol": "tests.hub.test_clusters:SlowError", "store": os.path.relpath(reference)}
+    har_bench.run("tests.toy:Zero", reference, protocol=options["protocol"], out="zero.parquet")
+    expected = har_bench.score(predictions="zero.parquet", **options)
+    with machines(tmp_path / "machines", 4) as found, unreliable(found) as killed:
+        assert har_bench.score(predictions="zero.parquet", scheduler=found.address, **options) == expected
+        print(f"{len(killed)} workers killed")
 
 
 def test_a_scheduler_without_workers_is_told_and_then_given_up(

@@ -91,7 +91,7 @@ def test_the_longest_shards_are_begun_first(tmp_path: Path, monkeypatch: pytest.
 def test_a_dask_cluster_gives_the_same_bytes(raw: Path, reference: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
     ) as cluster:
         har_bench.convert(TOY, raw, tmp_path / "store", scheduler=cluster.scheduler_address, quiet=True)
     assert tree(tmp_path / "store") == tree(reference)

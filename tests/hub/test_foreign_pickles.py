@@ -15,6 +15,7 @@ import pytest
 
 from har_bench.errors import HarBenchError
 from har_bench.foreign import pickles
+from tests.damage import damaged, refused
 
 ARRAYS = {
     "floats": np.arange(12, dtype="f4").reshape(3, 4),
@@ -226,16 +227,6 @@ def test_arrays_that_share_their_bytes_are_stopped(load: Load) -> None:
 
 
 def test_random_mutations_never_escape(load: Load) -> None:
-    rng = np.random.default_rng(7)
-    honest = {protocol: pickle.dumps({"a": objects(), "b": ARRAYS}, protocol) for protocol in (0, 2, 4, 5)}
-    outcomes = set()
-    for round_ in range(800):
-        forged = bytearray(honest[(0, 2, 4, 5)[round_ % 4]])
-        for position in rng.integers(0, len(forged), rng.integers(1, 6)):
-            forged[position] = rng.integers(256)
-        try:
-            load(bytes(forged))
-            outcomes.add("read")
-        except HarBenchError:
-            outcomes.add("refused")
-    assert outcomes == {"read", "refused"}
+    for protocol in (0, 2, 4, 5):
+        honest = pickle.dumps({"a": objects(), "b": ARRAYS}, protocol)
+        assert 0 < refused(load, damaged(honest, 200, seed=7)) < 1

@@ -12,18 +12,12 @@ from hypothesis import strategies as st
 from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError
 from har_bench.geometry import aligned, similarity
+from tests import alignment
+from tests.alignment import moved
 
 
 def by_svd(source: Floats, target: Floats) -> Floats:
-    """The textbook: Umeyama's similarity, reflection excluded, one batched SVD."""
-    mean, goal = source.mean(axis=1, keepdims=True), target.mean(axis=1, keepdims=True)
-    source, target = source - mean, target - goal
-    U, S, Vt = np.linalg.svd(np.swapaxes(source, 1, 2) @ target)
-    sign = np.sign(np.linalg.det(U @ Vt))
-    S[:, 2] *= sign
-    Vt[:, 2] *= sign[:, None]
-    scale = S.sum(axis=1) / np.square(source).sum(axis=(1, 2))
-    return scale[:, None, None] * (source @ U @ Vt) + goal
+    return moved(source, alignment.by_svd(source, target))
 
 
 def bodies(n: int, seed: int = 0, joints: int = 17) -> Floats:

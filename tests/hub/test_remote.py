@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -16,6 +14,8 @@ from har_bench.cli.describing import describe
 from har_bench.storing.fingerprint import of_file
 from tests.toy import write_raw
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 TOY = "tests.toy:Toy"
 FRAMES = [5, 11, 14]
 
@@ -23,47 +23,6 @@ FRAMES = [5, 11, 14]
 def tree(folder: Path) -> dict[str, str]:
     """Every file under a folder with the hash of its bytes."""
     return {path.relative_to(folder).as_posix(): of_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HAR_BENCH_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    """An S3 server of our own, with a bucket."""
-    moto = pytest.importorskip("moto.server")
-    pytest.importorskip("s3fs")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = moto.ThreadedMotoServer("127.0.0.1", port, verbose=False)
-    server.start()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (
-            ("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}"),
-            ("AWS_ACCESS_KEY_ID", "key"),
-            ("AWS_SECRET_ACCESS_KEY", "secret"),
-            ("AWS_DEFAULT_REGION", "us-east-1"),
-        ):
-            patch.setenv(name, value)
-        fsspec.filesystem("s3", skip_instance_cache=True).mkdir("poses")
-        yield "s3://poses"
-    server.stop()
-
-
-@pytest.fixture(params=["memory", "s3", "file"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A place of each kind that is empty."""
-    if request.param == "memory":
-        fsspec.filesystem("memory").store.clear()
-        yield "memory://somewhere"
-    elif request.param == "file":
-        yield f"file://{tmp_path}/far"
-    else:
-        yield f"{request.getfixturevalue('bucket')}/{tmp_path.name}"
 
 
 @pytest.fixture

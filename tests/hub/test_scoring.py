@@ -144,7 +144,7 @@ def test_workers_and_clusters_give_the_same_result(store: Store, table: pa.Table
     assert one == two
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
     ) as cluster:
         many = har_bench.score(PROTOCOL, store, tmp_path / "rows.parquet", scheduler=cluster.scheduler_address)
     assert one == many

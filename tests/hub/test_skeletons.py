@@ -58,9 +58,13 @@ def test_inside_a_family_names_are_exact_and_across_families_a_table_grades_each
         except HarBenchError as error:
             assert "there is no mapping" in str(error)  # noqa: PT017 - most pairs have none, and say so
             continue
-        for grade, sources in zip(found.grades, found.sources, strict=True):
+        weights = found.weights or ((),) * len(found.sources)
+        for grade, sources, each in zip(found.grades, found.sources, weights, strict=True):
             assert grade in {"exact", "midpoint", "approximate"}
-            assert (len(sources) > 1) == (grade == "midpoint")
+            assert (len(sources) > 1) == (grade == "midpoint" or bool(each))
+            if each:
+                assert len(each) == len(sources)
+                assert sum(each) == pytest.approx(1)
 
 
 def test_a_midpoint_is_the_mean_and_as_visible_as_its_worst_source() -> None:
@@ -77,8 +81,32 @@ def test_a_midpoint_is_the_mean_and_as_visible_as_its_worst_source() -> None:
     assert seen[0, [pelvis, to_mpii.target.index("left_hip"), to_mpii.target.index("right_hip")]].tolist() == [1, 1, 2]
 
 
+def test_a_weighted_sum_may_go_beyond_its_sources() -> None:
+    """By hand: ears at height 10 and shoulders at 0 put the top of the head at 17.5, the mouth at 8 the neck at 2.8."""
+    blazepose = skeleton("blazepose33")
+    to_mpii = mapping(blazepose, skeleton("mpii16"))
+    points = np.zeros((1, 33, 2), np.float32)
+    for height, joints in ((10, ("left_ear", "right_ear")), (8, ("left_mouth", "right_mouth"))):
+        points[:, [blazepose.index(joint) for joint in joints], 1] = height
+    visible = np.ones((1, 33), np.float32)
+    visible[:, blazepose.index("right_ear")] = 0.25
+    mapped, seen = to_mpii.points(points), to_mpii.visibility(visible)
+    assert mapped[0, to_mpii.target.index("head_top")].tolist() == [0, 17.5]
+    assert mapped[0, to_mpii.target.index("neck"), 1] == pytest.approx(2.8)
+    assert mapped.dtype == np.float32
+    assert seen[0, to_mpii.target.index("head_top")] == 0.25
+    points += [300, -40]
+    np.testing.assert_allclose(to_mpii.points(points), mapped + np.array([300, -40]), rtol=1e-6)
+
+
+def test_blazepose_s_seventeen_of_coco() -> None:
+    first = [indices[0] for indices in mapping(skeleton("blazepose33"), skeleton("coco17")).sources]
+    assert first == [0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28]
+    assert len(skeleton("blazepose33").pairs) == 16
+
+
 def test_what_is_not_there_is_named() -> None:
-    with pytest.raises(HarBenchError, match="no skeleton is called 'h36m18'; there are coco17, "):
+    with pytest.raises(HarBenchError, match="no skeleton is called 'h36m18'; there are blazepose33, coco17, "):
         skeleton("h36m18")
     with pytest.raises(HarBenchError, match="mpii16 has no joint 'nose'"):
         skeleton("mpii16").index("nose")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from har_bench import cli
+from har_bench.cli.terminal import show_table
 from tests.coco_data import content, person, write
 
 
@@ -54,3 +55,14 @@ def test_reasons_that_differ_in_numbers_are_one_and_many_are_summed(
 
 def test_nothing_is_said_of_a_conversion_without_rejects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(said(capsys, write(tmp_path / "raw", content([person(1)])), tmp_path / "store")) == 1
+
+
+def test_numbers_and_intervals_are_whole_in_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    row = ("PCKh@0.5 [%]", "86.4516", "+3.2258", "-4.819 to +11.59", "1e-05", "a sentence that may be broken")
+    show_table("title", ("metric", "a", "difference", "95 % interval", "p", "note"), [row])
+    shown = capsys.readouterr().out
+    assert all(cell in shown for cell in row[:5])
+    assert row[5] not in shown

@@ -108,13 +108,19 @@ def test_a_stream_that_begins_later_keeps_its_clock(folder: Path) -> None:
         np.testing.assert_allclose(np.diff(video.timestamps), 1 / 30, atol=1e-4)
 
 
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The packets from which videos were decoded."""
+    first_ones: list[int] = []
+    decode = Video.decode
+    monkeypatch.setattr(Video, "decode", lambda self, first: (first_ones.append(first), decode(self, first))[1])
+    return first_ones
+
+
 @pytest.mark.parametrize("name", ["b-frames.avi", "b-frames.asf", "b-frames.h264"])
 def test_a_file_without_presentation_times_is_decoded_twice_only_to_go_back(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    folder: Path, name: str, begun: list[int]
 ) -> None:
-    begun: list[int] = []
-    decode = Video.decode
-    monkeypatch.setattr(Video, "decode", lambda self, first: (begun.append(first), decode(self, first))[1])
     with open_video(clip(folder, name)) as video:
         assert [number_of(image) for image in video] == list(range(50))
         assert begun == [0]
@@ -125,12 +131,7 @@ def test_a_file_without_presentation_times_is_decoded_twice_only_to_go_back(
 
 
 @pytest.mark.parametrize("name", ["b-frames.mp4", "mpeg4-b-frames.mp4", "hevc.mkv"])
-def test_iteration_never_seeks_and_neighbours_are_read_on(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun: list[int] = []
-    decode = Video.decode
-    monkeypatch.setattr(Video, "decode", lambda self, first: (begun.append(first), decode(self, first))[1])
+def test_iteration_never_seeks_and_neighbours_are_read_on(folder: Path, name: str, begun: list[int]) -> None:
     with open_video(clip(folder, name)) as video:
         assert [number_of(image) for image in video.frames()] == list(range(50))
         assert len(begun) == 1

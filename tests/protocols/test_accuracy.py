@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +31,7 @@ from har_bench.protocols.accuracy.penn_action import PENN_ACTIONS
 from har_bench.protocols.accuracy.protocol import Accuracy
 from har_bench.results import Result
 from har_bench.store import Store
+from tests.batches import merged, repeated
 from tests.golden import REAL, ROOT, leaves, load
 
 ALL = [PennAccuracy, NTU60XSub, NTU60XView, NTU120XSub, NTU120XSet]
@@ -348,13 +348,6 @@ def case(seed: int, clips: int) -> tuple[Batch, Batch]:
     return truth, predictions_of(truth, rows, scores=random.integers(0, 4, (sum(rows), CLASSES)) / 3)
 
 
-def part(batch: Batch, chosen: list[int]) -> Batch:
-    rows = [np.arange(batch.starts[index], batch.starts[index + 1]) for index in chosen]
-    take = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-    starts = np.cumsum([0, *map(len, rows)]).astype(np.int64)
-    return Batch(batch.sequences.take(chosen), starts, {name: values[take] for name, values in batch.columns.items()})
-
-
 @given(
     st.permutations(range(7)),
     st.sets(st.integers(1, 6)),
@@ -364,26 +357,16 @@ def part(batch: Batch, chosen: list[int]) -> Batch:
 @settings(max_examples=40)
 def test_any_split_merged_in_any_order_is_one_pass(order: list[int], cuts: set[int], recipe: str, seed: int) -> None:
     truth, predictions = case(seed, clips=1 if recipe == "single-clip" else 4)
-    merged = PennAccuracy(recipe)
-    for start, stop in pairwise([0, *sorted(cuts), 7]):
-        worker = merged.fresh()
-        worker.update(part(truth, order[start:stop]), part(predictions, order[start:stop]))
-        merged.merge(worker)
-    assert merged.compute() == scored(truth, predictions, recipe).compute()
+    parts = merged(PennAccuracy(recipe), truth, predictions, order, cuts)
+    assert parts.compute() == scored(truth, predictions, recipe).compute()
 
 
 def test_weights_count_a_sequence_as_often_as_it_is_repeated() -> None:
     truth, predictions = case(0, clips=1)
     for over in ("true", "seen", "all"):
-        once, repeated = scored(truth, predictions, mean_over=over), PennAccuracy(options={"mean_over": over})
-        for copy, chosen in enumerate([[0, 1, 3], [1, 3], [3]]):
-            pair = [part(side, chosen) for side in (truth, predictions)]
-            names = [f"{index}-{copy}" for index in chosen]
-            repeated.update(
-                *(Batch(side.sequences.set_column(0, "sequence", [names]), side.starts, side.columns) for side in pair)
-            )
-        weights = np.array([1.0, 2, 0, 3, 0, 0, 0])
-        assert once.metrics_of(weights) == pytest.approx(repeated.metrics_of(), rel=1e-12)
+        once = scored(truth, predictions, mean_over=over)
+        often = repeated(once, truth, predictions, weights := [1, 2, 0, 3, 0, 0, 0])
+        assert once.metrics_of(np.array(weights, float)) == pytest.approx(often.metrics_of(), rel=1e-12)
 
 
 # ------------------------------------------------------------------------------------------------- whole stores

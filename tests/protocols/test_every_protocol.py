@@ -7,7 +7,7 @@ that have no prediction. Equality is that of every digit of every number and of 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import har_bench
-from har_bench import Store, registry
+from har_bench import HarBenchError, Store, registry
 from har_bench.protocol import Batch, Protocol, make_protocol
 from har_bench.scoring.pairing import prepared
-from tests.enlarged import predicted, sample
+from tests import enlarged
+from tests.enlarged import predicted
 
 PARTS = 8
 PROTOCOLS = {name: registry.load("protocols", name) for name in registry.available("protocols")}
@@ -45,20 +46,9 @@ MATCHED_BY_FILE = {("mpii/map", "official"), ("ava/frame-map", "slowfast")}
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The enlarged sample of a protocol and recipe; each is made when it is first wanted."""
-    home = tmp_path_factory.mktemp("samples")
-
-    @cache
-    def raw(dataset: str) -> Path:
-        return sample(dataset, home / "samples" / dataset)
-
-    @cache
-    def store(dataset: str, layout: str) -> Store:
-        out = home / f"{dataset} {layout}"
-        options = {"parts": PARTS, "layout": layout}
-        return har_bench.convert("tests.enlarged:Enlarged", raw(dataset), out, jobs=1, quiet=True, options=options)
-
-    return lambda name, recipe=None: store(PROTOCOLS[name].dataset, LAYOUTS.get((name, recipe), ""))
+    """The enlarged sample of a protocol and recipe."""
+    made = enlarged.stores(tmp_path_factory.mktemp("samples"))
+    return lambda name, recipe=None: made(PROTOCOLS[name].dataset, parts=PARTS, layout=LAYOUTS.get((name, recipe), ""))
 
 
 def made(protocol: Protocol, store: Store, **more: Any) -> pa.Table:
@@ -119,6 +109,21 @@ def test_there_is_something_to_score(name: str, recipe: str, cases: Any) -> None
     protocol, pairs, _ = cases(name, recipe)
     assert len(pairs) == PARTS
     assert scored(protocol, pairs).compute().metrics[protocol.primary.name] > 0
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_sequence_comes_once(name: str, cases: Any) -> None:
+    """It is refused when it comes again, or at the latest when the numbers are asked for."""
+    protocol, pairs, _ = cases(name, next(iter(PROTOCOLS[name].recipes)))
+
+    def again(take: Callable[[Protocol], None]) -> None:
+        begun = scored(protocol, pairs[:1])
+        take(begun)
+        begun.compute()
+
+    for take in (lambda begun: begun.update(*pairs[0]), lambda begun: begun.merge(scored(protocol, pairs[:2]))):
+        with pytest.raises(HarBenchError, match=r"'.*' was scored twice"):
+            again(take)
 
 
 @pytest.mark.parametrize(("name", "recipe"), CASES)

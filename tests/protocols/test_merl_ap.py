@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +29,9 @@ from har_bench.protocols.temporal.intervals import (
 from har_bench.protocols.temporal.merl_files import CLASSES, read_detections
 from har_bench.protocols.temporal.midpoint import RECIPES, MidpointAP
 from har_bench.store import Store
+from tests.batches import no_order_shows
 from tests.golden import REAL, load
-from tests.temporal_batches import batch, merl_videos, part
+from tests.temporal_batches import batch, merl_videos
 
 MERL = REAL / "merl"
 VIDEOS = 8
@@ -122,20 +122,7 @@ def detections(seed: int = 0, count: int = 120) -> tuple[Batch, Batch]:
 def test_no_order_of_rows_batches_or_merges_shows(
     order: list[int], cuts: set[int], how: tuple[str, str], seed: int
 ) -> None:
-    truth, predictions = detections(seed)
-    protocol = MidpointAP(how[0], {"truth": how[1]})
-    whole = protocol.fresh()
-    whole.update(truth, predictions)
-    merged = protocol.fresh()
-    for start, stop in pairwise([0, *sorted(cuts), VIDEOS]):
-        worker = merged.fresh()
-        worker.update(part(truth, order[start:stop], seed), part(predictions, order[start:stop], seed + 1))
-        merged.merge(worker)
-    assert merged.compute() == whole.compute()
-    weights = np.array([2.0, 0, 1, 1, 1, 1, 0, 2])
-    assert merged.units() == whole.units()
-    assert merged.metrics_of(weights) == whole.metrics_of(weights)
-    assert whole.metrics_of(np.ones(VIDEOS)) == pytest.approx(whole.metrics_of(), abs=1e-9)
+    no_order_shows(MidpointAP(how[0], {"truth": how[1]}), detections(seed), order, cuts, seed)
 
 
 Detection = tuple[float, float, str, float]
@@ -201,23 +188,7 @@ def test_a_strange_class_and_a_strange_truth_are_named() -> None:
         MidpointAP(options={"truth": "mine"})
 
 
-def test_a_video_comes_once() -> None:
-    protocol = MidpointAP()
-    protocol.update(*detections())
-    with pytest.raises(HarBenchError, match="'30_1' was scored twice"):
-        protocol.update(*detections())
-
-
 # ---------------------------------------------------------------------------------------------- files and stores
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of the converter's own sample; its test video is 33_1."""
-    folder = tmp_path_factory.mktemp("merl")
-    har_bench.registry.load("converters", "merl").sample(folder / "raw")
-    har_bench.convert("merl", folder / "raw", folder / "store")
-    return folder / "store"
 
 
 def write_detections(folder: Path, rows: list[tuple[float, float, float]]) -> Path:
@@ -233,22 +204,22 @@ def write_detections(folder: Path, rows: list[tuple[float, float, float]]) -> Pa
     return folder
 
 
-def test_the_released_folder_is_read_in_frames(sample: Path, tmp_path: Path) -> None:
+def test_the_released_folder_is_read_in_frames(merl_sample: Path, tmp_path: Path) -> None:
     folder = write_detections(tmp_path / "DetectedActions", [(-1, -1, 0.1), (1, 6, 0.5)])
-    store = har_bench.open_store(sample)
+    store = har_bench.open_store(merl_sample)
     foreign = read_detections(tmp_path, store)
     assert foreign is not None
     assert foreign.values.slice(0, 2).to_pylist() == [
         {"sequence": "33_1", "start": 2, "stop": 4, "label": "ReachToShelf", "score": 0.1},
         {"sequence": "33_1", "start": 6, "stop": 18, "label": "ReachToShelf", "score": 0.5},
     ]
-    result = har_bench.score(MidpointAP(), sample, folder)
+    result = har_bench.score(MidpointAP(), merl_sample, folder)
     assert result.counts["detections"] == 10
     assert "DetectedActions" in result.environment["predictions"]
 
 
-def test_damaged_and_other_files_are_told_apart(sample: Path, tmp_path: Path) -> None:
-    store = har_bench.open_store(sample)
+def test_damaged_and_other_files_are_told_apart(merl_sample: Path, tmp_path: Path) -> None:
+    store = har_bench.open_store(merl_sample)
     folder = write_detections(tmp_path / "one", [(1, 6, 0.5)])
     with pytest.raises(HarBenchError, match="one class; give its folder"):
         read_detections(folder / "2.mat", store)

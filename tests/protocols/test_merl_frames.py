@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,9 @@ from har_bench.protocol import Batch
 from har_bench.protocols.temporal.frames import FrameMAP, right_at, step_average_precision, steps
 from har_bench.protocols.temporal.merl_files import CHUNK, read_frames, scored_rows
 from har_bench.store import Store
+from tests.batches import no_order_shows
 from tests.golden import REAL, load
-from tests.temporal_batches import batch, merl_videos, part
+from tests.temporal_batches import batch, merl_videos
 
 MERL = REAL / "merl"
 GOLDEN: dict[str, Any] = load("merl/golden/merl_ap_golden.json")
@@ -87,26 +87,7 @@ def images(seed: int = 0) -> tuple[Batch, Batch]:
 @given(st.permutations(range(VIDEOS)), st.sets(st.integers(1, VIDEOS - 1)), st.integers(0, 3))
 @settings(max_examples=40)
 def test_no_order_of_rows_batches_or_merges_shows(order: list[int], cuts: set[int], seed: int) -> None:
-    truth, predictions = images(seed)
-    whole = FrameMAP()
-    whole.update(truth, predictions)
-    merged = FrameMAP()
-    for start, stop in pairwise([0, *sorted(cuts), VIDEOS]):
-        worker = merged.fresh()
-        worker.update(part(truth, order[start:stop], seed), part(predictions, order[start:stop], seed + 1))
-        merged.merge(worker)
-    assert merged.compute() == whole.compute()
-    weights = np.array([2.0, 0, 1, 1, 1, 1, 0, 2])
-    assert merged.units() == whole.units()
-    assert merged.metrics_of(weights) == whole.metrics_of(weights)
-    assert whole.metrics_of(np.ones(VIDEOS)) == whole.metrics_of()
-
-
-def test_a_video_comes_once() -> None:
-    protocol = FrameMAP()
-    protocol.update(*images())
-    with pytest.raises(HarBenchError, match="'30_1' was scored twice"):
-        protocol.update(*images())
+    no_order_shows(FrameMAP(), images(seed), order, cuts, seed)
 
 
 def test_rows_without_frames_are_the_images_in_order() -> None:
@@ -146,28 +127,19 @@ def test_images_without_one_row_of_scores_are_named(columns: dict[str, Any], mes
 # ---------------------------------------------------------------------------------------------- files and stores
 
 
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of the converter's own sample; its test video is 33_1."""
-    folder = tmp_path_factory.mktemp("merl")
-    har_bench.registry.load("converters", "merl").sample(folder / "raw")
-    har_bench.convert("merl", folder / "raw", folder / "store")
-    return folder / "store"
-
-
-def test_frame_predictions_need_a_row_per_chunk(sample: Path, tmp_path: Path) -> None:
-    videos = har_bench.open_store(sample).sequences.to_pylist()
+def test_frame_predictions_need_a_row_per_chunk(merl_sample: Path, tmp_path: Path) -> None:
+    videos = har_bench.open_store(merl_sample).sequences.to_pylist()
     rows = sum(len(video["results_labels"] or ()) for video in videos)
     path = tmp_path / "framepreds.mat"
     scipy.io.savemat(path, {"predictions": np.eye(6)[np.zeros(rows // CHUNK, int)]})
-    assert har_bench.score(FrameMAP(), sample, path).counts == {"videos": 1, "images": rows}
+    assert har_bench.score(FrameMAP(), merl_sample, path).counts == {"videos": 1, "images": rows}
     scipy.io.savemat(path, {"predictions": np.zeros((3, 6))})
     with pytest.raises(HarBenchError, match="has 3 chunks of 6 rows"):
-        har_bench.score(FrameMAP(), sample, path)
+        har_bench.score(FrameMAP(), merl_sample, path)
 
 
-def test_other_files_are_not_taken(sample: Path, tmp_path: Path) -> None:
-    store = har_bench.open_store(sample)
+def test_other_files_are_not_taken(merl_sample: Path, tmp_path: Path) -> None:
+    store = har_bench.open_store(merl_sample)
     scipy.io.savemat(tmp_path / "other.mat", {"x": 1.0})
     assert read_frames(tmp_path / "other.mat", store) is None
     assert read_frames(tmp_path, store) is None

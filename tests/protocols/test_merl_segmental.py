@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +29,8 @@ from har_bench.protocols.temporal.segmental import (
     segments,
 )
 from har_bench.store import Store
+from tests.batches import no_order_shows, part, scored
 from tests.golden import REAL, load
-from tests.temporal_batches import part
 
 MERL = REAL / "merl"
 GOLDEN: dict[str, Any] = load("merl/golden/merl_tcn_metrics.json")
@@ -160,20 +159,9 @@ def batches(count: int = 5, chunks: int = 8, seed: int = 0, image: int = 1, last
 @given(st.permutations(range(5)), st.sets(st.integers(1, 4)), st.integers(0, 3))
 @settings(max_examples=30)
 def test_no_order_of_rows_batches_or_merges_shows(order: list[int], cuts: set[int], seed: int) -> None:
-    truth, predictions = batches(seed=seed)
-    whole = Segmental()
-    whole.update(truth, predictions)
-    merged = Segmental()
-    for start, stop in pairwise([0, *sorted(cuts), 5]):
-        worker = merged.fresh()
-        worker.update(part(truth, order[start:stop], seed), part(predictions, order[start:stop], seed))
-        merged.merge(worker)
-    assert merged.compute() == whole.compute()
-    weights = np.array([2.0, 0, 1, 1, 1])
-    assert merged.metrics_of(weights) == whole.metrics_of(weights)
-    once = whole.metrics_of(np.ones(5))
-    assert once == whole.metrics_of()
-    assert once.items() <= whole.compute().metrics.items()
+    no_order_shows(Segmental(), batches(seed=seed), order, cuts, seed)
+    whole = scored(Segmental(), *batches(seed=seed))
+    assert whole.metrics_of().items() <= whole.compute().metrics.items()
 
 
 def test_the_videos_are_one_sequence_in_the_released_order() -> None:
@@ -230,8 +218,8 @@ def test_one_image_of_every_chunk_is_asked_for() -> None:
     protocol = Segmental()
     truth, first = batches(count=2, image=0)
     _, second = batches(count=2, image=1)
-    protocol.update(part(truth, [0], 0), part(first, [0], 0))
-    protocol.update(part(truth, [1], 0), part(second, [1], 0))
+    protocol.update(part(truth, [0]), part(first, [0]))
+    protocol.update(part(truth, [1]), part(second, [1]))
     with pytest.raises(HarBenchError, match="different images"):
         protocol.compute()
 
@@ -250,23 +238,12 @@ def test_strange_rows_are_named(column: str, values: np.ndarray, message: str) -
         Segmental().update(truth, Batch(truth.sequences, predictions.starts, {**predictions.columns, column: values}))
 
 
-def test_a_video_comes_once() -> None:
-    protocol = Segmental()
-    protocol.update(*batches())
-    with pytest.raises(HarBenchError, match="'30_1' was scored twice"):
-        protocol.update(*batches())
-
-
 # ---------------------------------------------------------------------------------------------- files
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A store of the converter's own sample; its test video is 33_1."""
-    folder = tmp_path_factory.mktemp("merl")
-    har_bench.registry.load("converters", "merl").sample(folder / "raw")
-    har_bench.convert("merl", folder / "raw", folder / "store")
-    return har_bench.open_store(folder / "store")
+def sample(merl_sample: Path) -> Store:
+    return har_bench.open_store(merl_sample)
 
 
 @pytest.mark.parametrize("swapped", [False, True])

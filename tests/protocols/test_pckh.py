@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -31,6 +30,7 @@ from har_bench.protocols.mpii.pckh import (
     tompson_truth,
     unpack,
 )
+from tests.batches import merged, part, repeated
 from tests.golden import REAL, leaves, load
 
 MPII = REAL / "mpii"
@@ -64,14 +64,6 @@ def batches(persons: int = 12, images: int = 5, seed: int = 0) -> tuple[Batch, B
     sequences = pa.table({"sequence": [f"{index:03}.jpg" for index in range(images)]})
     starts = np.array([0, *edges, persons], np.int64)
     return Batch(sequences, starts, columns), Batch(sequences, starts, {"keypoints": predicted})
-
-
-def part(batch: Batch, chosen: list[int]) -> Batch:
-    """Some of a batch's sequences, in the order given."""
-    rows = [np.arange(batch.starts[index], batch.starts[index + 1]) for index in chosen]
-    take = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-    starts = np.cumsum([0, *map(len, rows)]).astype(np.int64)
-    return Batch(batch.sequences.take(chosen), starts, {name: values[take] for name, values in batch.columns.items()})
 
 
 def scored(recipe: str, truth: Batch, predictions: Batch) -> PCKh:
@@ -219,14 +211,9 @@ def test_tompsons_images_and_persons_are_selected() -> None:
 def test_weights_count_an_image_as_often_as_it_is_repeated() -> None:
     truth, predictions = batches()
     for recipe in PCKh.recipes:
-        once, repeated = scored(recipe, truth, predictions), PCKh(recipe)
-        for copy, chosen in enumerate([[0, 1, 3], [1, 3], [3]]):
-            names = [f"{index}-{copy}" for index in chosen]
-            pair = [
-                replace(part(side, chosen), sequences=pa.table({"sequence": names})) for side in (truth, predictions)
-            ]
-            repeated.update(*pair)
-        assert once.metrics_of(np.array([1.0, 2.0, 0.0, 3.0, 0.0])) == repeated.metrics_of()
+        once = scored(recipe, truth, predictions)
+        often = repeated(once, truth, predictions, weights := [1, 2, 0, 3, 0])
+        assert once.metrics_of(np.array(weights, float)) == often.metrics_of()
 
 
 def test_metrics_follow_what_was_added_since_they_were_last_asked_for() -> None:
@@ -241,13 +228,8 @@ def test_metrics_follow_what_was_added_since_they_were_last_asked_for() -> None:
 @settings(deadline=None, max_examples=40)
 def test_any_split_merged_in_any_order_is_one_pass(order: list[int], cuts: set[int], recipe: str, seed: int) -> None:
     truth, predictions = batches(seed=seed)
-    edges = [0, *sorted(cuts), 5]
-    merged = PCKh(recipe)
-    for start, stop in pairwise(edges):
-        worker = merged.fresh()
-        worker.update(part(truth, order[start:stop]), part(predictions, order[start:stop]))
-        merged.merge(worker)
-    assert merged.compute() == scored(recipe, truth, predictions).compute()
+    parts = merged(PCKh(recipe), truth, predictions, order, cuts)
+    assert parts.compute() == scored(recipe, truth, predictions).compute()
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ from har_bench.protocols.penn_pck import (
 from har_bench.results import Result
 from har_bench.schema import to_numpy, vector
 from har_bench.store import Store
+from tests.batches import merged, part, repeated
 from tests.golden import leaves, load
 
 SHOULDER, HIP = JOINTS.index("left_shoulder"), JOINTS.index("right_hip")
@@ -49,14 +49,6 @@ def batches(sequences: int = 5, seed: int = 0) -> tuple[Batch, Batch]:
     )
     columns = {"keypoints": truth, "visibility": np.full(truth.shape[:2], 2, np.uint8), "box": box}
     return Batch(table, starts, columns), Batch(table, starts, {"keypoints": predicted})
-
-
-def part(batch: Batch, chosen: list[int]) -> Batch:
-    """Some of a batch's sequences, in the order given."""
-    rows = [np.arange(batch.starts[index], batch.starts[index + 1]) for index in chosen]
-    take = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-    starts = np.cumsum([0, *map(len, rows)]).astype(np.int64)
-    return Batch(batch.sequences.take(chosen), starts, {name: values[take] for name, values in batch.columns.items()})
 
 
 def scored(recipe: str, truth: Batch, predictions: Batch) -> PennPCK:
@@ -201,19 +193,9 @@ def test_a_store_without_test_sequences_says_so() -> None:
 def test_weights_count_a_sequence_as_often_as_it_is_repeated() -> None:
     truth, predictions = batches()
     for recipe in PennPCK.recipes:
-        once, repeated = scored(recipe, truth, predictions), PennPCK(recipe)
-        for copy, chosen in enumerate([[0, 1, 3], [1, 3], [3]]):
-            renamed = [
-                Batch(
-                    side.sequences.set_column(0, "sequence", [[f"{index}-{copy}" for index in chosen]]),
-                    side.starts,
-                    side.columns,
-                )
-                for side in (part(truth, chosen), part(predictions, chosen))
-            ]
-            repeated.update(*renamed)
-        weighted = once.metrics_of(np.array([1.0, 2.0, 0.0, 3.0, 0.0]))
-        assert weighted == pytest.approx(repeated.metrics_of(), rel=1e-12)
+        once = scored(recipe, truth, predictions)
+        often = repeated(once, truth, predictions, weights := [1, 2, 0, 3, 0])
+        assert once.metrics_of(np.array(weights, float)) == pytest.approx(often.metrics_of(), rel=1e-12)
 
 
 @given(
@@ -222,12 +204,8 @@ def test_weights_count_a_sequence_as_often_as_it_is_repeated() -> None:
 @settings(max_examples=40)
 def test_any_split_merged_in_any_order_is_one_pass(order: list[int], cuts: set[int], recipe: str, seed: int) -> None:
     truth, predictions = batches(seed=seed)
-    merged = PennPCK(recipe)
-    for start, stop in pairwise([0, *sorted(cuts), 5]):
-        worker = merged.fresh()
-        worker.update(part(truth, order[start:stop]), part(predictions, order[start:stop]))
-        merged.merge(worker)
-    assert merged.compute() == scored(recipe, truth, predictions).compute()
+    parts = merged(PennPCK(recipe), truth, predictions, order, cuts)
+    assert parts.compute() == scored(recipe, truth, predictions).compute()
 
 
 # ----------------------------------------------------------------------------------------- stores, and the goldens

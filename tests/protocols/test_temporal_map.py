@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from har_bench.protocol import Batch
 from har_bench.protocols.temporal.intervals import average_recall, recalled, temporal_iou
 from har_bench.protocols.temporal.midpoint import MidpointAP
 from har_bench.protocols.temporal.tiou_map import RECIPES, TemporalMAP
+from tests.batches import no_order_shows
 from tests.golden import REAL, ROOT
-from tests.temporal_batches import part
 
 FIXTURE = REAL / "ava" / "mmaction2_fixtures" / "eval_localization"
 REFERENCE = ROOT.parent / "shared" / "reference" / "classification_and_temporal.json"
@@ -115,19 +114,7 @@ def batches(seed: int = 0, count: int = 90) -> tuple[Batch, Batch]:
 )
 @settings(max_examples=40)
 def test_no_order_of_rows_batches_or_merges_shows(order: list[int], cuts: set[int], recipe: str, seed: int) -> None:
-    truth, predictions = batches(seed)
-    whole = TemporalMAP(recipe)
-    whole.update(truth, predictions)
-    merged = whole.fresh()
-    for start, stop in pairwise([0, *sorted(cuts), 5]):
-        worker = merged.fresh()
-        worker.update(part(truth, order[start:stop], seed), part(predictions, order[start:stop], seed + 1))
-        merged.merge(worker)
-    assert merged.compute() == whole.compute()
-    weights = np.array([2.0, 0, 1, 1, 1])
-    assert merged.units() == whole.units()
-    assert merged.metrics_of(weights) == whole.metrics_of(weights)
-    assert whole.metrics_of(np.ones(5)) == pytest.approx(whole.metrics_of(), abs=1e-9)
+    no_order_shows(TemporalMAP(recipe), batches(seed), order, cuts, seed)
 
 
 def test_labels_without_truth_do_not_count_and_are_counted() -> None:
@@ -162,8 +149,6 @@ def test_videos_without_detections_have_a_map_of_nothing() -> None:
     protocol = TemporalMAP()
     protocol.update(truth, nothing)
     assert set(protocol.metrics_of().values()) == {0}
-    with pytest.raises(HarBenchError, match="'30_1' was scored twice"):
-        protocol.update(truth, nothing)
 
 
 # ---------------------------------------------------------------------------------------------- files and stores
@@ -174,35 +159,26 @@ def write_results(path: Path, results: dict[str, Any]) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of the converter's own sample; its test video is 33_1."""
-    folder = tmp_path_factory.mktemp("merl")
-    har_bench.registry.load("converters", "merl").sample(folder / "raw")
-    har_bench.convert("merl", folder / "raw", folder / "store")
-    return folder / "store"
-
-
-def test_activitynets_results_are_seconds(sample: Path, tmp_path: Path) -> None:
-    segments = har_bench.open_store(sample).table("segments", ["sequence", "start", "stop", "label"]).to_pylist()
+def test_activitynets_results_are_seconds(merl_sample: Path, tmp_path: Path) -> None:
+    segments = har_bench.open_store(merl_sample).table("segments", ["sequence", "start", "stop", "label"]).to_pylist()
     detections = [
         {"label": row["label"], "score": 0.5, "segment": [row["start"] / 30, row["stop"] / 30]}
         for row in segments
         if row["sequence"] == "33_1"
     ]
-    result = har_bench.score(TemporalMAP(), sample, write_results(tmp_path / "r.json", {"33_1": detections}))
+    result = har_bench.score(TemporalMAP(), merl_sample, write_results(tmp_path / "r.json", {"33_1": detections}))
     assert result["mAP@0.95"] == pytest.approx(100)
     assert "ActivityNet" in result.environment["predictions"]
     path = write_results(tmp_path / "r.json", {"33_1": detections, "v_x": detections})
     with pytest.raises(HarBenchError, match="v_x"):
-        har_bench.score(TemporalMAP(), sample, path)
+        har_bench.score(TemporalMAP(), merl_sample, path)
 
 
-def test_other_json_is_named(sample: Path, tmp_path: Path) -> None:
+def test_other_json_is_named(merl_sample: Path, tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     path.write_text("[]")
     with pytest.raises(HarBenchError, match=r"r\.json is not ActivityNet's json of results"):
-        har_bench.score(TemporalMAP(), sample, path)
+        har_bench.score(TemporalMAP(), merl_sample, path)
 
 
 # ---------------------------------------------------------------------------------------------- the tools' digits

@@ -1,0 +1,86 @@
+"""Still images as RGB arrays, read with Pillow, and what is refused because no memory should hold it."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from har_bench.arrays import Bytes
+from har_bench.errors import HarBenchError
+
+SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+"""Of still images; a file with another one is taken for a video."""
+
+MOST_PIXELS = 2 * 89_478_485
+"""Where Pillow itself stops, at twice its ``MAX_IMAGE_PIXELS``: half a gigabyte of RGB."""
+
+_ADVICE = threading.Lock()
+"""Pillow warns of large images and odd tags; warnings are switched for the whole process, by one thread at a time."""
+
+
+def read_image(path: Path, *, upright: bool = False) -> Bytes:
+    """(H, W, 3) RGB uint8; grey, palette, transparent, CMYK and 16-bit images become RGB.
+
+    Args:
+        path: the file.
+        upright: turn the image as its orientation tag says (phones write one). A dataset's annotations are of the
+            pixels as they are stored.
+
+    Raises:
+        HarBenchError: no such file, no image, a damaged one, or one of more than ``MOST_PIXELS``.
+    """
+    try:
+        with opened(path) as image:
+            width, height = image.size
+            if width * height > MOST_PIXELS:
+                raise Image.DecompressionBombError
+            image.load()
+            return _rgb(_turned(image) if upright else image)
+    except Image.DecompressionBombError as error:
+        most = MOST_PIXELS // 1_000_000
+        raise HarBenchError(f"{path} has more than the {most} million pixels that are read; make it smaller") from error
+    except FileNotFoundError as error:
+        raise HarBenchError(f"{path} is not there; give the path of an image") from error
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError on broken PNG
+        reason = str(error).partition("\n")[0]
+        raise HarBenchError(f"{path} is not a whole image that Pillow can read ({reason}); fetch it again") from error
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height [px] as the file is stored; only its head is read, and an orientation tag is not applied.
+
+    Raises:
+        HarBenchError: no image.
+    """
+    try:
+        with opened(path) as image:
+            return image.size
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise HarBenchError(f"{path} is not an image that Pillow can read; fetch it again") from error
+
+
+def opened(path: Path) -> Image.Image:
+    """An image whose head is read, without Pillow's advice on sizes and tags."""
+    with _ADVICE, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Image.open(path)
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    with _ADVICE, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ImageOps.exif_transpose(image)
+
+
+def _rgb(image: Image.Image) -> Bytes:
+    if image.mode.startswith("I;16") or image.mode == "I":  # Pillow would cut off what is over 255
+        values = np.asarray(image, np.int64)
+        grey = (values >> 8).clip(0, 255).astype(np.uint8) if values.max(initial=0) > 255 else values.astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if "transparency" in image.info and image.mode == "P":
+        image = image.convert("RGBA")
+    return np.asarray(image.convert("RGB"))

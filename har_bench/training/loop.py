@@ -65,6 +65,7 @@ class Plan:
         seed: with an epoch's number it fixes everything random in it.
         optimiser: makes the optimiser of the parameters.
         decay: factor on the learning rate after each epoch.
+        schedule: factor on the learning rate when so many steps are done, in the place of ``decay``.
         device: such as ``cpu``, ``cuda``; the best one there is by default.
         devices: how many of them.
         precision: of the forward and backward passes.
@@ -77,6 +78,7 @@ class Plan:
     seed: int
     optimiser: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
     decay: float = 1.0
+    schedule: Callable[[int], float] | None = None
     device: str = ""
     devices: int = 1
     precision: Precision = "float32"
@@ -217,6 +219,9 @@ class _Learner(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimiser = self.plan.optimiser(self.model.parameters())
+        if self.plan.schedule is not None:
+            stepwise = torch.optim.lr_scheduler.LambdaLR(optimiser, self.plan.schedule)
+            return [optimiser], [{"scheduler": stepwise, "interval": "step"}]
         return [optimiser], [torch.optim.lr_scheduler.ExponentialLR(optimiser, self.plan.decay)]
 
     def on_train_epoch_start(self) -> None:

@@ -46,7 +46,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: ``groups`` of the data, points of a ``curve``, or mere ``facts``.
-        measure: the column that is comparable with the primary number; None when there is none.
+        measure: of groups the column that is comparable with the primary number, of a curve its height; None when
+            there is none.
         shares_out: whether every scored sequence belongs to exactly one row.
     """
 

@@ -6,12 +6,13 @@ They carry no style of their own: the page's CSS colours them by class, in light
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-from har_bench.results import Interval, Result, Row
+from har_bench.protocol.readings import cells, points, readings
+from har_bench.results import Interval, Result
 
 from .board import Board
 from .entries import Verified
@@ -22,14 +23,6 @@ LABEL = 130
 STEP = 20
 MOST_BARS = 60
 """More bars than this (sequences, the classes of the largest datasets) are read in the table, not seen at a glance."""
-
-
-class Drawing(NamedTuple):
-    """A breakdown table with the column to look at."""
-
-    key: str
-    value: str
-    points: list[tuple[str | float, float]]
 
 
 def strip(board: Board) -> Markup:
@@ -62,49 +55,36 @@ def strip(board: Board) -> Markup:
 
 
 def pictures(result: Result) -> dict[str, Markup]:
-    """A captioned picture of each breakdown table that has something to draw: a curve over numbers, else bars."""
+    """A captioned picture of each table that is said to be a curve, or groups with a column to compare.
+
+    Nothing is drawn of a table of unknown kind, of fewer than two rows with a number, or of more than
+    :data:`MOST_BARS` groups.
+    """
     drawn = {}
-    for name, rows in result.tables.items():
-        if drawing := _drawing(name, rows, result.primary):
-            unit = result.units.get(drawing.value, "")
-            caption = f"{drawing.value} by {drawing.key}" + (f" [{unit}]" if unit else "")
-            picture = _curve(drawing, caption) if _over_numbers(drawing) else _bars(drawing, caption)
-            drawn[name] = Markup("{}<figcaption>{}</figcaption>").format(picture, caption)
+    for title, reading in readings(result).items():
+        rows, column = result.tables.get(title, []), reading.measure
+        if column is None or reading.kind == "facts":
+            continue
+        unit = result.units.get(column, "")
+        caption = f"{column} by {title}" + (f" [{unit}]" if unit else "")
+        if reading.kind == "curve":
+            picture = _curve(points(rows, column), caption)
+        else:
+            picture = _bars(cells(rows, column), caption)
+        if picture:
+            drawn[title] = Markup("{}<figcaption>{}</figcaption>").format(picture, caption)
     return drawn
 
 
-def _drawing(name: str, rows: Sequence[Row], primary: str) -> Drawing | None:
-    """Which column names the rows, and which to draw: the primary metric, else the first column of fractions."""
-    if len(rows) < 2:
-        return None
-    key = name if name in rows[0] else next(iter(rows[0]))
-    columns = [
-        column for column in rows[0] if column != key and any(isinstance(row.get(column), float) for row in rows)
-    ]
-    if not columns:
-        return None
-    value = primary if primary in columns else columns[0]
-    points = [(_label(row.get(key)), number) for row in rows if isinstance(number := row.get(value), int | float)]
-    drawing = Drawing(key, value, points)
-    return drawing if len(points) > 1 and (_over_numbers(drawing) or len(points) <= MOST_BARS) else None
-
-
-def _label(key: str | int | float | None) -> str | float:
-    return key if isinstance(key, str | float) else str(key)
-
-
-def _over_numbers(drawing: Drawing) -> bool:
-    return all(isinstance(label, float) for label, _ in drawing.points)
-
-
-def _bars(drawing: Drawing, caption: str) -> Markup:
-    """Horizontal bars from zero, one for each row, with its number."""
-    top = max(max(value for _, value in drawing.points), 0.0) or 1.0
+def _bars(numbers: Mapping[str, float], caption: str) -> Markup:
+    """Horizontal bars from zero, one for each row, with its number; empty where they are too few or too many."""
+    if not 2 <= len(numbers) <= MOST_BARS:
+        return Markup("")
+    top = max(*numbers.values(), 0.0) or 1.0
     room = WIDTH - LABEL - 60
     parts = []
-    for index, (label, value) in enumerate(drawing.points):
+    for index, (text, value) in enumerate(numbers.items()):
         y = index * STEP
-        text = str(label)
         shown = text if len(text) <= 19 else f"{text[:18]}…"
         parts.append(_text(LABEL - 8, y + 14, shown, "label", "end", hint=text))
         width = max(value, 0.0) / top * room
@@ -112,20 +92,21 @@ def _bars(drawing: Drawing, caption: str) -> Markup:
             Markup('<rect class="bar" x="{}" y="{}" width="{:.1f}" height="12" rx="2"/>').format(LABEL, y + 4, width)
         )
         parts.append(_text(LABEL + width + 6, y + 14, f"{value:.1f}", "label", "start"))
-    return _svg(WIDTH, len(drawing.points) * STEP + 4, "bars", caption, parts)
+    return _svg(WIDTH, len(numbers) * STEP + 4, "bars", caption, parts)
 
 
-def _curve(drawing: Drawing, caption: str) -> Markup:
-    """A line through the points, both axes with their ticks."""
-    points = sorted((float(label), value) for label, value in drawing.points)
-    across = Axis(points[0][0], points[-1][0], 48, WIDTH - 16)
-    up = Axis(min(0.0, *(value for _, value in points)), max(value for _, value in points), 178, 12)
+def _curve(line: Sequence[tuple[float, float]], caption: str) -> Markup:
+    """A line through points from left to right, both axes with their ticks; empty for fewer than two."""
+    if len(line) < 2:
+        return Markup("")
+    across = Axis(line[0][0], line[-1][0], 48, WIDTH - 16)
+    up = Axis(min(0.0, *(height for _, height in line)), max(height for _, height in line), 178, 12)
     parts = [_line(across.start, up.start, across.stop, up.start, "axis")]
     parts += [_text(across.at(tick), 196, _number(tick), "tick", "middle") for tick in across.ticks()]
     for tick in up.ticks():
         parts.append(_line(across.start, up.at(tick), across.stop, up.at(tick), "grid"))
         parts.append(_text(across.start - 6, up.at(tick) + 4, _number(tick), "tick", "end"))
-    path = " ".join(f"{across.at(x):.1f},{up.at(y):.1f}" for x, y in points)
+    path = " ".join(f"{across.at(x):.1f},{up.at(y):.1f}" for x, y in line)
     parts.append(Markup('<polyline class="curve" points="{}"/>').format(path))
     return _svg(WIDTH, 204, "line", caption, parts)
 

@@ -141,6 +141,7 @@ class Curve(Table):
     """A row for every point of a curve, over its first column.
 
     Attributes:
+        measure: the column to draw; by default the primary's, else the first of ``rises`` and ``falls``.
         rises: columns that can only rise with it.
         falls: columns that can only fall.
         areas: metrics that are the mean height of a column.
@@ -151,6 +152,11 @@ class Curve(Table):
     rises: tuple[str, ...] = ()
     falls: tuple[str, ...] = ()
     areas: Mapping[str, str] | None = None
+
+    def reading(self, rows: Sequence[Row], primary: str) -> Reading:
+        """What a result says of its rows."""
+        found = super().reading(rows, primary)
+        return found if found.measure else replace(found, measure=next(iter((*self.rises, *self.falls)), None))
 
 
 @dataclass(frozen=True)

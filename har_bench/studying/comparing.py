@@ -22,12 +22,13 @@ import pyarrow as pa
 from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Protocol, make_protocol
+from har_bench.protocol.readings import readings
 from har_bench.results import Reading, Result, Row
 from har_bench.scoring.engine import SEED
 from har_bench.scoring.pairing import Pairs, prepared
 from har_bench.scoring.ways import Missing, Remedies
 from har_bench.store import Store, open_store
-from har_bench.studying.breakdowns import Texts, breakdowns, readings
+from har_bench.studying.breakdowns import Texts, breakdowns
 from har_bench.studying.resampling import Draws, Mixture, ratio
 
 RESAMPLES = 10_000

@@ -21,12 +21,13 @@ import numpy.typing as npt
 from har_bench.arrays import Floats
 from har_bench.progress import progress
 from har_bench.protocol import Batch, Metric, Protocol, make_protocol
+from har_bench.protocol.readings import cells
 from har_bench.results import Row
 from har_bench.schema import to_numpy
 from har_bench.scoring.pairing import Pairs, prepared
 from har_bench.scoring.ways import Missing, Remedies
 from har_bench.store import Store, open_store
-from har_bench.studying.breakdowns import Texts, breakdowns, cells, worst_first
+from har_bench.studying.breakdowns import Texts, breakdowns, worst_first
 from har_bench.studying.resampling import one_hot
 
 LABELS = ("action", "camera", "subject")

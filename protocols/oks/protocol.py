@@ -95,7 +95,7 @@ class OKS(Protocol):
         Metric("AP_medium", "%", "higher", "AP on images with a crowd index from 0.1 to below 0.8"),
         Metric("AP_hard", "%", "higher", "AP on images with a crowd index from 0.8 on"),
     )
-    tables = (Curve("threshold", falls=("AP", "AR")), Curve("precision_recall"))
+    tables = (Curve("threshold", falls=("AP", "AR")), Curve("precision_recall", measure="precision@0.5"))
     recipes: ClassVar[Mapping[str, OKSRecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
     ignores_truth = True
     notes = clues.PERSONS

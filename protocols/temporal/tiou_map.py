@@ -139,7 +139,7 @@ class TemporalMAP(Protocol):
             means={"mAP": "AP"} | {f"mAP@{at:g}": f"AP@{at:g}" for at in REPORTED},
         ),
         Curve("tiou", falls=("mAP",)),
-        Curve("proposals"),
+        Curve("proposals", measure="AR"),
     )
     notes = clues.NOTES
     recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -11,6 +12,7 @@ from har_bench.leaderboard.board import boards
 from har_bench.leaderboard.entries import reported, verified
 from har_bench.leaderboard.page import page
 from har_bench.leaderboard.pictures import Axis, pictures, strip
+from har_bench.results import Reading
 
 EVIL = "<script>alert(1)</script> \"'&"
 VOID = {"meta", "input", "br", "hr", "img", "link"}
@@ -148,27 +150,45 @@ def test_unreadable_files_are_shown(render):
     assert any("broken.json is not" in text for tag, text in document.texts if tag == "li")
 
 
-def test_breakdowns_over_numbers_are_curves_and_others_bars(make_result):
-    result = make_result(
-        tables={
-            "threshold": [{"threshold": t / 10, "PCK": t * 10.0} for t in range(6)],
-            "class": [{"class": c, "AP": c * 1.5} for c in range(1, 4)],
-            "sequence": [{"sequence": str(s), "AP": 1.0 + s} for s in range(61)],
-            "holes": [{"holes": "a", "AP": None}, {"holes": "b", "AP": 2.0}, {"holes": "c", "AP": 3.0}],
-            "single": [{"single": "a", "AP": 1.0}],
-            "words": [{"words": "a", "more": "b"}, {"words": "c", "more": "d"}],
-            "counts": [{"counts": "a", "poses": 3}, {"counts": "b", "poses": 4}],
-        }
-    )
-    drawn = pictures(result)
-    assert {name: str(svg).split('"')[1] for name, svg in drawn.items()} == {
-        "threshold": "line",
-        "class": "bars",
-        "holes": "bars",
+LENGTHS = {"a": 30.0, "b": 20.0, "c": None}
+GROUPS = [{"action": name, "n": 3, "P-MPJPE": 10.0, "MPJPE": length} for name, length in LENGTHS.items()]
+CURVE = [{"mm": at, "AP": 50.0 + at, "PCK": 10 * at} for at in (5, 0, 10)]
+
+
+def test_what_is_drawn_of_a_table_is_what_it_says(make_result):
+    """Not what its columns are called, how they are typed or in which order they stand."""
+    tables = {"action": GROUPS, "threshold": CURVE, "numbered": CURVE, "average": GROUPS, "unread": GROUPS}
+    readings = {
+        "action": Reading(kind="groups", measure="MPJPE"),
+        "threshold": Reading(kind="curve", measure="PCK"),
+        "numbered": Reading(kind="groups", measure="PCK"),
+        "average": Reading(kind="facts", measure="MPJPE"),
+        "unread": Reading(kind="groups"),
+        "gone": Reading(kind="groups", measure="MPJPE"),
     }
-    assert str(drawn["class"]).count("<rect") == 3
-    assert str(drawn["holes"]).count("<rect") == 2
-    assert "PCK by threshold" in drawn["threshold"]
+    drawn = pictures(make_result(tables=tables, readings=readings))
+    assert {title: str(svg).split('"')[1] for title, svg in drawn.items()} == {
+        "action": "bars",
+        "threshold": "line",
+        "numbered": "bars",
+    }
+    assert [text in drawn["action"] for text in (">30.0<", ">20.0<", ">10.0<", "MPJPE by action [mm]")] == [1, 1, 0, 1]
+    assert str(drawn["numbered"]).count("<rect") == 3
+    heights = re.findall(r"[\d.]+,([\d.]+)", re.search(r'points="(.*?)"', drawn["threshold"])[1])
+    assert [float(y) for y in heights] == [178.0, 95.0, 12.0]
+
+
+@pytest.mark.parametrize(("rows", "kinds"), [(0, 0), (1, 0), (2, 2), (60, 2), (61, 1)])
+def test_too_few_rows_are_not_drawn_nor_too_many_bars(make_result, rows, kinds):
+    table = [{"at": float(at), "MPJPE": 1.0} for at in range(rows)]
+    said = {kind: Reading(kind=kind, measure="MPJPE") for kind in ("groups", "curve")}
+    assert len(pictures(make_result(tables=dict.fromkeys(said, table), readings=said))) == kinds
+
+
+def test_tables_of_older_results_are_what_their_protocol_declares(make_result):
+    tables = {"action": GROUPS, "threshold": [{"threshold": at, "3DPCK": at} for at in (0, 5)], "left_out": GROUPS}
+    assert set(pictures(make_result(tables=tables))) == {"action", "threshold"}
+    assert pictures(make_result(tables=tables, protocol="stranger/own")) == {}
 
 
 def test_the_strip_marks_every_entry_once(save):

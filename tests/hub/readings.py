@@ -32,7 +32,7 @@ class Reading:
         path: the file.
         outcome: ``read``; ``refused`` with the one error of ours; ``escaped`` with another; ``ended``: the process did.
         text: of the error.
-        seconds: how long it took.
+        seconds: of the processor, which a busy machine does not make more; of one that was ended, of the clock.
         megabytes: the most that was resident, beyond what was before.
     """
 
@@ -45,12 +45,53 @@ class Reading:
 
 
 def readers() -> dict[str, Callable[[Path], Any]]:
-    """Every reader of foreign files, each reading all that a file holds."""
+    """Every reader of files, each reading all that a file holds; some look for a store beside the file."""
+    import har_bench
+    from har_bench.converter import Shard
+    from har_bench.converters.coco import COCO
     from har_bench.converters.h36m.cdf import read_pose
+    from har_bench.converters.mpii.hourglass import read_hourglass
+    from har_bench.converters.mpii.hrnet import read_hrnet
+    from har_bench.converting import journal
     from har_bench.foreign import compressed, hdf5, joblib, json_file, mat, npy, npz, pickles, torch_file
+    from har_bench.keypoints.tracks import open_track
+    from har_bench.protocols.oks import files as oks
+    from har_bench.protocols.temporal import tiou_map
+    from har_bench.results import read
+    from har_bench.scoring.column_files import read_columns
+    from har_bench.storing import manifest
     from har_bench.training import weights
 
+    def columns(path: Path) -> None:
+        predictions = read_columns(path)
+        assert predictions is not None
+        for name in predictions.names():
+            predictions.of(name)
+
+    def resumed(path: Path) -> object:
+        with tempfile.TemporaryDirectory() as folder:
+            partial = Path(folder)
+            (partial / journal.JOURNAL).write_bytes(path.read_bytes())
+            begun = journal.Header(har_bench="1", converter="toy", version="1", options={}, shards="x")
+            return journal.resume(partial, begun, partial, [Shard("s000", ()), Shard("s001", ())])
+
+    def converted(path: Path) -> None:
+        converter = COCO()
+        for shard in converter.discover(path):
+            converter.read(shard)
+
     return {
+        "columns": columns,
+        "scored": lambda path: har_bench.score("tests.toy:ToyError", path.parent / "store", path, resamples=0),
+        "track": lambda path: open_track(path, layout="coco17", size=(100, 100), fps=50),
+        "result": read,
+        "manifest": lambda path: manifest.decode(path.read_bytes(), path),
+        "journal": resumed,
+        "coco results": oks.read_results,
+        "coco": converted,
+        "activitynet": lambda path: tiou_map.read_results(path, har_bench.open_store(path.parent / "store")),
+        "hourglass": lambda path: read_hourglass(path, path.name),
+        "hrnet": lambda path: read_hrnet([path], [path.name]),
         "pickle": pickles.load,
         "joblib": joblib.load,
         "npz": lambda path: dict(npz.open_npz(path)),
@@ -116,14 +157,14 @@ def _reading(name: str, reader: Callable[[Path], Any], path: Path) -> Reading:
 
     before = _resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    began, outcome, text = time.perf_counter(), "read", ""
+    began, outcome, text = time.process_time(), "read", ""
     try:
         reader(path)
     except HarBenchError as error:
         outcome, text = "refused", str(error)
     except Exception as error:
         outcome, text = "escaped", f"{type(error).__name__}: {error}"[:500]
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     return Reading(name, str(path), outcome, text, took, max(0.0, _resident("VmHWM") - before))
 
 

@@ -142,9 +142,7 @@ def read_results(path: Path, category: int = 1, part: str = "") -> Results:
     values, lengths = _joints(source, found)
     width = int(lengths[0])
     if width % 3 or not width:
-        raise HarBenchError(
-            f"the first detection of {path} has {width} numbers as keypoints; give x, y, v per joint"
-        )
+        raise HarBenchError(f"the first detection of {path} has {width} numbers as keypoints; give x, y, v per joint")
     _check_lengths(source, "keypoints", lengths, width)
     boxes = None
     if len(_numbers(source, "bbox", [found[0].bbox])[0]):

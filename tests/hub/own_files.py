@@ -109,11 +109,6 @@ def results_of_coco() -> bytes:
     return json.dumps(people).encode()
 
 
-def activitynet() -> bytes:
-    found = {"s000/right": [{"label": "x", "score": 0.5, "segment": [0.0, 1.5]}]}
-    return json.dumps({"version": "1", "results": found, "external_data": {}}).encode()
-
-
 def own_kinds(of: har_bench.Store) -> dict[str, Kind]:
     """Every kind of our own files, and of what is scored, by name."""
     table = predictions(of)
@@ -143,7 +138,6 @@ def own_kinds(of: har_bench.Store) -> dict[str, Kind]:
         "journal, in its lines": Kind("journal", lines, in_lines),
         "coco results": Kind("coco results", results_of_coco(), plainly, ".json"),
         "coco": Kind("coco", json.dumps(content([person(1), person(2)])).encode(), plainly, ".json"),
-        "activitynet": Kind("activitynet", activitynet(), plainly, ".json"),
         "hourglass": Kind("hourglass", json.dumps([hourglass_row()]).encode(), plainly, ".json"),
         "hrnet": Kind("hrnet", json.dumps([hrnet_row()]).encode(), plainly, ".json"),
     }

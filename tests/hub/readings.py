@@ -56,7 +56,6 @@ def readers() -> dict[str, Callable[[Path], Any]]:
     from har_bench.foreign import compressed, hdf5, joblib, json_file, mat, npy, npz, pickles, torch_file
     from har_bench.keypoints.tracks import open_track
     from har_bench.protocols.oks import files as oks
-    from har_bench.protocols.temporal import tiou_map
     from har_bench.results import read
     from har_bench.scoring.column_files import read_columns
     from har_bench.storing import manifest
@@ -89,7 +88,6 @@ def readers() -> dict[str, Callable[[Path], Any]]:
         "journal": resumed,
         "coco results": oks.read_results,
         "coco": converted,
-        "activitynet": lambda path: tiou_map.read_results(path, har_bench.open_store(path.parent / "store")),
         "hourglass": lambda path: read_hourglass(path, path.name),
         "hrnet": lambda path: read_hrnet([path], [path.name]),
         "pickle": pickles.load,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from har_bench.errors import HarBenchError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 Precision = Literal["float32", "tf32", "bf16"]
+Value = TypeVar("Value")
 
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 """Where Linux tells a process its most memory, and where it is told to forget it."""
@@ -56,18 +57,48 @@ def label(device: torch.device) -> str:
 
 @contextmanager
 def precision(device: torch.device, kind: Precision) -> Iterator[None]:
-    """Compute in full float32, in TensorFloat-32 where the GPU has it, or in bfloat16."""
+    """Compute in full float32, in TensorFloat-32 where the GPU has it, or in bfloat16.
+
+    Torch has older switches for this, and since 2.9 newer ones (``fp32_precision``), and refuses to read the older
+    where somebody set the newer. So the older are set, which sets both; what was there is read from the newer, and from
+    the older as far as they can be.
+    """
     import torch
 
-    before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
-    torch.backends.cudnn.allow_tf32 = kind != "float32"
+    backends: Any = torch.backends
+    newer = [backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn] if _has_newer_switches() else []
+    if newer:
+        newer.append(backends.mkldnn.matmul)
+    kept = [switch.fp32_precision for switch in newer]
+    convolutions, products = _read(lambda: backends.cudnn.allow_tf32), _read(torch.get_float32_matmul_precision)
+    backends.cudnn.allow_tf32 = kind != "float32"
     torch.set_float32_matmul_precision("highest" if kind == "float32" else "high")
+    for switch in newer:
+        switch.fp32_precision = "ieee" if kind == "float32" else "tf32"
     try:
         with torch.autocast(device.type, torch.bfloat16, enabled=kind == "bf16"):
             yield
     finally:
-        torch.backends.cudnn.allow_tf32 = before[0]
-        torch.set_float32_matmul_precision(before[1])
+        if convolutions is not None:
+            backends.cudnn.allow_tf32 = convolutions
+        if products is not None:
+            torch.set_float32_matmul_precision(products)
+        for switch, value in zip(newer, kept, strict=True):
+            switch.fp32_precision = value
+
+
+def _has_newer_switches() -> bool:
+    import torch
+
+    return hasattr(torch.backends.cudnn, "conv") and hasattr(torch.backends.cuda.matmul, "fp32_precision")
+
+
+def _read(switch: Callable[[], Value]) -> Value | None:
+    """One of torch's older switches; None where the newer ones were set to what it cannot say."""
+    try:
+        return switch()
+    except RuntimeError:
+        return None
 
 
 @contextmanager

@@ -104,6 +104,9 @@ def run(
     written = None if out is None else remote.destination(out, ".parquet")
     speed: dict[str, float] = {}
     if weights is not None:
+        idle = [name for name in settings or {} if name in getattr(machine, "training", ())]
+        if idle:
+            raise HarBenchError(f"{weights} is loaded and nothing is trained, so leave {', '.join(idle)} out")
         machine.load(remote.fetch(weights))
     elif machine.trains:
         began = time.perf_counter()

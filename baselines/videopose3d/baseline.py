@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, cast
@@ -12,22 +12,29 @@ import torch
 from torch import nn
 
 from har_bench.errors import HarBenchError
+from har_bench.foreign.networks import in_words
 from har_bench.lifting.clips import Source
 from har_bench.lifting.lifter import PATH, POSE, Batches, Lifter, Sizes, distance, rooted
 from har_bench.lifting.windows import Pool, Span
 from har_bench.options import option
+from har_bench.published import recognised
 from har_bench.skeletons import skeleton
 from har_bench.training.loop import Losses
-from har_bench.training.weights import Checkpoint
+from har_bench.training.weights import Checkpoint, State
 
+from .joints import by_name, by_statistics, is_untrained
 from .losses import bone_length_loss, reprojection_loss, trajectory_loss
 from .model import Architecture, TemporalModel, architecture_of
 
 MOMENTUM = 0.1, 0.001
 """Of the batch normalisations in the first epoch and, were there one more, after the last."""
 
-LAYOUTS = {(17, 17): ("h36m17", "h36m17"), (17, 15): ("coco17", "humaneva15"), (15, 15): ("humaneva15", "humaneva15")}
-"""What published checkpoints take in and give, by the numbers of joints."""
+LAYOUTS = {
+    (17, 17): (("h36m17", "coco17"), "h36m17"),
+    (17, 15): (("coco17",), "humaneva15"),
+    (15, 15): (("humaneva15",), "humaneva15"),
+}
+"""What published checkpoints may take in, and what they give, by the numbers of joints."""
 
 
 @dataclass
@@ -138,20 +145,28 @@ class VideoPose3D(Lifter):
         return self.pool(source, self.narrowed(sequences, "subject", self.unlabelled_subjects)), self.warmup
 
     def published(self, found: Checkpoint) -> Mapping[str, Any]:
-        """The architecture of a published checkpoint; whether it is causal, and takes COCO's joints, you must say.
+        """The architecture of a published checkpoint; whether it is causal, you must say, unless its name does.
 
         Raises:
             HarBenchError: the checkpoint is of another network.
         """
         state = found.models.get(POSE) or found.models.get("", {})
-        design = architecture_of(state, causal=self.causal)
+        known = recognised(found.path, named=True)
+        try:
+            design = architecture_of(state, causal=self.causal or bool(known and known.causal))
+        except HarBenchError as error:
+            held = next(iter(found.models.values()))
+            raise HarBenchError(
+                f"{found.path} holds weights that are not those of a VideoPose3D network: {in_words(held)}; "
+                "give VideoPose3D's weights"
+            ) from error
         numbers = design.joints_in, design.joints_out
         if numbers not in LAYOUTS:
             raise HarBenchError(f"{found.path} lifts {numbers[0]} joints to {numbers[1]}; no layouts have as many")
-        joints, target = LAYOUTS[numbers]
+        candidates, target = LAYOUTS[numbers]
         return {
             "baseline": type(self).__name__,
-            "joints": joints,
+            **self._joints(found, state, design, candidates),
             "target": target,
             "sizes": [design.joints_in, design.features, design.joints_out],
             "settings": {
@@ -159,5 +174,29 @@ class VideoPose3D(Lifter):
                 "channels": design.channels,
                 "dense": design.dense,
                 "trajectory": PATH in found.models,
+                **({"causal": True} if known and known.causal else {}),
             },
+        }
+
+    def _joints(
+        self, found: Checkpoint, state: State, design: Architecture, candidates: Sequence[str]
+    ) -> dict[str, str | list[str]]:
+        """The joints that a published checkpoint takes, and how that is known.
+
+        Where nothing tells, the user is asked. Only of a network that has seen no keypoints, and has none for the
+        root's path either (the published one with a path takes COCO's joints), Human3.6M's are assumed, and that said.
+        """
+        if len(candidates) == 1:
+            return {"joints": candidates[0]}
+        known = recognised(found.path, named=True)
+        if known is not None and known.joints:
+            return {"joints": known.joints, "told_by": "its published name"}
+        if (named := by_name(found.path)) is not None:
+            return {"joints": named, "told_by": "its name"}
+        if (learnt := by_statistics(state, design, candidates)) is not None:
+            return {"joints": learnt, "told_by": "the mean of the keypoints it was trained on, which its weights hold"}
+        return {
+            "joints": candidates[0],
+            "unknown": "say" if is_untrained(state) and PATH not in found.models else "ask",
+            "others": [*candidates[1:]],
         }

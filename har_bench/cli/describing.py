@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from har_bench import registry, remote, results, skeletons
+from har_bench.cli.weights import published_in_words, weights_in_words
 from har_bench.errors import HarBenchError
 from har_bench.options import declared, shown
 from har_bench.protocol import Protocol
@@ -46,6 +47,8 @@ def describe(what: str) -> str:
     Raises:
         HarBenchError: nothing is called that.
     """
+    if (weights := weights_in_words(Path(what))) is not None:
+        return weights
     if Path(what).exists() or remote.as_url(what):
         return _of_result(results.read(what)) if what.endswith(".json") else _of_store(open_store(what))
     describers: dict[Kind, Callable[[str, Any], str]] = {
@@ -104,7 +107,7 @@ def _first_line(thing: Any) -> str:
 
 def _of_baseline(name: str, baseline: Any) -> str:
     cite = [f"cite: {baseline.cite}"] if baseline.cite else []
-    return "\n".join([f"{name}: {baseline.summary}", *cite, *_options(baseline)])
+    return "\n".join([f"{name}: {baseline.summary}", *cite, *published_in_words(name), *_options(baseline)])
 
 
 def _options(made: type) -> list[str]:

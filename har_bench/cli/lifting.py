@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from har_bench.cli.app import Settings, app, pairs
 from har_bench.cli.terminal import say
@@ -16,33 +17,43 @@ def lift(
     out: Path,
     *,
     weights: Path,
+    joints: str | None = None,
     layout: str | None = None,
     width: int | None = None,
     height: int | None = None,
     fps: float | None = None,
-    person: int | None = None,
+    person: str | None = None,
     video: str | None = None,
+    first_frame: int | None = None,
+    world: bool = False,
+    fit_fps: float | None = None,
+    smooth: bool = False,
     device: str | None = None,
     setting: Settings = None,
 ) -> None:
-    """Lift the 2D keypoints of a person in any video to 3D joints.
+    """Lift the 2D keypoints of the people in any video to 3D joints.
 
-        har-bench lift videopose3d detections.json joints.npy --weights w.bin --layout coco17 --width 1920 --height 1080
+        har-bench lift videopose3d detections.json joints.npy --weights w.bin --width 1920 --height 1080 --fps 25
 
-    Keypoints are what Detectron, AlphaPose, OpenPose or anybody wrote; docs/keypoints.md has the formats. Frames
-    without a detection are interpolated.
+    Keypoints are what ultralytics, MMPose, OpenPose, AlphaPose, MediaPipe, Detectron or anybody wrote;
+    docs/keypoints.md has the formats. Frames without a detection are interpolated.
 
     Args:
         baseline: A lifting model from `har-bench list`, or package.module:Name.
-        keypoints: The file (OpenPose: the folder) of 2D keypoints.
-        out: Where the joints go: .npy, .parquet or .json.
+        keypoints: The file or folder of 2D keypoints.
+        out: Where the joints go: .npy, .parquet, .json, .csv, .trc (OpenSim) or .bvh (animation).
         weights: Published or saved weights.
-        layout: The keypoints' joints, from `har-bench list skeletons`, where the file does not say.
+        joints: The joints that the model was trained on, such as coco17 or h36m17, where its weights do not say.
+        layout: The joints of the file of keypoints, from `har-bench list skeletons`, where it does not say.
         width: Of the video, in pixels, where the file does not say.
         height: Of the video, in pixels, where the file does not say.
         fps: Frames per second, where the file does not say.
-        person: The tracker's id of the person; by default the best one of each frame.
+        person: The tracker's id or the number of the person, or all; by default the one seen in most frames.
         video: Which one, where the file holds several.
+        first_frame: The number in the file that is frame 0; by default that of its first frame.
+        world: Turn the joints to the axes of a room, with feet on the floor; a guess.
+        fit_fps: Let the model see the video at this rate, the one it was trained on (Human3.6M: 50).
+        smooth: One-Euro filter the joints.
         device: Such as cpu or cuda:1; a GPU if there is one.
         setting: An option of the model, as name=value; may be repeated.
     """
@@ -50,18 +61,33 @@ def lift(
 
     if (width is None) != (height is None):
         raise HarBenchError("a video has a width and a height; give both")
-    size = (width, height) if width is not None and height is not None else None
-    settings = ({"device": device} if device else {}) | dict(pairs(setting))
     said = run(
         baseline,
         keypoints,
         out,
         weights=weights,
+        joints=joints,
         layout=layout,
-        size=size,
+        size=(width, height) if width is not None and height is not None else None,
         fps=fps,
-        person=person,
+        person=_person(person),
         video=video,
-        settings=settings,
+        first_frame=first_frame,
+        world=world,
+        fit_fps=fit_fps,
+        smooth=smooth,
+        settings=({"device": device} if device else {}) | dict(pairs(setting)),
     )
     say(said)
+
+
+def _person(word: str | None) -> int | Literal["all"] | None:
+    """A person's number, or everybody."""
+    if word is None:
+        return None
+    if word == "all":
+        return "all"
+    try:
+        return int(word)
+    except ValueError as error:
+        raise HarBenchError(f"the person {word!r} is no number; give one that the file has, or all") from error

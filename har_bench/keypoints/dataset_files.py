@@ -16,10 +16,12 @@ from har_bench.errors import HarBenchError, completing
 from har_bench.foreign.hdf5 import open_hdf5
 from har_bench.foreign.npz import Npz, open_npz
 from har_bench.foreign.numbers import numbers
-from har_bench.keypoints.coco_json import Json, read_json
+from har_bench.keypoints import npz_files
+from har_bench.keypoints.folder_files import best_of, video_name
+from har_bench.keypoints.json_files import Json, read_json
 from har_bench.keypoints.layouts import Sides
 from har_bench.keypoints.people import People
-from har_bench.keypoints.recognising import columns_of, people_of, points_of
+from har_bench.keypoints.recognising import columns_of, people_of, points_of, word_of
 from har_bench.scoring.held import Predictions
 from har_bench.storing import fingerprint
 
@@ -48,7 +50,7 @@ class Found:
 
 def from_columns(path: Path) -> Found:
     """Parquet, CSV or HDF5 in our columns; of several persons in a frame the one with the best ``score``."""
-    rows, word = columns_of(path)
+    rows, word = columns_of(path), word_of(path)
     clips = {name: partial(_rows, rows, name, path) for name in rows.names()}
     return Found(f"keypoints, {rows.taken_for}", rows.fingerprint, clips, word)
 
@@ -56,7 +58,7 @@ def from_columns(path: Path) -> Found:
 def _rows(predictions: Predictions, sequence: str, path: Path) -> Clip:
     rows = predictions.of(sequence) or {}
     people = people_of(rows, f"{path}: {sequence}")
-    return (None, points_of(rows, f"{path}: {sequence}")) if people is None else people.one(path)
+    return (None, points_of(rows, f"{path}: {sequence}")) if people is None else people.best()
 
 
 def from_hourglass(path: Path) -> Found:
@@ -105,32 +107,22 @@ def from_npz(path: Path, cameras: Sequence[str]) -> Found:
         word = str(archive["layout"]) if "layout" in archive else None
         clips = {name: partial(_member, archive, name) for name in archive if name != "layout"}
         return Found(".npz with an array per sequence", digest, clips, word)
-    nested = _nested(path, dictionary(archive, "positions_2d"), cameras)
+    nested = _nested(path, npz_files.dictionary(archive, "positions_2d"), cameras)
     clips = {name: partial(_array, points) for name, points in nested}
-    metadata = dictionary(archive, "metadata")
-    return Found("VideoPose3D's 2D .npz", digest, clips, word_of(metadata), sides_of(metadata))
+    metadata = npz_files.dictionary(archive, "metadata")
+    return Found("VideoPose3D's 2D .npz", digest, clips, npz_files.word_of(metadata), npz_files.sides_of(metadata))
 
 
-def dictionary(archive: Npz, name: str) -> Mapping[str, Any]:
-    """A dictionary in VideoPose3D's archives, such as ``metadata``; empty when there is none."""
-    value = archive[name] if name in archive else np.array(None)
-    found = value.item() if value.ndim == 0 else None
-    return found if isinstance(found, Mapping) else {}
+def from_detectron(path: Path) -> Found:
+    """Detectron's tree of ``S1/Walking 1.54138969.mp4.npz``; of several persons in a frame the best one.
 
-
-def sides_of(metadata: Mapping[str, Any]) -> Sides | None:
-    """``keypoints_symmetry``, when the metadata have it."""
-    sides = metadata.get("keypoints_symmetry")
-    good = isinstance(sides, list | tuple) and all(
-        isinstance(side, list | tuple) and all(isinstance(joint, int) for joint in side) for side in sides
-    )
-    return sides if good else None
-
-
-def word_of(metadata: Mapping[str, Any]) -> str | None:
-    """``layout_name``, when the metadata have it."""
-    word = metadata.get("layout_name")
-    return word if isinstance(word, str) else None
+    Raises:
+        HarBenchError: the folder has no such file.
+    """
+    files = {video_name(path, file): file for file in sorted(path.rglob("*.npz"))}
+    clips = {name: partial(best_of, file) for name, file in files.items()}
+    digest = fingerprint.combined(f"{name} {fingerprint.of_file(file)}" for name, file in files.items())
+    return Found("Detectron's .npz of each video", digest, clips, "coco")
 
 
 def _member(archive: Npz, name: str) -> Clip:
@@ -175,12 +167,12 @@ def from_json(path: Path) -> Found:
     frames = np.array([frame for _, frame in places], np.int64) - 1
     order = np.argsort(codes, kind="stable")
     pieces = np.split(order, np.searchsorted(codes[order], np.arange(1, len(names))))
-    clips = {name: partial(_persons, path, found, frames, rows) for name, rows in zip(names, pieces, strict=True)}
+    clips = {name: partial(_persons, found, frames, rows) for name, rows in zip(names, pieces, strict=True)}
     return Found("COCO keypoint json", fingerprint.of_path(path), clips, found.word)
 
 
-def _persons(path: Path, found: Json, frames: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Clip:
-    return People(frames[rows], found.points[rows], found.score[rows]).one(path)
+def _persons(found: Json, frames: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Clip:
+    return People(frames[rows], found.points[rows], found.score[rows]).best()
 
 
 def _place(path: Path, image: object) -> tuple[str, int]:

@@ -19,6 +19,7 @@ from har_bench.errors import HarBenchError
 from har_bench.keypoints import dataset_files
 from har_bench.keypoints.dataset_files import Clip, Found
 from har_bench.keypoints.layouts import layout_of
+from har_bench.keypoints.people import unseen_as_nan
 from har_bench.keypoints.recognising import are_points, kind_of
 from har_bench.skeletons import skeleton
 from har_bench.store import Store
@@ -69,7 +70,7 @@ class Detections:
             raise HarBenchError(
                 f"{self.path}: {sequence} has shape {points.shape}; {self.layout} is (frames, {joints}, 2 or 3)"
             )
-        points = np.asarray(points, np.float32)
+        points = unseen_as_nan(points)
         if frames is not None:
             fitted = np.full((len(wanted), *points.shape[1:]), np.nan, np.float32)
             inside = np.isin(frames, wanted)
@@ -118,7 +119,8 @@ def _read(path: Path, store: Store) -> Found:
     if kind == "json" or (kind == "folder" and any(path.glob("*.json"))):
         return dataset_files.from_json(path)
     if kind == "folder":
-        return dataset_files.from_hourglass(path)
+        tree = any(path.rglob("*.npz"))
+        return dataset_files.from_detectron(path) if tree else dataset_files.from_hourglass(path)
     if kind == "npy":
         raise HarBenchError(f"{path} is one array, which names no sequences; save an .npz with one array for each")
     return dataset_files.from_columns(path)

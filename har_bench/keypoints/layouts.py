@@ -5,12 +5,14 @@ A layout is what the user says, else the file's own word, else told by its sides
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from har_bench.arrays import Singles
 from har_bench.errors import HarBenchError
 from har_bench.skeletons import Skeleton, mapping, names, skeleton
 
@@ -53,6 +55,38 @@ def layout_of(
     raise HarBenchError(
         f"{path} has {joints} joints a frame and does not say whose; give their layout, one of {', '.join(fitting)}"
     )
+
+
+def told_layout(
+    path: Path,
+    points: Singles,
+    *,
+    given: str | None = None,
+    word: object = None,
+    joints: Sequence[str] = (),
+    sides: Sides | None = None,
+) -> tuple[str, Singles]:
+    """The skeleton of (n, J, 2 or 3) keypoints, as :func:`layout_of`, and the keypoints in its order.
+
+    Names of joints that no skeleton has in this order, but among which are all those of COCO's, give COCO's.
+
+    Raises:
+        HarBenchError: as :func:`layout_of`.
+    """
+    own = [_spelt(joint) for joint in joints]
+    if given is None and len(own) == points.shape[1]:
+        for name in names():
+            if [_spelt(joint) for joint in skeleton(name).joints] == own:
+                return name, points
+        coco = [_spelt(joint) for joint in skeleton("coco17").joints]
+        if set(coco) <= set(own):
+            return "coco17", points[:, [own.index(joint) for joint in coco]]
+    return layout_of(path, points.shape[1], given=given, word=word, sides=sides), points
+
+
+def _spelt(joint: str) -> str:
+    """A joint's name as it is spelt here."""
+    return re.sub(r"[\s\-.]+", "_", joint.strip().lower())
 
 
 def _has_sides(name: str, sides: Sides) -> bool:

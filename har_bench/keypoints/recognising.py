@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,13 +10,23 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from har_bench.arrays import Ints
 from har_bench.errors import HarBenchError
+from har_bench.keypoints.json_text import BOM
 from har_bench.keypoints.people import People
 from har_bench.scoring.column_files import read_columns
 from har_bench.scoring.columns import Columns
 from har_bench.scoring.held import Predictions
 
 Kind = Literal["folder", "npz", "npy", "json", "columns"]
+
+_MOVING = ".mp4 .m4v .mov .avi .mkv .webm .mpg .mpeg .wmv .flv .ts .mts .3gp .gif"
+_STILL = ".jpg .jpeg .png .bmp .tif .tiff .webp .heic"
+MEDIA = frozenset(f"{_MOVING} {_STILL}".split())
+"""Names of images and videos end so."""
+
+_MEDIA = (b"RIFF", b"\x1a\x45\xdf\xa3", b"GIF8", b"\xff\xd8\xff", b"\x89PNG", b"\x00\x00\x01\xba", b"FLV\x01")
+"""What images and videos begin with; those of the mp4 family have ``ftyp`` after four bytes."""
 
 _MAGIC: Mapping[bytes, Kind] = {b"PK\x03\x04": "npz", b"\x93NUM": "npy"}
 
@@ -25,17 +35,36 @@ def kind_of(path: Path) -> Kind:
     """What is at ``path``; ``columns`` is left to :func:`har_bench.scoring.predictions.read_columns`.
 
     Raises:
-        HarBenchError: nothing is there, or an empty file.
+        HarBenchError: nothing is there, an empty file, or an image or a video.
     """
     if path.is_dir():
         return "folder"
-    if not path.is_file():
+    if not path.exists():
         raise HarBenchError(f"{path} does not exist; give a file or folder of 2D keypoints")
-    with path.open("rb") as file:
-        head = file.read(64)
+    if not path.is_file():
+        raise HarBenchError(f"{path} is no file (a pipe or a device); give a file or folder of 2D keypoints")
+    try:
+        with path.open("rb") as file:
+            head = file.read(64).removeprefix(BOM)
+    except OSError as error:
+        raise HarBenchError(f"{path} cannot be read ({error.strerror}); give a file of 2D keypoints") from error
     if not head:
         raise HarBenchError(f"{path} is empty; was it written completely?")
+    if _is_medium(path, head):
+        raise HarBenchError(
+            f"{path} is an image or a video, and not keypoints; run a 2D pose detector on it, and give what that writes"
+        )
     return "json" if head.lstrip()[:1] in (b"[", b"{") else _MAGIC.get(head[:4], "columns")
+
+
+def are_media(files: Iterable[Path]) -> bool:
+    """Whether there are images or videos, by their names."""
+    return any(file.suffix.lower() in MEDIA for file in files)
+
+
+def _is_medium(path: Path, head: bytes) -> bool:
+    known = head.startswith(_MEDIA) or head[4:8] == b"ftyp"
+    return known or (path.suffix.lower() in MEDIA and head.lstrip()[:1] not in (b"[", b"{"))
 
 
 def are_points(values: npt.NDArray[Any]) -> bool:
@@ -43,17 +72,46 @@ def are_points(values: npt.NDArray[Any]) -> bool:
     return values.ndim == 3 and values.shape[2] in (2, 3) and values.dtype.kind in "fiu"
 
 
-def columns_of(path: Path) -> tuple[Predictions, str | None]:
-    """Keypoints in our columns, and their layout when a Parquet file's metadata have ``layout``.
+def columns_of(path: Path) -> Predictions:
+    """Keypoints in our columns.
 
     Raises:
         HarBenchError: another kind of file.
     """
     found = read_columns(path)
     if found is None:
-        raise HarBenchError(f"{path} is no file of keypoints that har_bench knows; docs/keypoints.md has the formats")
-    word = (pq.read_schema(path).metadata or {}).get(b"layout") if path.suffix == ".parquet" else None
-    return found, word.decode() if word else None
+        raise HarBenchError(
+            f"{path} is no file of keypoints that har_bench knows; docs/keypoints.md has the formats of detectors"
+        )
+    return found
+
+
+def word_of(path: Path) -> str | None:
+    """The layout that a Parquet file's metadata name."""
+    return _metadata(path).get("layout")
+
+
+def facts_of(path: Path) -> dict[str, Any]:
+    """The layout, size and frame rate that a Parquet file's metadata tell, as a video's are called."""
+    told = _metadata(path)
+    facts: dict[str, Any] = {"word": told.get("layout")}
+    try:
+        if {"width", "height"} <= told.keys():
+            facts["size"] = int(told["width"]), int(told["height"])
+        if "fps" in told:
+            facts["fps"] = float(told["fps"])
+    except ValueError as error:
+        raise HarBenchError(f"{path} has metadata width, height or fps that are no numbers ({error})") from error
+    return facts
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    if path.suffix != ".parquet":
+        return {}
+    found = pq.read_schema(path).metadata or {}
+    return {
+        key.decode(): value.decode() for key, value in found.items() if key in (b"layout", b"width", b"height", b"fps")
+    }
 
 
 def points_of(rows: Columns, where: str) -> npt.NDArray[np.float32]:
@@ -83,5 +141,11 @@ def people_of(rows: Columns, where: str) -> People | None:
         np.asarray(rows["frame"], np.int64),
         points_of(rows, where),
         np.asarray(score, np.float64),
-        None if person is None else np.asarray(person, np.int64),
+        None if person is None else _ids(person),
     )
+
+
+def _ids(person: Any) -> Ints:
+    """Ids as integers; where one is not known, -1."""
+    values = np.asarray(person)
+    return np.where(np.isfinite(values), values, -1).astype(np.int64) if values.dtype.kind == "f" else values

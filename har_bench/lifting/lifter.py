@@ -21,8 +21,10 @@ from har_bench.arrays import Singles
 from har_bench.baseline import Baseline
 from har_bench.devices import Precision
 from har_bench.errors import HarBenchError
+from har_bench.foreign.networks import in_words
 from har_bench.keypoints import Track, open_detections
 from har_bench.lifting.clips import MM_PER_M, Source, normalise
+from har_bench.lifting.taking import Joints, joints_of, left_by_training
 from har_bench.lifting.windows import Batch, Pool, Span, flipped
 from har_bench.options import option, read
 from har_bench.protocol import Protocol
@@ -60,6 +62,12 @@ class Lifter(Baseline):
     architecture: ClassVar[tuple[str, ...]] = ()
     """The options that define the network; they are saved with its weights."""
 
+    training: ClassVar[tuple[str, ...]] = (
+        *("subjects", "actions", "cameras", "subset", "epochs", "batch", "lr", "decay", "stride", "augment"),
+        *("compile", "checkpoints"),
+    )
+    """The options that do nothing where weights are loaded."""
+
     inputs: str = option("", "a file of 2D keypoints (see har_bench.keypoints); the store's own, the truth, by default")
     inputs_layout: str = option("", "the joints in that file, where it does not say")
     layout: str = option(
@@ -93,6 +101,7 @@ class Lifter(Baseline):
     keypoints: str = field(default="", init=False, repr=False)
     joints: str = field(default="", init=False, repr=False)
     target: str = field(default="", init=False, repr=False)
+    taken: Joints = field(default=Joints(), init=False, repr=False)
     history: History = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -149,6 +158,7 @@ class Lifter(Baseline):
     def fit(self, store: Store, protocol: Protocol) -> None:
         """Train on the protocol's training split."""
         self.joints = self.target = ""  # what was learnt before is forgotten
+        self.taken = Joints()
         source = self.source(store, protocol)
         sequences = self.narrowed(store.select(protocol.train_split), "action", self.actions)
         sequences = self.narrowed(sequences, "camera", self.cameras)
@@ -244,6 +254,7 @@ class Lifter(Baseline):
         models = self._trained()
         if track.size is None:
             raise HarBenchError(f"{track.taken_for} does not say how large the video is; give its width and height")
+        self.taken.check(track.layout)
         seen = track.in_layout(self.joints)
         points = seen.points if seen.scores is None else np.concatenate([seen.points, seen.scores[..., None]], axis=-1)
         if points.shape[-1] < self.features:
@@ -274,11 +285,12 @@ class Lifter(Baseline):
             HarBenchError: the file is damaged, of another model, or lacks tensors.
         """
         found = weights.read(weights_file)
-        options = found.options or self.published(found)
+        trained = left_by_training(found.training, self.architecture)
+        options = found.options or trained or self.published(found)
         if options.get("baseline") != type(self).__name__:
             raise HarBenchError(f"{weights_file} holds weights of {options.get('baseline')}, not {type(self).__name__}")
-        if found.options and self.layout not in ("", options["joints"]):
-            raise HarBenchError(f"{weights_file} takes in {options['joints']}, not {self.layout}; leave the layout out")
+        certain = bool(found.options or trained)
+        self.taken = joints_of(str(weights_file), self.layout, options, certain=certain)
         for name, value in options["settings"].items():
             if self._given.get(name, value) != value:
                 said = f"{weights_file} was made with {name}={value}, not {self._given[name]}"
@@ -286,7 +298,7 @@ class Lifter(Baseline):
             setattr(self, name, value)
         self.sizes = Sizes(*options["sizes"])
         self.features = self.sizes.features
-        self.joints, self.target = self.layout or options["joints"], options["target"]
+        self.joints, self.target = self.taken.layout, options["target"]
         networks = self.networks(self.sizes)
         states = {name or POSE: state for name, state in found.models.items()}
         for name, model in networks.items():
@@ -294,8 +306,15 @@ class Lifter(Baseline):
         self.models = nn.ModuleDict(networks)
 
     def published(self, found: weights.Checkpoint) -> Mapping[str, Any]:
-        """What :meth:`save` would say about weights that others published."""
-        raise HarBenchError(f"{found.path} is no file that {type(self).__name__} saved")
+        """What :meth:`save` would say about weights that others published.
+
+        Beside that: ``told_by``, how their joints are known; or, where they are not, ``unknown`` (``say`` what was
+        assumed, or ``ask``) and ``others``, what they may be instead.
+        """
+        held = next(iter(found.models.values()))
+        raise HarBenchError(
+            f"{found.path} is no file that {type(self).__name__} saved: it has {in_words(held)}; give its own weights"
+        )
 
     def describe(self) -> dict[str, Any]:
         """The options that differ from their defaults, the keypoints and joints that it saw, device and size."""
@@ -326,6 +345,7 @@ class Lifter(Baseline):
         if self.target and target.name != self.target:
             raise HarBenchError(f"the weights give {self.target}, and {protocol.canonical} scores {target.name}")
         joints = self.joints or self.layout or (given.layout if given else target.name)
+        self.taken.check(given.layout if given else joints)
         return Source(store, target, store.skeleton(joints), given, self.features)
 
     @staticmethod
@@ -347,7 +367,7 @@ class Lifter(Baseline):
 
     def _identity(self, store: Store, protocol: Protocol, source: Source) -> dict[str, Any]:
         """What makes a training this one, so that a checkpoint of another is not mistaken for its own."""
-        free = {"device", "devices", "checkpoints", "flip", "inputs", "inputs_layout", "compile"}
+        free = {"device", "devices", "checkpoints", "flip", "inputs", "inputs_layout", "compile", "epochs"}
         options = {item.name: getattr(self, item.name) for item in fields(self) if item.init and item.name not in free}
         seen = source.detections
         return options | {

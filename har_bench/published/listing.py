@@ -36,6 +36,9 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
         npm: the package that holds it, for npm.
         member: where it is in that package.
         licence_text: where the licence's text is in that package, with wildcards.
+        joints: the skeleton that the model takes, where it lifts joints.
+        target: the skeleton that it gives.
+        causal: it sees no future frames, which its weights do not tell.
     """
 
     name: str
@@ -52,6 +55,17 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     npm: str = ""
     member: str = ""
     licence_text: str = ""
+    joints: str = ""
+    target: str = ""
+    causal: bool = False
+
+    @property
+    def line(self) -> str:
+        """Everything of use in a line."""
+        takes = f"; takes {self.joints}, gives {self.target}" if self.joints else ""
+        causal = "; causal" if self.causal else ""
+        checksum = f"sha256 {self.sha256}" if self.sha256 else f"md5 {self.md5 or 'not published'}"
+        return f"{self.file}: {self.about}{takes}{causal}; {self.url or self.pip or self.npm}; {checksum}"
 
 
 @cache
@@ -64,6 +78,11 @@ def catalogue() -> dict[str, Published]:
         for name, row in tomllib.loads(text).items():
             found[name] = msgspec.convert({"name": name, **row}, Published)
     return dict(sorted(found.items()))
+
+
+def of_model(model: str) -> list[Published]:
+    """The files that a baseline loads, or is to."""
+    return [each for each in catalogue().values() if each.model == model]
 
 
 def chosen(name: str) -> list[Published]:

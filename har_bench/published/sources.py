@@ -73,11 +73,24 @@ def content(published: Published, source: Path | None = None, *, fetch: str = ""
     return found
 
 
-def recognised(path: Path) -> Published | None:
-    """Which published file this is, by its content."""
-    alike = [each for each in catalogue().values() if each.sha256 and each.bytes == path.stat().st_size]
+def recognised(path: Path, *, named: bool = False) -> Published | None:
+    """Which published file this is, by its content.
+
+    Args:
+        path: the file.
+        named: its name tells too, where its authors give no checksum.
+    """
+    every = catalogue().values()
+    alike = [each for each in every if each.sha256 and each.bytes == path.stat().st_size]
     found = digest(path) if alike else ""
-    return next((each for each in alike if each.sha256 == found), None)
+    if known := next((each for each in alike if each.sha256 == found), None):
+        return known
+    alike = [each for each in every if each.md5 and Path(each.file).suffix == path.suffix]
+    found = digest(path, "md5") if alike else ""
+    if known := next((each for each in alike if each.md5 == found), None):
+        return known
+    unsigned = (each for each in every if not each.sha256 and not each.md5 and each.file == path.name)
+    return next(unsigned, None) if named else None
 
 
 def is_archive(path: Path) -> bool:

@@ -155,7 +155,8 @@ class ByRow:
             return {}, np.full(len(kept), -1)
         absent = [column for column in self.protocol.prediction_columns if column not in rows]
         if absent:
-            raise HarBenchError(f"the predictions have no column {', '.join(absent)}; they have {', '.join(rows)}")
+            columns = f"they have {listed(rows)}; name it so"
+            raise HarBenchError(f"{self.predictions.called} have no column {', '.join(absent)}, {columns}")
         return rows, align(name, truth, kept, rows, problems)
 
     def _predicted(
@@ -164,7 +165,8 @@ class ByRow:
         """One aligned column, in the protocol's joint layout, gaps filled as the protocol says."""
         shapes = {rows[column].shape[1:] for rows, _ in pieces if column in rows}
         if len(shapes) > 1:
-            raise HarBenchError(f"the predicted {column} differ in shape between sequences: {sorted(shapes)}")
+            what = f"the {column} of {self.predictions.called} differ in shape between sequences"
+            raise HarBenchError(f"{what} ({listed(map(str, sorted(shapes)))}); give all one shape")
         shape = shapes.pop() if shapes else self._expected_shape(column)
         gathered = [
             rows[column][index] if column in rows else np.full((len(index), *shape), np.nan) for rows, index in pieces
@@ -203,7 +205,8 @@ class ByRow:
                 return values if source.name == target.name else self._mapped(source, target).points(values)
         layouts = ", ".join(f"{len(source)} ({source.name})" for source in accepted)
         raise HarBenchError(
-            f"the predicted {column} have {values.shape[1]} joints, and {self.protocol.name} takes {layouts} here; "
+            f"the {column} of {self.predictions.called} have {values.shape[1]} joints, and {self.protocol.name} takes "
+            f"{layouts} here; "
             "name their layout with --skeleton"
         )
 

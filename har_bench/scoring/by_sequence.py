@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from har_bench.arrays import Ints
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, listed
 from har_bench.protocol import Batch, Protocol
 from har_bench.schema import one_array, to_numpy
 from har_bench.scoring.by_row import Problems
@@ -71,7 +71,8 @@ class BySequence:
             return {}
         absent = [column for column in self.protocol.prediction_columns if column not in rows]
         if absent:
-            raise HarBenchError(f"the predictions have no column {', '.join(absent)}; they have {', '.join(rows)}")
+            columns = f"they have {listed(rows)}; name it so"
+            raise HarBenchError(f"{self.predictions.called} have no column {', '.join(absent)}, {columns}")
         return rows
 
     def _columns(self, present: Sequence[Columns]) -> list[str]:
@@ -82,7 +83,8 @@ class BySequence:
     def _column(self, name: str, present: Sequence[Columns]) -> npt.NDArray[Any]:
         shapes = {piece[name].shape[1:] for piece in present}
         if len(shapes) > 1:
-            raise HarBenchError(f"the predicted {name} differ in shape between sequences: {sorted(shapes)}")
+            what = f"the {name} of {self.predictions.called} differ in shape between sequences"
+            raise HarBenchError(f"{what} ({listed(map(str, sorted(shapes)))}); give all one shape")
         if not present:
             return np.zeros(0)
         return self.way.remedies.of(name, np.concatenate([piece[name] for piece in present]))

@@ -45,7 +45,9 @@ def open_predictions(source: Any, protocol: Protocol, store: Store) -> Predictio
         HarBenchError: the file is of no known kind, damaged, or lacks a column; the values are no numbers.
     """
     if isinstance(source, str | Path):
-        return _from_file(remote.fetch(source), protocol, store)
+        opened = _from_file(remote.fetch(source), protocol, store)
+        opened.called = f"the predictions of {source}"
+        return opened
     name = _main_column(protocol)
     if isinstance(source, pd.DataFrame):
         source = _from_pandas(source)

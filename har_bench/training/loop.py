@@ -267,6 +267,11 @@ class _Learner(lightning.LightningModule):
                 f"the checkpoint in {self.trainer.default_root_dir} is of another training ({changed}); "
                 "name another folder"
             )
+        if len(kept["history"]) > self.plan.epochs:
+            raise HarBenchError(
+                f"the checkpoint in {self.trainer.default_root_dir} has had {len(kept['history'])} epochs, more than "
+                f"{self.plan.epochs}; ask for as many, or name another folder"
+            )
         self.history = list(kept["history"])
 
 

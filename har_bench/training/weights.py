@@ -7,8 +7,8 @@ are what ``torch.save`` wrote; they are read by :mod:`har_bench.foreign.torch_fi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Container, Iterable, Mapping
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,13 @@ State = Mapping[str, npt.NDArray[Any]]
 
 _COUNTER = "num_batches_tracked"
 _STATISTICS = ("running_mean", "running_var", _COUNTER)
-_PARALLEL = "module."
+_PREFIXES = ("module.", "_orig_mod.", "model.")
+"""What training on several GPUs, compiling, and Lightning put before every name."""
+
+_ALONE = ("state_dict", "model_state_dict", "model", "net", "network", "model_state", "weights")
+"""What a checkpoint calls the only model that it has."""
+
+_TRAINING = "har_bench"
 _NAMED = 3
 
 
@@ -42,12 +48,14 @@ class Checkpoint:
         models: state dicts by the model's name; a bare state dict's name is empty.
         options: what :func:`write` was given; empty for published files.
         extra: the numbers and texts that published files have beside their models, such as ``epoch`` and ``lr``.
+        training: the options of the training that left this checkpoint of ours; empty for others.
     """
 
     path: Path
     models: Mapping[str, State]
     options: Mapping[str, Any]
     extra: Mapping[str, Any]
+    training: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read(path: Path) -> Checkpoint:
@@ -82,7 +90,7 @@ def write(path: Path, models: Mapping[str, nn.Module], options: Mapping[str, Any
 def fill(model: nn.Module, state: State, source: str) -> None:
     """Copy a state dict into ``model``; ``source`` is what the error calls it.
 
-    The prefix ``module.`` of models that were trained on several GPUs is left out, and ``num_batches_tracked``, which
+    Prefixes of models that were trained on several GPUs or compiled are left out, and ``num_batches_tracked``, which
     old files lack, may be absent.
 
     Raises:
@@ -90,10 +98,9 @@ def fill(model: nn.Module, state: State, source: str) -> None:
     """
     import torch
 
-    if state and all(name.startswith(_PARALLEL) for name in state):
-        state = {name.removeprefix(_PARALLEL): array for name, array in state.items()}
-    found = {name: array.shape for name, array in state.items()}
     needed = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    state = plain(state, needed)
+    found = {name: array.shape for name, array in state.items()}
     differences = (
         _some("lacks", (name for name in needed if name not in found and not name.endswith(_COUNTER))),
         _some("has besides", (name for name in found if name not in needed)),
@@ -116,6 +123,23 @@ def fill(model: nn.Module, state: State, source: str) -> None:
     model.load_state_dict({name: torch.tensor(array) for name, array in state.items()}, strict=False)
 
 
+def plain(state: State, needed: Container[str] = ()) -> State:
+    """A state dict without the prefixes that all of its names have, or that are among those of ``needed``."""
+    names = {name: name.replace("_orig_mod.", "") for name in state}
+    if all(name in needed for name in state) or len(set(names.values())) < len(state):
+        return state
+    while not any(short in needed for short in names.values()):
+        prefix = next((each for each in _PREFIXES if _all_begin(names.values(), each)), None)
+        if prefix is None:
+            break
+        names = {name: short.removeprefix(prefix) for name, short in names.items()}
+    return {short: state[name] for name, short in names.items()}
+
+
+def _all_begin(names: Collection[str], prefix: str) -> bool:
+    return bool(names) and all(name.startswith(prefix) for name in names)
+
+
 def count(model: nn.Module) -> int:
     """How many numbers of ``model`` training changes."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
@@ -133,7 +157,7 @@ def _safetensors(path: Path) -> Checkpoint:
         raise HarBenchError(f"{path} is damaged or has tensors that NumPy lacks ({error}); write it again") from error
     if not isinstance(options, dict):
         raise HarBenchError(f"{path} has options that are no mapping; write it again")
-    return Checkpoint(path, models, options, {})
+    return Checkpoint(path, models if options else {name: plain(state) for name, state in models.items()}, options, {})
 
 
 def _published(path: Path) -> Checkpoint:
@@ -142,7 +166,22 @@ def _published(path: Path) -> Checkpoint:
     entries = held if isinstance(held, dict) else {}
     models = {"": entries} if _is_state(held) else {name: each for name, each in entries.items() if _is_state(each)}
     extra = {name: each for name, each in entries.items() if isinstance(each, str | int | float)}
+    ours = entries.get(_TRAINING)
+    if isinstance(ours, dict) and isinstance(ours.get("identity"), dict) and "state_dict" in models:
+        return Checkpoint(path, _by_model(models["state_dict"]), {}, {}, ours["identity"])
+    models = {name: plain(state) for name, state in models.items()}
+    if len(models) == 1 and next(iter(models)) in _ALONE:
+        models = {"": next(iter(models.values()))}
     return Checkpoint(path, models, {}, extra)
+
+
+def _by_model(state: State) -> dict[str, dict[str, npt.NDArray[Any]]]:
+    """The models of a training of ours: names are ``model.``, the model's own, and the tensor's."""
+    models: dict[str, dict[str, npt.NDArray[Any]]] = {}
+    for name, array in plain(state).items():
+        model, _, tensor = name.partition(".")
+        models.setdefault(model, {})[tensor] = array
+    return models
 
 
 def _is_state(value: Any) -> bool:

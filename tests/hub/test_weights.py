@@ -178,6 +178,38 @@ def test_models_of_several_gpus_fit() -> None:
     assert_same(model, given)
 
 
+@pytest.mark.parametrize(
+    "prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod.", "_orig_mod.module.", "model.module."]
+)
+@pytest.mark.parametrize("wrapped", [None, "state_dict", "model", "model_pos"])
+def test_prefixes_that_others_put_before_every_name_are_left_out(
+    prefix: str, wrapped: str | None, tmp_path: Path
+) -> None:
+    given = network()
+    state = {f"{prefix}{name}": tensor for name, tensor in given.state_dict().items()}
+    torch.save(state if wrapped is None else {wrapped: state, "epoch": 3}, tmp_path / "w.bin")
+    found = weights.read(tmp_path / "w.bin")
+    name = "model_pos" if wrapped == "model_pos" else ""
+    assert list(found.models) == [name]
+    assert list(found.models[name]) == list(given.state_dict())
+    model = network()
+    weights.fill(model, found.models[name], SOURCE)
+    assert_same(model, arrays(given))
+
+
+def test_a_compiled_layer_is_the_layer() -> None:
+    model, given = network(), arrays(network())
+    weights.fill(model, {name.replace("shrink.", "shrink._orig_mod."): array for name, array in given.items()}, SOURCE)
+    assert_same(model, given)
+
+
+def test_a_prefix_that_the_model_has_itself_stays() -> None:
+    model = torch.nn.ModuleDict({"model": network()})
+    given = arrays(torch.nn.ModuleDict({"model": network()}))
+    weights.fill(model, given, SOURCE)
+    assert_same(model, given)
+
+
 def test_a_filled_model_owns_its_weights() -> None:
     model, given = network(), arrays(network())
     weights.fill(model, given, SOURCE)

@@ -264,7 +264,7 @@ def test_a_checkpoint_of_other_joints_is_of_another_training(store: Store, tmp_p
 
 def test_weights_of_ours_know_their_joints(tmp_path: Path) -> None:
     made().save(tmp_path / "new" / "weights")
-    with pytest.raises(HarBenchError, match="takes in h36m17, not coco17; leave the layout out"):
+    with pytest.raises(HarBenchError, match="takes in h36m17, not coco17; leave the joints out"):
         VideoPose3D(layout="coco17").load(tmp_path / "new" / "weights")
 
 

@@ -19,7 +19,8 @@ from har_bench.arrays import Anything
 from har_bench.errors import Malformed, completing
 from har_bench.foreign import opening
 from har_bench.foreign.budget import Budget
-from har_bench.foreign.chunks import held_text, unfolds_evenly
+from har_bench.foreign.chunks import held_text, unfolds_evenly, varies
+from har_bench.foreign.heaps import refuse_endless
 
 _BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, MemoryError, SystemError)
 """What h5py raises on damaged files."""
@@ -109,9 +110,13 @@ def open_file(path: Path, *, whole: bool = True) -> h5py.File:
 
 
 def _inspect(file: h5py.File, path: Path, budget: Budget, *, whole: bool) -> None:
+    checked = False
     with _malformed():
         for name, dataset in _datasets(file):
             budget.charge(_OBJECT)
+            if not checked and varies(dataset.get_type()):
+                refuse_endless(path)
+                checked = True
             creation = dataset.get_create_plist()
             if creation.get_layout() == h5py.h5d.VIRTUAL:
                 raise Malformed(f"has {name[:60]!r}, a virtual dataset, which lies in other files", _OUTSIDE)

@@ -230,7 +230,7 @@ def _content(path: Path) -> bytes | mmap.mmap:
 def _bytes(path: Path) -> bytes | mmap.mmap:
     """A file's bytes, unpacked; a plain file is mapped and not read."""
     if path.suffix in (".gz", ".xz"):
-        return json_file.text(path)
+        return json_file.text(path, counted=False)
     with completing(path, "download it again"):
         opening.size_of(path)
         with path.open("rb") as file:

@@ -32,15 +32,19 @@ _VALUE, _CONTAINER, _RECORD = 32, 80, 72
 """Bytes that a value becomes, a list or an object besides its values, and a record that is not decoded yet."""
 
 
-def text(path: Path) -> bytes:
+def text(path: Path, *, counted: bool = True) -> bytes:
     """The text of a JSON file, plain or compressed, as UTF-8 without a byte order mark.
+
+    Args:
+        path: the file.
+        counted: whether to count its values; who makes few of them at a time needs not.
 
     Raises:
         HarBenchError: it is no file, damaged, or unfolds into more than its size explains, see
             :mod:`har_bench.foreign.budget`.
     """
     with completing(path, _REMEDY):
-        return _text(path)[0]
+        return (_weighed if counted else _text)(path)[0]
 
 
 def _text(path: Path) -> tuple[bytes, Budget]:

@@ -159,9 +159,11 @@ class _Opened:
         self.starts = np.cumsum([0, *(metadata.row_group(group).num_rows for group in groups)])
         self.costs = np.zeros(len(groups), np.int64)
         names = 0
-        for group, name, column in pages.columns(path, metadata):
-            stem = name.partition(".")[0]
-            self.costs[group] += column.cost if stem in self.columns else 0
+        for column in pages.columns(path, self.file.schema):
+            stem = column.name.partition(".")[0]
+            if column.group >= len(groups):
+                raise Malformed("has a group of rows too many")
+            self.costs[column.group] += column.cost if stem in self.columns else 0
             names += column.cost if stem == "sequence" else 0
         self._budget.again().charge(names)
         self._budget.again().charge(int(self.costs.max(initial=0)))

@@ -293,6 +293,7 @@ JSON: dict[str, bytes] = {
     "numbers in gzip": gzip.compress(b"[" + b"0," * (LARGE // 16) + b"0]"),
     "lists in xz": lzma.compress(b"[" + b"[]," * (LARGE // 48) + b"[]]"),
     "half a number": b"[{}, 1",
+    "quotes without end": b'[NaN, "' + b'\\"' * 500_000,
     "no text": b"\xff" * 100,
 }
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.arrays import Floats
-from har_bench.errors import HarBenchError
+from har_bench.errors import unknown
 
 Model = Literal["none", "h36m", "opencv"]
 
@@ -112,4 +112,4 @@ def distort(plane: npt.ArrayLike, distortion: npt.ArrayLike, model: Model) -> Fl
         return xy * (radial + tangential) + shift  # type: ignore[no-any-return]
     if model == "opencv":
         return xy * (radial + 2 * tangential) + shift  # type: ignore[no-any-return]
-    raise HarBenchError(f"no distortion formula is called {model!r}; there are none, h36m and opencv")
+    raise unknown("distortion formula", model, ("h36m", "opencv", "none"))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
+from bisect import bisect
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 NAMED = 12
 """How many names a message lists; more are counted."""
+
+COMPARED = 1000
+"""How many names on either side of one that is not there are compared with it."""
 
 
 class HarBenchError(Exception):
@@ -39,13 +43,24 @@ def unknown(what: str, name: object, known: Iterable[str], *, hint: str = "") ->
         hint: where else to look; follows the list.
     """
     names = [str(each) for each in known]
+    close = closest(str(name), names)
+    guess = f"did you mean {close!r}? There are" if close else "there are"
+    there = f"{guess} {listed(names)}" if names else "there is none"
+    return HarBenchError(f"no {what} is called {name!r}; {there}{hint and f'; {hint}'}")
+
+
+def closest(name: str, names: Iterable[str]) -> str | None:
+    """The name that comes closest, whatever its case; None where none is close.
+
+    Of very many names, only those near it in alphabetical order are compared.
+    """
     folded: dict[str, str] = {}
     for each in names:
         folded.setdefault(each.casefold(), each)
-    close = difflib.get_close_matches(str(name).casefold(), folded, n=1)
-    guess = f"did you mean {folded[close[0]]!r}? There are" if close else "there are"
-    there = f"{guess} {listed(names)}" if names else "there is none"
-    return HarBenchError(f"no {what} is called {name!r}; {there}{hint and f'; {hint}'}")
+    wanted, near = name.casefold(), sorted(folded)
+    at = bisect(near, wanted)
+    found = difflib.get_close_matches(wanted, near[max(at - COMPARED, 0) : at + COMPARED], n=1)
+    return folded[found[0]] if found else None
 
 
 def listed(names: Iterable[str], most: int = NAMED) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +19,28 @@ class FullError(HarBenchError):
     """There is no room for a file; who writes many of them says how much is needed."""
 
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-"""No room on the disk, no room for this user, no file so large, no writing at all."""
+NO_ROOM = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+"""No room on the disk, or none for this user."""
+
+_NO_WRITING = {errno.EFBIG, errno.EROFS}
+"""No file so large, no writing at all."""
+
+
+def full(place: Path, needed: int) -> FullError:
+    """What to say of a full disk.
+
+    Args:
+        place: the file or folder that was being written.
+        needed: about how much more would have been [bytes].
+    """
+    above = next(folder for folder in (place.absolute(), *place.absolute().parents) if folder.exists())
+    sizes = f"about {_megabytes(needed)} MB more are needed and {_megabytes(shutil.disk_usage(above).free)} MB are free"
+    return FullError(f"the disk of {place} is full: {sizes}; make room, then resume with the same command")
+
+
+def _megabytes(size: int) -> str:
+    """Rounded up; of few, the tenths too."""
+    return f"{-(-size // 1_000_000):,}" if size >= 10_000_000 else f"{-(-size // 100_000) / 10:.1f}"
 
 
 def destination(path: str | Path, *suffixes: str) -> Path:
@@ -119,30 +140,68 @@ def is_utf8(path: Path) -> bool:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def whole(path: Path, size: int = 0) -> Iterator[Path]:
     """A temporary path beside ``path`` that replaces it, synced to disk, when the block ends well.
 
     The block must close what it opens. Whatever goes wrong in it, ``path`` stays as it was and nothing else is left.
 
+    Args:
+        path: the file.
+        size: how large it will be, where that is known [bytes]; for the error of a full disk.
+
     Raises:
         HarBenchError: the disk is full, or ``path`` cannot be replaced.
     """
-    # as much of the name as leaves room for the rest, where 255 bytes are allowed
-    stem = path.name.encode()[:200].decode(errors="ignore")
-    # random, for two machines that share the folder may have processes of one number
-    temporary = path.with_name(f".{stem}.{secrets.token_hex(6)}{UNFINISHED}")
+    temporary = _temporary(path)
     try:
         yield temporary
         with temporary.open("r+b") as handle:  # Windows syncs only what may be written to
             os.fsync(handle.fileno())
         temporary.replace(path)
     except OSError as error:
-        if error.errno in _FULL or Path(error.filename or "") == temporary:
-            kind = FullError if error.errno in _FULL else HarBenchError
-            raise kind(f"{path} cannot be written ({error.strerror}); make room or name another file") from error
+        if error.errno in NO_ROOM:
+            written = temporary.stat().st_size if temporary.exists() else 0
+            temporary.unlink(missing_ok=True)
+            raise full(path, max(size, written)) from error
+        if error.errno in _NO_WRITING or Path(error.filename or "") == temporary:
+            reason = os.strerror(error.errno) if error.errno else error
+            raise HarBenchError(f"{path} cannot be written ({reason}); make room or name another file") from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside ``path``, an absent or empty folder, that takes its place when the block ends well.
+
+    Raises:
+        HarBenchError: the disk is full, or a file in the folder cannot be written.
+    """
+    path = destination_folder(path)
+    temporary = _temporary(path)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if path.is_dir():
+            path.rmdir()
+        temporary.rename(path)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            written = sum(each.stat().st_size for each in temporary.rglob("*") if each.is_file())
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise full(path, written) from error
+        raise HarBenchError(f"{path} cannot be written ({error.strerror}); name a folder somewhere else") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary(path: Path) -> Path:
+    """Where a file or folder grows before it takes its place."""
+    # as much of the name as leaves room for the rest, where 255 bytes are allowed
+    stem = path.name.encode()[:200].decode(errors="ignore")
+    # random, for two machines that share the folder may have processes of one number
+    return path.with_name(f".{stem}.{secrets.token_hex(6)}{UNFINISHED}")
 
 
 def write_whole(path: Path, content: bytes) -> Path:
@@ -151,6 +210,6 @@ def write_whole(path: Path, content: bytes) -> Path:
     Raises:
         HarBenchError: see :func:`whole`.
     """
-    with whole(path) as temporary:
+    with whole(path, len(content)) as temporary:
         temporary.write_bytes(content)
     return path

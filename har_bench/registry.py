@@ -6,7 +6,6 @@ is in no package at all is named ``package.module:Name``.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from functools import cache
@@ -14,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 
 Kind = Literal["converters", "protocols", "baselines", "views", "leaderboards"]
 
@@ -36,9 +35,7 @@ def load(kind: Kind, name: str) -> Any:
         return _load_path(kind, name)
     entries = available(kind)
     if name not in entries:
-        close = difflib.get_close_matches(name, entries, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(entries) or 'none'}."
-        raise HarBenchError(f"no {kind[:-1]} is called {name!r}; {hint}")
+        raise unknown(kind[:-1], name, entries)
     try:
         return entries[name].load()
     except ImportError as error:

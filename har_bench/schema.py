@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 
 SCHEMA_VERSION = 2
 """Of a store's layout; 2 seals every part and the manifest."""
@@ -179,11 +179,8 @@ def table(columns: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
     Raises:
         HarBenchError: a column that the schema does not have, or a value that does not fit its column.
     """
-    unknown = set(columns) - set(schema.names)
-    if unknown:
-        raise HarBenchError(
-            f"the schema has no column {', '.join(sorted(unknown))}; its columns are {', '.join(schema.names)}"
-        )
+    if absent := sorted(set(columns) - set(schema.names)):
+        raise unknown("column of the schema", absent[0], schema.names)
     rows = len(next(iter(columns.values())))
     return pa.Table.from_arrays([_as_column(columns.get(field.name), field, rows) for field in schema], schema=schema)
 

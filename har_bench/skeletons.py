@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 
 Grade = Literal["exact", "midpoint", "approximate"]
 
@@ -57,7 +57,7 @@ class Skeleton(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return self.joints.index(joint)
         except ValueError:
-            raise HarBenchError(f"{self.name} has no joint {joint!r}; it has {', '.join(self.joints)}") from None
+            raise unknown(f"joint of {self.name}", joint, self.joints) from None
 
     @property
     def pairs(self) -> tuple[tuple[int, int], ...]:
@@ -157,7 +157,7 @@ def skeleton(name: str) -> Skeleton:
         HarBenchError: no such skeleton; the known ones are named.
     """
     if name not in names():
-        raise HarBenchError(f"no skeleton is called {name!r}; there are {', '.join(names())}")
+        raise unknown("skeleton", name, names())
     return msgspec.convert({"name": name, **_data()[name]}, Skeleton)
 
 

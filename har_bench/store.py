@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from har_bench import registry, remote
 from har_bench.cameras import Camera
-from har_bench.errors import HarBenchError, HarBenchWarning
+from har_bench.errors import HarBenchError, HarBenchWarning, listed, unknown
 from har_bench.files import is_utf8, readable
 from har_bench.schema import TABLES, column, one_array, shape_of, to_numpy, vector
 from har_bench.skeletons import Mapping as JointMapping
@@ -120,8 +120,7 @@ class SequenceView:
 
     def __getattr__(self, name: str) -> npt.NDArray[Any]:
         if name.startswith("__") or name not in self.poses.column_names:
-            columns = ", ".join(self.poses.column_names)
-            raise AttributeError(f"{self.info['sequence']} has no column {name!r}; it has {columns}")
+            raise AttributeError(str(unknown(f"column of {self.info['sequence']}", name, self.poses.column_names)))
         return to_numpy(self.poses[name], self.poses.schema.field(name))
 
     def __len__(self) -> int:
@@ -191,28 +190,28 @@ class Store:
         """A whole table; an absent one is an error that names those present."""
         parts = self.parts(name)
         if not parts:
-            present = ", ".join(table for table in TABLES if self.parts(table))
-            raise HarBenchError(f"{self.path} has no table {name!r}; it has {present}")
+            raise self._no_table(name)
         return pa.concat_tables(self.read(name, part, columns) for part in parts)
 
     def parts(self, table: str) -> Sequence[int]:
         """The numbers of a table's parts; no sequence straddles two parts."""
         return self._tables.parts(table)
 
+    def _no_table(self, name: str) -> HarBenchError:
+        return unknown(f"table of {self.path}", name, filter(self.parts, TABLES))
+
     def schema(self, table: str) -> pa.Schema:
         """The columns of a table, with units and shapes."""
         if not self.parts(table):
-            raise HarBenchError(f"{self.path} has no table {table!r}")
+            raise self._no_table(table)
         return self._tables.schema(table)
 
     def read(self, table: str, part: int, columns: Sequence[str] | None = None, rows: slice | None = None) -> pa.Table:
         """One part of a table, or a slice of its rows."""
         if columns is not None:
-            unknown = set(columns) - set(self.schema(table).names)
-            if unknown:
-                known = ", ".join(self.schema(table).names)
-                names = ", ".join(sorted(unknown))
-                raise HarBenchError(f"{table} of {self.path} has no column {names}; it has {known}")
+            known = self.schema(table).names
+            if absent := sorted(set(columns) - set(known)):
+                raise unknown(f"column of {table} in {self.path}", absent[0], known)
         return self._tables.read(table, part, columns, rows)
 
     def split_names(self, split: str) -> set[str]:
@@ -227,8 +226,9 @@ class Store:
         ending = [name for name in known if name.endswith("/" + split)]
         if len(ending) == 1:
             return set(ending)
-        problem = f"has several splits {split!r}" if ending else f"has no split {split!r}"
-        raise HarBenchError(f"{self.path} {problem}; name one of {', '.join(known)}")
+        if ending:
+            raise HarBenchError(f"{self.path} has several splits {split!r}; name one of {listed(ending)}")
+        raise unknown(f"split of {self.path}", split, known)
 
     def select(self, split: str | None = None, sequences: Sequence[str] | None = None) -> pa.Table:
         """Rows of ``sequences`` of a split and/or with given names, in the order of the table.
@@ -245,8 +245,7 @@ class Store:
 
     def _row(self, name: str) -> int:
         if name not in self._row_of:
-            first = next(iter(self._row_of), None)
-            raise HarBenchError(f"{self.path} has no sequence {name!r}; its first one is {first!r}")
+            raise unknown(f"sequence of {self.path}", name, self._row_of)
         return self._row_of[name]
 
     def sequence(self, name: str) -> SequenceView:
@@ -307,11 +306,10 @@ class Store:
 
     def rows_by_part(self, chosen: pa.Table) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
         """For each part that holds poses of the chosen sequences: its number and their sorted row numbers in it."""
-        part, first, count = (chosen[name].to_numpy() for name in ("part", "first_row", "rows"))
-        for number in np.unique(part[count > 0]):
-            inside = (part == number) & (count > 0)
-            spans = zip(first[inside], count[inside], strict=True)
-            yield int(number), np.concatenate([np.arange(start, start + length) for start, length in spans])
+        held = chosen["rows"].to_numpy() > 0
+        part, first, count = (chosen[name].to_numpy()[held] for name in ("part", "first_row", "rows"))
+        for number, places in by_number(part):
+            yield number, _spanned(first[places], count[places])
 
     def _row_groups(self, chosen: pa.Table) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
         """The same in pieces of one row group, so that memory does not grow with the size of a part."""
@@ -331,10 +329,12 @@ class Store:
 
     def camera(self, camera: str, subject: str | None = None) -> Camera:
         """A calibrated camera, by its name and, where cameras move between subjects, the subject."""
-        for row in self.table("cameras").to_pylist():
-            if row["camera"] == camera and subject in (None, row["subject"]):
+        there = [row for row in self.table("cameras").to_pylist() if subject in (None, row["subject"])]
+        for row in there:
+            if row["camera"] == camera:
                 return Camera.from_row(row)
-        raise HarBenchError(f"{self.path} has no camera {camera!r}" + (f" of subject {subject!r}" if subject else ""))
+        whose = f"of subject {subject!r} in" if subject else "of"
+        raise unknown(f"camera {whose} {self.path}", camera, dict.fromkeys(row["camera"] for row in there))
 
     def dask(self, table: str = "poses", columns: Sequence[str] | None = None) -> dask.dataframe.DataFrame:
         """A partitioned table as a Dask dataframe, one part a partition.
@@ -382,6 +382,24 @@ def _pandas(table: pa.Table) -> pd.DataFrame:
 
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame
+
+
+def by_number(numbers: npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Each number that there is, in rising order, with its places in their order.
+
+    >>> [(number, places.tolist()) for number, places in by_number(np.array([7, 3, 7]))]
+    [(3, [1]), (7, [0, 2])]
+    """
+    order = np.argsort(numbers, kind="stable")
+    found, starts = np.unique(numbers[order], return_index=True)
+    if len(found):
+        yield from zip(found.tolist(), np.split(order, starts[1:]), strict=True)
+
+
+def _spanned(first: npt.NDArray[np.int64], count: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The numbers of the rows of spans, one span after the other."""
+    ends = np.cumsum(count)
+    return np.repeat(first - ends + count, count) + np.arange(ends[-1])
 
 
 def _contains(lists: pa.ChunkedArray, names: set[str]) -> pa.Array:

@@ -16,7 +16,7 @@ from itertools import count
 from typing import Literal, NamedTuple
 
 from har_bench import registry
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 
 from .entries import DATASETS, SUMMARY, Entry, Readme, RepoFile, Reported, Value, Verified
 
@@ -180,7 +180,7 @@ def _select(entries: list[Entry], datasets: Sequence[str] | None) -> list[Entry]
         title = DATASETS.get(name, name)
         matches = {section for section in known if _matches(section, title)}
         if not matches:
-            raise HarBenchError(f"the leaderboard has no entry of {name!r}; it has {', '.join(sorted(known))}")
+            raise unknown("dataset of the leaderboard", name, sorted(known))
         chosen |= matches
     return [entry for entry in entries if _section(entry) in chosen]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from har_bench.converter import Reject, Tables, nothing_kept
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 from har_bench.files import relative
 from har_bench.foreign import compressed
 from har_bench.foreign.texts import fields, lines
@@ -121,7 +121,7 @@ def find(raw: Path, wanted: str = "") -> Release | None:
         return None
     names = {file.release for file in annotated if file.of == "ava"} or {file.release for file in listed}
     if wanted and wanted not in names:
-        raise HarBenchError(f"{raw} holds no AVA {wanted}; it holds {', '.join(sorted(names)) or 'Kinetics alone'}")
+        raise unknown(f"release of AVA in {raw}", wanted, sorted(names))
     name = wanted or max(names, key=lambda release: [int(part) for part in release[1:].split(".")], default="")
     kept = (file for file in found if file.of != "ava" or file.release in ("", name))
     return Release(raw, name, tuple(kept))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 
 from .document import Document
 from .origins import FOLDER, OFFICIAL, SUFFIXES, base, folders, stem
@@ -58,7 +58,8 @@ def chosen(raw: Path, files: str) -> list[Path]:
     except (NotImplementedError, ValueError) as error:
         raise HarBenchError(f"{files!r} is no pattern of paths below {raw} ({error}); mend the option files") from error
     if not found:
-        raise HarBenchError(f"{raw} has no file {files}; mend the option files")
+        names = ("/".join((*folders(raw, path), path.name)) for path in _walk(raw) if _candidate(path))
+        raise unknown(f"file of {raw}", files, names, hint="mend the option files")
     return found
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 from har_bench.skeletons import Skeleton, names, skeleton
 
 from .categories import Category, Complaint, bones, categories, sigmas
@@ -140,8 +140,8 @@ def _chosen(document: Document, known: list[Category], wanted: str) -> list[Cate
     """The categories of which the user wants the annotations."""
     found = [each for each in known if not wanted or wanted in (str(each.id), each.name)]
     if wanted and not found:
-        there = ", ".join(f"{each.name} ({each.id})" for each in known) or "none"
-        raise HarBenchError(f"{document.path} has no category {wanted}; its categories are {there}")
+        names = [str(name) for each in known for name in (each.name, each.id) if name not in ("", None)]
+        raise unknown(f"category of {document.path}", wanted, names)
     return found
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 from har_bench.foreign.hdf5 import open_hdf5
 from har_bench.foreign.npz import open_npz
 
@@ -84,7 +84,7 @@ def read_h5(path: Path) -> Poses:
     """
     datasets = open_hdf5(path)
     if "3D_positions" not in datasets:
-        raise HarBenchError(f"{path} holds no dataset 3D_positions (it has {', '.join(datasets)}); download it again")
+        raise unknown(f"dataset of {path}", "3D_positions", datasets, hint="download it again")
     return _checked(datasets["3D_positions"].T, path, (JOINTS, 3))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from har_bench import registry, results
 from har_bench.converting.engine import convert
 from har_bench.errors import HarBenchError
+from har_bench.files import whole_folder
 from har_bench.running import run
 from har_bench.store import open_store
 
@@ -29,7 +30,8 @@ def demo(folder: Path, *, say: Callable[[str], None]) -> Path:
         raw, store = folder / "raw" / protocol.dataset, folder / "stores" / protocol.dataset
         if not store.exists():
             say(f"\nhar-bench sample {protocol.dataset} {raw}")
-            registry.load("converters", protocol.dataset).sample(raw)
+            with whole_folder(raw) as temporary:
+                registry.load("converters", protocol.dataset).sample(temporary)
             say(f"har-bench convert {protocol.dataset} {raw} {store}")
             say(f"  {convert(protocol.dataset, raw, store, jobs=1, quiet=True)!r}")
         for baseline, made in baselines.items():

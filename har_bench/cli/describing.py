@@ -9,7 +9,7 @@ from typing import Any
 
 from har_bench import registry, remote, results, skeletons
 from har_bench.cli.weights import published_in_words, weights_in_words
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 from har_bench.options import declared, shown
 from har_bench.protocol import Protocol
 from har_bench.registry import Kind
@@ -51,19 +51,20 @@ def describe(what: str) -> str:
         return weights
     if Path(what).exists() or remote.as_url(what):
         return _of_result(results.read(what)) if what.endswith(".json") else _of_store(open_store(what))
-    describers: dict[Kind, Callable[[str, Any], str]] = {
+    plugins: dict[Kind, Callable[[str, Any], str]] = {
         "converters": _of_converter,
         "protocols": _of_protocol,
         "baselines": _of_baseline,
     }
-    for kind, words in describers.items():
+    for kind, words in plugins.items():
         if what in registry.available(kind):
             return words(what, registry.load(kind, what))
     if what in registry.available("views"):
         return f"{what}: {inspect.getdoc(registry.load('views', what))}"
     if what in skeletons.names():
         return _of_skeleton(skeletons.skeleton(what))
-    raise HarBenchError(f"nothing is called {what!r}, and no such path exists; see `har-bench list`")
+    there = [name for kind in (*plugins, "views") for name in registry.available(kind)] + skeletons.names()
+    raise unknown("path, plug-in or skeleton", what, there, hint="`har-bench list` names all")
 
 
 def _of_converter(name: str, converter: Any) -> str:

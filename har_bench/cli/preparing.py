@@ -76,10 +76,13 @@ def sample(dataset: str, out: Path, *, seed: int = 0) -> None:
         seed: Another seed gives other people.
     """
     from har_bench import registry
+    from har_bench.files import whole_folder
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise HarBenchError(f"{out} is not empty, and a sample could overwrite a real download; name a new folder")
-    registry.load("converters", dataset).sample(out, seed=seed)
+    converter = registry.load("converters", dataset)
+    with whole_folder(out) as temporary:
+        converter.sample(temporary, seed=seed)
     say(f"{out}: a raw {dataset} sample; next: har-bench convert {dataset} {out} stores/{dataset}")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from har_bench.errors import HarBenchError, HarBenchWarning
+from har_bench.errors import HarBenchWarning, unknown
 
 if TYPE_CHECKING:
     from har_bench.results import Result
@@ -163,7 +163,8 @@ def show_result(result: Result, by: Sequence[str] = ()) -> None:
     for name in by:
         table = result.tables.get(name)
         if not table:
-            raise HarBenchError(f"{result.canonical} has no breakdown by {name}; it has {', '.join(result.tables)}")
+            filled = (title for title, rows in result.tables.items() if rows)
+            raise unknown(f"breakdown of {result.canonical}", name, filled)
         cells = [tuple(_cell(value) for value in row.values()) for row in table]
         show_table(f"by {name}", tuple(table[0]), cells)
     if result.speed:

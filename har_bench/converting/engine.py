@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from har_bench import registry, remote, workers
 from har_bench.converter import Converter, Shard
 from har_bench.converting import folders, journal, repacking, shards, sources
 from har_bench.converting.assembling import Format, assemble, remove_parquet
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, HarBenchWarning
 from har_bench.files import readable
 from har_bench.options import given, read
 from har_bench.progress import progress
@@ -109,13 +110,11 @@ def _convert(dataset: str, raw: Path, out: Path, options: Mapping[str, Any] | No
             shutil.rmtree(partial)
             _refuse_another(out, header, raw, found, how.format)
             return
-        if not (partial / manifest.MANIFEST).exists():
+        if not _is_finished(partial, how.format, header, raw, found):
             records = _run(converter, raw, found, header, partial, how)
             with folders.kept(partial, lambda: _is_worth(records), lambda: _written(records)):
                 journal.refuse_changes(raw, found, records)
                 assemble(converter, _described(converter, header), records, partial, how.format, quiet=how.quiet)
-        elif _difference(partial, manifest.read(partial), header, raw, found):  # killed just before the renaming
-            raise HarBenchError(journal.BEGUN.format(partial))
         (partial / journal.JOURNAL).unlink(missing_ok=True)
         shutil.rmtree(partial / "shards", ignore_errors=True)
         if how.format == "hdf5" and (partial / hdf5.ARRAYS).exists():  # whole now, and the Parquet files with it
@@ -133,6 +132,28 @@ def make_converter(dataset: str, options: Mapping[str, Any] | None = None) -> Co
     if not (isinstance(made, type) and issubclass(made, Converter)):
         raise HarBenchError(f"{dataset} is no converter; name a class that is a har_bench.converter.Converter")
     return made(**read(made, options or {}, dataset))
+
+
+def _is_finished(partial: Path, layout: Format, header: journal.Header, raw: Path, found: Sequence[Shard]) -> bool:
+    """Whether all is done but for the renaming, by a conversion that was killed just before it.
+
+    Raises:
+        HarBenchError: it was of other files.
+    """
+    path = partial / manifest.MANIFEST
+    if not path.exists():
+        return False
+    try:
+        described = manifest.read(partial)
+        for each in {"parquet": (".",), "hdf5": (hdf5.ARRAYS,), "both": (".", hdf5.ARRAYS)}[layout]:
+            open_store(partial / each).validate()
+    except HarBenchError as error:
+        warnings.warn(f"what was converted before is converted again, for {error}", HarBenchWarning, stacklevel=4)
+        path.unlink()
+        return False
+    if _difference(partial, described, header, raw, found):
+        raise HarBenchError(journal.BEGUN.format(partial))
+    return True
 
 
 def _is_taken(out: Path) -> bool:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from har_bench.errors import HarBenchError
-from har_bench.files import FullError
+from har_bench.files import NO_ROOM, FullError, full
 
 LOCK = "lock"
-FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 @contextmanager
@@ -70,17 +68,10 @@ def _explained(partial: Path, needed: Callable[[], int]) -> Iterator[None]:
     try:
         yield
     except (OSError, FullError) as error:
-        if isinstance(error, OSError) and error.errno not in FULL:
+        if isinstance(error, OSError) and error.errno not in NO_ROOM:
             reason = error.strerror or error
             raise HarBenchError(f"{partial} cannot be written ({reason}); then resume with the same command") from error
-        free = shutil.disk_usage(partial).free
-        sizes = f"about {_megabytes(needed())} MB more are needed and {_megabytes(free)} MB are free"
-        remedy = "make room, then resume with the same command"
-        raise HarBenchError(f"the disk of {partial} is full: {sizes}; {remedy}") from error
-
-
-def _megabytes(size: int) -> str:
-    return f"{-(-size // 1_000_000):,}"
+        raise full(partial, needed()) from error
 
 
 @contextmanager

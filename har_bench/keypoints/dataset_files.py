@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.errors import HarBenchError, completing
+from har_bench.errors import HarBenchError, completing, unknown
 from har_bench.foreign.hdf5 import open_hdf5
 from har_bench.foreign.npz import Npz, open_npz
 from har_bench.foreign.numbers import numbers
@@ -85,7 +85,7 @@ def from_hourglass(path: Path) -> Found:
 def _hourglass(file: Path) -> Clip:
     content = open_hdf5(file)
     if "poses" not in content:
-        raise HarBenchError(f"{file} has no dataset 'poses' (it has {', '.join(content)}); download it again")
+        raise unknown(f"dataset of {file}", "poses", content, hint="download it again")
     return None, content["poses"]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from har_bench.arrays import Singles
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 from har_bench.foreign.npz import open_npz
 from har_bench.keypoints.json_files import Json, has_document, of_video, read_frames, usual
 from har_bench.keypoints.npz_files import of_detectron
@@ -144,8 +144,9 @@ def _detectron(path: Path, files: Sequence[Path], video: str | None) -> Seen:
     by_name = {video_name(path, file): file for file in files}
     file = by_name[the_one(path, by_name, video)]
     archive = open_npz(file)
-    if "boxes" not in archive or "keypoints" not in archive:
-        raise HarBenchError(f"{file} has no boxes and keypoints (it has {', '.join(archive)}); give Detectron's folder")
+    for name in ("boxes", "keypoints"):
+        if name not in archive:
+            raise unknown(f"array of {file}", name, archive, hint="give Detectron's folder")
     return of_detectron(file, archive)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from har_bench.arrays import Ints, Singles
-from har_bench.errors import HarBenchError
+from har_bench.errors import unknown
 from har_bench.keypoints.linking import link
 from har_bench.keypoints.people import People, best_rows
 
@@ -66,8 +66,7 @@ def chosen(path: Path, persons: Sequence[Person], number: int | None) -> Person:
     for person in persons:
         if number is None or person.number == number:
             return person
-    there = ", ".join(str(person.number) for person in sorted(persons, key=lambda each: each.number)[:20])
-    raise HarBenchError(f"{path} has no person {number}; it has {there}")
+    raise unknown(f"person of {path}", number, map(str, sorted(person.number for person in persons)))
 
 
 def named(persons: Sequence[Person]) -> str:

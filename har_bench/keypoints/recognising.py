@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from har_bench.arrays import Ints
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 from har_bench.keypoints.json_text import BOM
 from har_bench.keypoints.people import People
 from har_bench.scoring.column_files import read_columns
@@ -121,7 +121,7 @@ def points_of(rows: Columns, where: str) -> npt.NDArray[np.float32]:
         HarBenchError: there are no keypoints, or not as many scores.
     """
     if "keypoints" not in rows:
-        raise HarBenchError(f"{where} has no column 'keypoints'; it has {', '.join(rows)}")
+        raise unknown(f"column of {where}", "keypoints", rows)
     points = np.asarray(rows["keypoints"], np.float32)
     if "keypoint_scores" not in rows:
         return points

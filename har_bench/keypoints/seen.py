@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, listed, unknown
 from har_bench.keypoints.layouts import Sides
 from har_bench.keypoints.people import People, unseen_as_nan
 
@@ -104,10 +104,10 @@ def the_one(path: Path, names: Iterable[str], video: str | None) -> str:
         return there[0]
     if video in there:
         return str(video)
-    some = ", ".join(map(repr, there[:10]))
     if video is None:
+        some = listed(map(repr, there))
         raise HarBenchError(f"{path} holds {len(there)} videos ({some}); say which one with --video")
-    raise HarBenchError(f"{path} holds no video {video!r}; it has {some}")
+    raise unknown(f"video of {path}", video, there)
 
 
 def one_video(path: Path, video: str | None) -> None:

@@ -20,7 +20,7 @@ from har_bench import devices
 from har_bench.arrays import Singles
 from har_bench.baseline import Baseline
 from har_bench.devices import Precision
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 from har_bench.foreign.networks import in_words
 from har_bench.keypoints import Track, open_detections
 from har_bench.lifting.clips import MM_PER_M, Source, normalise
@@ -360,9 +360,7 @@ class Lifter(Baseline):
             return sequences
         there = sorted(set(sequences[name].to_pylist()))
         if absent := sorted(set(words) - set(there)):
-            raise HarBenchError(
-                f"no training sequence has the {name} {', '.join(absent)}; there are {', '.join(there)}"
-            )
+            raise unknown(f"{name} of the training sequences", absent[0], there)
         return sequences.filter(pc.is_in(sequences[name], pa.array(words)))
 
     def _identity(self, store: Store, protocol: Protocol, source: Source) -> dict[str, Any]:

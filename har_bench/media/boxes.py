@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from har_bench.arrays import Anything, Bools, Bytes, Floats
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 from har_bench.media.crops import MPII_SCALE
 from har_bench.media.poses import around
 from har_bench.schema import to_numpy
@@ -139,7 +139,7 @@ class BoxFile:
         for name in rows.names():
             found = rows.of(name) or {}
             if "bbox" not in found:
-                raise HarBenchError(f"{self.path} has no column 'bbox'; it has {', '.join(found)}")
+                raise unknown(f"column of {self.path}", "bbox", found)
             boxes = np.asarray(found["bbox"], np.float64)
             count = len(boxes)
             frames, scores = found.get("frame", np.zeros(count)), found.get("score", np.ones(count))

@@ -15,7 +15,7 @@ from har_bench.arrays import Ints
 from har_bench.errors import HarBenchError, listed
 from har_bench.protocol import Batch, Protocol
 from har_bench.schema import shape_of, to_numpy
-from har_bench.scoring.columns import DIMENSIONS, Columns
+from har_bench.scoring.columns import DIMENSIONS, Columns, require
 from har_bench.scoring.held import Predictions, RowPredictions
 from har_bench.scoring.ways import Way
 from har_bench.store import POINTS, Store
@@ -153,10 +153,7 @@ class ByRow:
         if rows is None:
             problems.add("missing", len(kept), f"all of {name}")
             return {}, np.full(len(kept), -1)
-        absent = [column for column in self.protocol.prediction_columns if column not in rows]
-        if absent:
-            columns = f"they have {listed(rows)}; name it so"
-            raise HarBenchError(f"{self.predictions.called} have no column {', '.join(absent)}, {columns}")
+        require(self.protocol.prediction_columns, rows, self.predictions.called)
         return rows, align(name, truth, kept, rows, problems)
 
     def _predicted(

@@ -16,7 +16,7 @@ from har_bench.errors import HarBenchError, listed
 from har_bench.protocol import Batch, Protocol
 from har_bench.schema import one_array, to_numpy
 from har_bench.scoring.by_row import Problems
-from har_bench.scoring.columns import Columns
+from har_bench.scoring.columns import Columns, require
 from har_bench.scoring.held import Predictions
 from har_bench.scoring.ways import Way
 from har_bench.store import Store
@@ -69,10 +69,7 @@ class BySequence:
             if self.protocol.complete and self.way.missing == "error":
                 self.problems.add("missing", 1, f"all of {name}")
             return {}
-        absent = [column for column in self.protocol.prediction_columns if column not in rows]
-        if absent:
-            columns = f"they have {listed(rows)}; name it so"
-            raise HarBenchError(f"{self.predictions.called} have no column {', '.join(absent)}, {columns}")
+        require(self.protocol.prediction_columns, rows, self.predictions.called)
         return rows
 
     def _columns(self, present: Sequence[Columns]) -> list[str]:

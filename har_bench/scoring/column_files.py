@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from har_bench import files
 from har_bench.arrays import Ints
-from har_bench.errors import HarBenchError, Malformed, completing
+from har_bench.errors import HarBenchError, Malformed, completing, unknown
 from har_bench.foreign import hdf5, opening, pages
 from har_bench.foreign.budget import Budget
 from har_bench.schema import vector
@@ -295,8 +295,7 @@ def _hdf5(path: Path) -> Predictions:
     """HDF5 in our columns: one dataset per column at the top of the file, text as strings."""
     with hdf5.open_file(path) as file:
         if "sequence" not in file:
-            there = ", ".join(file) or "nothing"
-            raise HarBenchError(f"{path} has no dataset 'sequence' (it has {there}); write one dataset per column")
+            raise unknown(f"dataset of {path}", "sequence", file, hint="write one dataset per column")
         groups = [name for name in file if not hasattr(file[name], "dtype")]
         if groups:
             raise HarBenchError(f"{path} has a group {groups[0]!r}; write one dataset per column")

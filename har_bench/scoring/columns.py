@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from har_bench.arrays import Anything, Bools, Ints
-from har_bench.errors import HarBenchError, listed
+from har_bench.errors import HarBenchError, unknown
 from har_bench.schema import column, one_array, shape_of, to_numpy, vector
 
 Columns = Mapping[str, Anything]
@@ -146,8 +146,7 @@ def check_names(names: Sequence[str]) -> None:
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise HarBenchError(f"the predictions have the column {twice[:80]!r} twice; keep one")
-    if "sequence" not in names:
-        raise HarBenchError(f"the predictions have no column 'sequence'; they have {listed(names)}; name it so")
+    require(["sequence"], names)
 
 
 def sequences(column: pa.ChunkedArray) -> tuple[list[str], Ints]:
@@ -292,3 +291,14 @@ def _shaped(name: str, values: Anything, shape: Sequence[int]) -> Anything:
             f"{last} a joint"
         )
     return values.reshape(len(values), values.shape[1] // last, last)
+
+
+def require(columns: Iterable[str], there: Iterable[str], called: str = "the predictions") -> None:
+    """Refuse predictions, which messages call so, without one of the columns.
+
+    Raises:
+        HarBenchError: which, with what comes closest.
+    """
+    for name in columns:
+        if name not in there:
+            raise unknown(f"column of {called}", name, there)

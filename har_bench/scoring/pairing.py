@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from har_bench import remote
@@ -18,7 +20,7 @@ from har_bench.scoring.by_row import ByRow, strangers
 from har_bench.scoring.by_sequence import BySequence
 from har_bench.scoring.predictions import Predictions, open_predictions
 from har_bench.scoring.ways import Missing, Remedies, Way
-from har_bench.store import Store, open_store
+from har_bench.store import Store, by_number, open_store
 
 
 @dataclass
@@ -43,13 +45,18 @@ class Pairs:
     source: Any
     clues: Clues = field(default_factory=dict)
 
+    @cached_property
+    def _by_part(self) -> dict[int, npt.NDArray[np.int64]]:
+        """The selected rows of every part."""
+        return dict(by_number(self.selected["part"].to_numpy()))
+
     def parts(self) -> list[int]:
         """The parts of the store that hold scored sequences."""
-        return np.unique(self.selected["part"].to_numpy()).tolist()  # type: ignore[no-any-return]
+        return list(self._by_part)
 
     def part(self, number: int) -> tuple[Batch, Batch] | None:
         """True and predicted rows of one part; None when something does not fit."""
-        return self.engine.batches(self.selected.filter(pa.array(self.selected["part"].to_numpy() == number)), number)
+        return self.engine.batches(self.selected.take(self._by_part[number]), number)
 
     def batches(self) -> Iterator[tuple[Batch, Batch]]:
         """All of them; one part is in memory at a time.

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from har_bench.arrays import Anything
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 from har_bench.protocol import Protocol
 
 Missing = Literal["error", "count-as-error"]
@@ -43,7 +43,7 @@ class Remedies:
             HarBenchError: they name a coordinate twice, or something else.
         """
         if self.unit not in MM:
-            raise HarBenchError(f"there is no unit {self.unit!r}; give mm, cm or m")
+            raise unknown("unit", self.unit, MM)
         names = self.axes.lower().replace(" ", "").split(",")
         proper = sorted(name.removeprefix("-") for name in names) in (["x", "y"], ["x", "y", "z"])
         if self.axes and not (proper and all(re.fullmatch("-?[xyz]", name) for name in names)):

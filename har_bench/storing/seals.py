@@ -46,10 +46,8 @@ class Sealed:
     rows: int
     leaves: Leaves
 
-    def span(self, rows: slice | None) -> slice:
+    def span(self, rows: slice) -> slice:
         """The rows to be read for some rows: whole leaves."""
-        if rows is None:
-            return slice(0, self.rows)
         start = min(rows.start, self.rows) // LEAF * LEAF
         return slice(start, min(-(-max(rows.stop, start) // LEAF) * LEAF, self.rows))
 
@@ -138,16 +136,41 @@ def _leaves(column: pa.ChunkedArray | pa.Array) -> Leaves:
 def _digests(array: pa.Array) -> Iterator[bytes]:
     """The leaves of an array; each depends on its own rows and on nothing else that the array holds."""
     flat = _cells(array) if len(array) else None
+    if flat is not None:
+        return _of_cells(*flat)
+    return _of_texts(array) if _is_plain_text(array) else _of_slices(array)
+
+
+def _of_cells(cells: Bytes, masks: dict[bytes, Bools]) -> Iterator[bytes]:
+    for start in range(0, len(cells), LEAF):
+        hasher = blake3(cells[start : start + LEAF].data)
+        for what, mask in masks.items():
+            if (absent := mask[start : start + LEAF]).any():
+                hasher.update(what + np.packbits(absent).tobytes())
+        yield hasher.digest(8)
+
+
+def _of_slices(array: pa.Array) -> Iterator[bytes]:
     for start in range(0, len(array), LEAF):
-        if flat is None:
-            hasher = blake3()
-            fingerprint.feed(hasher, array.slice(start, LEAF))
-        else:
-            cells, masks = flat
-            hasher = blake3(cells[start : start + LEAF].data)
-            for what, mask in masks.items():
-                if (absent := mask[start : start + LEAF]).any():
-                    hasher.update(what + np.packbits(absent).tobytes())
+        hasher = blake3()
+        fingerprint.feed(hasher, array.slice(start, LEAF))
+        yield hasher.digest(8)
+
+
+def _is_plain_text(array: pa.Array) -> bool:
+    return pa.types.is_string(array.type) and not array.null_count
+
+
+def _of_texts(array: pa.Array) -> Iterator[bytes]:
+    """The same leaves as :func:`_of_slices` gives of texts without nulls, in a quarter of the time."""
+    _, offsets, data = array.buffers()
+    ends = np.frombuffer(offsets, np.int32, len(array) + 1, 4 * array.offset)
+    letters, lengths = np.frombuffer(data or b"", np.uint8), np.diff(ends).astype(np.int64)
+    for start in range(0, len(array), LEAF):
+        stop = min(start + LEAF, len(array))
+        hasher = blake3((stop - start).to_bytes(8, "little"))
+        hasher.update(lengths[start:stop].tobytes())
+        hasher.update(letters[ends[start] : ends[stop]].data)
         yield hasher.digest(8)
 
 
@@ -162,6 +185,9 @@ def _cells(array: pa.Array) -> tuple[Bytes, dict[bytes, Bools]] | None:
         values = array.values.slice(array.offset * size, len(array) * size)
     if not pa.types.is_primitive(values.type):
         return None
+    if array.null_count == len(array):
+        size *= np.dtype(values.type.to_pandas_dtype()).itemsize
+        return np.zeros((len(array), size), np.uint8), {b"rows": np.ones(len(array), bool)}
     masks = {}
     known = values.fill_null(False if pa.types.is_boolean(values.type) else 0) if values.null_count else values
     cells = np.ascontiguousarray(known.to_numpy(zero_copy_only=False)).view(np.uint8).reshape(len(array), -1)

@@ -16,6 +16,7 @@ import msgspec
 
 from har_bench import registry, remote, results
 from har_bench.errors import HarBenchError
+from har_bench.files import FullError
 from har_bench.protocol import Protocol
 from har_bench.results import Result
 from har_bench.scoring import score
@@ -72,7 +73,7 @@ def rescore(
         One entry per JSON file, in the order of the paths.
 
     Raises:
-        HarBenchError: a folder or file that was named is not there.
+        HarBenchError: a folder or file that was named is not there, or the disk is full.
     """
     found = _Found(list(stores), list(predictions))
     for place in (*found.store_roots, *found.prediction_roots):
@@ -147,6 +148,8 @@ def _one(path: str | Path, found: _Found, jobs: int, *, quiet: bool) -> Rescored
             return Rescored(path, "already", "a result of the installed version is there", target, before)
         new = _again(old, found, jobs, quiet=quiet)
         results.write(new, target)
+    except FullError:  # nothing else could be written either
+        raise
     except HarBenchError as error:
         return Rescored(path, "impossible", str(error), before=before)
     reason = f"{old.protocol} went from version {old.version} to {new.version}"

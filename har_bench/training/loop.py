@@ -1,7 +1,8 @@
 """Training any model: Lightning under one small function, with seeds, checkpoints and exact resumption.
 
 Every epoch is seeded by its number, and a checkpoint is written after each, so a run that was killed goes on from the
-last finished epoch and ends with the same weights as one that was not.
+last finished epoch (from the one before it, where that checkpoint was damaged) and ends with the same weights as one
+that was not.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import csv
 import io
 import logging
 import math
-import pickle
 import signal
 import tempfile
 import time
@@ -29,13 +29,14 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 
 from har_bench.devices import Precision, chosen, forked, precision
 from har_bench.errors import HarBenchError
-from har_bench.files import UNFINISHED, whole, write_whole
+from har_bench.files import write_whole
 from har_bench.progress import progress
+from har_bench.training import checkpoints
 
 Losses = Mapping[str, torch.Tensor]
 History = list[dict[str, float]]
 
-LATEST, CURVES = "latest.ckpt", "curves.csv"
+CURVES = "curves.csv"
 TOLD_EVERY_S = 1.0
 
 
@@ -110,13 +111,13 @@ def train(
         The mean of every term in each epoch.
 
     Raises:
-        HarBenchError: a device that is not there, a checkpoint that is damaged or of another training, or a loss that
+        HarBenchError: a device that is not there, checkpoints that are damaged or of another training, or a loss that
             is not finite.
     """
     device = chosen(plan.device)
+    latest = checkpoints.newest(plan.folder) if plan.folder else None
     with tempfile.TemporaryDirectory() as scratch, _undisturbed():
         folder = plan.folder or Path(scratch)
-        latest = _latest(folder)
         learner = _Learner(model, batches, losses, plan, starting)
         trainer = lightning.Trainer(
             accelerator="gpu" if device.type == "cuda" else device.type,
@@ -150,24 +151,6 @@ def devices_of(device: torch.device, number: int) -> list[int] | int:
     if first + number > there:
         raise HarBenchError(f"{number} GPUs from cuda:{first} on are not here, there are {there}; give fewer devices")
     return list(range(first, first + number))
-
-
-def _latest(folder: Path) -> Path | None:
-    """The checkpoint to go on from, if there is one; what a killed training left half-written is removed."""
-    latest = folder / LATEST
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f".{LATEST}.*{UNFINISHED}"):
-            left.unlink()
-    except OSError as error:
-        raise HarBenchError(f"{folder} cannot hold checkpoints ({error.strerror}); name another folder") from error
-    if not latest.exists():
-        return None
-    try:
-        torch.load(latest, map_location="meta", weights_only=True)
-    except (RuntimeError, ValueError, OSError, EOFError, pickle.UnpicklingError) as error:
-        raise HarBenchError(f"{latest} is damaged ({error}); delete it, and the training begins again") from error
-    return latest
 
 
 class _Epochs:
@@ -306,7 +289,7 @@ class _Keeper(Checkpoint):
         history = cast(_Learner, pl_module).history
         if trainer.is_global_zero:  # before the checkpoint: a training that is finished has all its curves
             write_curves(self.folder / CURVES, history)
-        with whole(self.folder / LATEST) if trainer.is_global_zero else nullcontext(self.folder) as path:
+        with checkpoints.kept(self.folder) if trainer.is_global_zero else nullcontext(self.folder) as path:
             trainer.save_checkpoint(path)  # every process takes part, the first one writes
         if trainer.is_global_zero:
             self._shown.advance(note=_words(history[-1]))

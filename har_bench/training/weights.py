@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from har_bench.errors import HarBenchError, completing
-from har_bench.files import whole
+from har_bench.files import destination, write_whole
 from har_bench.foreign import opening, torch_file
 
 if TYPE_CHECKING:
@@ -82,9 +82,7 @@ def write(path: Path, models: Mapping[str, nn.Module], options: Mapping[str, Any
         for model, module in models.items()
         for name, tensor in module.state_dict().items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as temporary:
-        save_file(tensors, temporary, metadata={"options": json.dumps(dict(options))})
+    write_whole(destination(path), save(tensors, metadata={"options": json.dumps(dict(options))}))
 
 
 def fill(model: nn.Module, state: State, source: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 from har_bench.foreign.hdf5 import open_hdf5
 from har_bench.foreign.mat import load_mat
 from har_bench.protocol import Foreign
@@ -25,7 +25,7 @@ def read_preds(path: Path) -> Foreign | None:
     if path.suffix == ".mat":
         variables = load_mat(path)
         if "preds" not in variables:
-            raise HarBenchError(f"{path} has no variable 'preds'; it has {', '.join(variables) or 'none'}")
+            raise unknown(f"variable of {path}", "preds", variables)
         preds = np.asarray(variables["preds"])
     elif path.suffix in (".h5", ".hdf5"):
         datasets = open_hdf5(path)

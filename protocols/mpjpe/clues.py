@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from har_bench.arrays import Bools, Floats, Ints
-from har_bench.protocol.clues import Clues, Note, alike, closer, counted, in_pieces, sampled, seen
+from har_bench.protocol.clues import Clues, Note, alike, closer, counted, in_pieces, lengths, sampled, seen
 
 AXES: Mapping[str, tuple[tuple[int, int], ...]] = {
     "x,-y,z": ((0, 1), (1, -1), (2, 1)),
@@ -82,7 +82,7 @@ def _of_poses(predicted: Floats, truth: Floats, swap: Ints) -> Clues:
         found["absolute"] = counted(np.linalg.norm(given[:, 0], axis=-1) > 2 * radius, whole & (radius > 0))
         sized = mine * np.where(np.isfinite(ratio), ratio, 1.0)[:, None, None]
     turned = {axes: _turned(sized, axes) for axes in AXES}
-    best = np.argmin([np.linalg.norm(points - true, axis=-1).sum(axis=1) for points in turned.values()], axis=0)
+    best = np.argmin([lengths(points - true).sum(axis=1) for points in turned.values()], axis=0)
     for place, (axes, points) in enumerate(turned.items()):
         found[axes] = counted((best == place) & closer(points, sized, true, there), whole)
     found["left and right"] = counted(closer(sized[:, swap], sized, true, there), whole)

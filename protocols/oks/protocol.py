@@ -255,7 +255,9 @@ class OKS(Protocol):
         fitting = known if not wanted and len(known) == 1 else [wanted] if wanted in known else ending
         if len(fitting) > 1 or not (fitting or wanted):
             raise HarBenchError(f"choose what {self.name} scores with the option split: one of {listed(known)}")
-        return of_split(sequences, fitting[0] if fitting else wanted, self.canonical)
+        if not fitting:
+            raise unknown("split of the store", wanted, known)
+        return of_split(sequences, fitting[0], self.canonical)
 
     def _sigmas(self, joints: int) -> Floats:
         sigmas = self.sigmas if len(self.sigmas) else _tenths(skeleton(self.recipe.layout).sigmas)

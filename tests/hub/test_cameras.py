@@ -155,5 +155,5 @@ def test_a_camera_of_a_store_row() -> None:
 
 
 def test_an_unknown_model_is_named() -> None:
-    with pytest.raises(HarBenchError, match="'fisheye'; there are none, h36m and opencv"):
+    with pytest.raises(HarBenchError, match="'fisheye'; there are h36m, opencv, none"):
         distort([0.0, 0.0], LENS, "fisheye")  # type: ignore[arg-type]

@@ -175,10 +175,13 @@ def test_wrong_predictions_are_one_line(
     assert not (tmp_path / "owned").exists()
 
 
-def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for words, message in (
         (("convert", "mpi", "x", "y"), "does not exist"),
-        (("info", "nothing"), "nothing is called 'nothing'"),
+        (("info", "nothing"), "no path, plug-in or skeleton is called 'nothing'"),
         (("score", "mpii/pckh", "nowhere", "p.h5"), "is not a store"),
         (("leaderboard", "build", tmp_path / "nowhere", "site"), "is not a folder"),
         (("demo", Path(__file__).parent), "is no demo of har-bench"),

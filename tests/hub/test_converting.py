@@ -369,6 +369,19 @@ def test_a_store_killed_before_its_renaming_is_finished_only_for_the_same_files(
     assert tree(tmp_path / "store") == tree(reference)
 
 
+@pytest.mark.parametrize("layout", ["parquet", "hdf5", "both"])
+def test_a_store_damaged_before_its_renaming_is_converted_again(layout: str, raw: Path, tmp_path: Path) -> None:
+    har_bench.convert(TOY, raw, tmp_path / "reference", jobs=1, format=layout, quiet=True)
+    shutil.copytree(tmp_path / "reference", tmp_path / "store.partial")
+    part = tmp_path / "store.partial" / ("poses/part-00001.parquet" if layout == "parquet" else "arrays.h5")
+    content = bytearray(part.read_bytes())
+    content[len(content) // 2] ^= 1
+    part.write_bytes(content)
+    with pytest.warns(HarBenchWarning, match=rf"is converted again, for .*{part.name}"):
+        har_bench.convert(TOY, raw, tmp_path / "store", jobs=1, format=layout, quiet=True)
+    assert tree(tmp_path / "store") == tree(tmp_path / "reference")
+
+
 @pytest.mark.parametrize("moment", ["remove_parquet", "folders.finish"])
 def test_an_hdf5_store_killed_before_its_renaming_is_not_made_again(
     moment: str, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

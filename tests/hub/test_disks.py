@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ import har_bench
 from har_bench import HarBenchError
 from har_bench.files import write_whole
 from har_bench.storing.fingerprint import of_file
+from tests.disks import leave, mounted
 from tests.golden import ROOT
 from tests.toy import write_raw
 
@@ -28,19 +28,6 @@ HAR_BENCH = [sys.executable, "-c", "from har_bench.cli import main; main()"]
 def tree(folder: Path) -> dict[str, str]:
     """Every file under a folder with the hash of its bytes."""
     return {path.relative_to(folder).as_posix(): of_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-@contextmanager
-def mounted(place: Path, options: str) -> Iterator[Path]:
-    """A small disk of its own; where mounting is not allowed the test is skipped."""
-    place.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
-    if sys.platform != "linux" or subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("needs leave to mount a small disk")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @pytest.fixture
@@ -61,21 +48,13 @@ def reference(request: pytest.FixtureRequest, raw: Path, tmp_path_factory: pytes
     return out
 
 
-def leave(disk: Path, kilobytes: int) -> Path:
-    """Fill a disk up to so many kB with a file that is to be removed."""
-    filler = disk / "filler"
-    with filler.open("wb") as file:
-        file.write(bytes(max(shutil.disk_usage(disk).free - kilobytes * 1000, 0)))
-    return filler
-
-
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_conversion_on_a_full_disk_says_how_much_is_needed_and_resumes(
     jobs: int, raw: Path, disk: Path, tmp_path: Path
 ) -> None:
     har_bench.convert(TOY, raw, tmp_path / "reference", jobs=1, quiet=True)
     filler = leave(disk, 450)
-    full = r"disk of .*store\.partial is full: about \d+ MB more are needed and \d+ MB are free; make room, then resume"
+    full = r"disk of .*store\.partial is full: about [\d.]+ MB more .* and [\d.]+ MB are free; make room, then resume"
     with pytest.raises(HarBenchError, match=full):
         har_bench.convert(TOY, raw, disk / "store", jobs=jobs, quiet=True)
     assert not list(disk.rglob("*.unfinished"))

@@ -61,7 +61,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program, tmp_path / "f"], capture_output=True, text=True)
     last = done.stderr.splitlines()[-1]
-    assert last.startswith(f"har_bench.files.FullError: {tmp_path / 'f'} cannot be written (File too large); ")
+    assert last.startswith(f"har_bench.errors.HarBenchError: {tmp_path / 'f'} cannot be written (File too large); ")
     assert (tmp_path / "f").read_bytes() == b"1234567890"
     assert names(tmp_path) == ["f"]
 

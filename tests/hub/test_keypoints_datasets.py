@@ -113,7 +113,7 @@ def test_every_format_gives_the_same_points(
         assert given.dtype == np.float32
         np.testing.assert_array_equal(given, points[:-SURPLUS])
     assert found.of("S11/Walking 1/54138969") is None
-    with pytest.raises(HarBenchError, match="no sequence 'S11/Flying"):
+    with pytest.raises(HarBenchError, match="called 'S11/Flying"):
         found.of("S11/Flying 1/54138969")
 
 

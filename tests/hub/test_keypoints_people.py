@@ -56,7 +56,7 @@ def test_of_two_with_ids_the_one_seen_most_is_taken_whatever_the_scores_and_ever
     assert other.notes == ("2 persons (1: 30 frames, 2: 28); took 2",)
     assert (other.person, other.filled, len(other.points)) == (2, 2, 30)
     np.testing.assert_allclose(other.points[2:], two[2:], rtol=1e-5)
-    with pytest.raises(HarBenchError, match="no person 3; it has 1, 2"):
+    with pytest.raises(HarBenchError, match="is called 3; there are 1, 2"):
         open_track(path, size=SIZE, person=3)
 
 

@@ -130,7 +130,7 @@ def test_every_format_gives_the_same_track(write: Callable[[Path], Path], tmp_pa
 def test_a_person_may_be_chosen(write: Callable[[Path], Path], tmp_path: Path) -> None:
     path = write(tmp_path)
     np.testing.assert_allclose(open_track(path, person=9).points[SEEN], OTHER[SEEN], rtol=1e-6)
-    with pytest.raises(HarBenchError, match="no person 5; it has 4, 9"):
+    with pytest.raises(HarBenchError, match=r"no person of .* is called 5; there are 4, 9"):
         open_track(path, person=5)
 
 
@@ -213,7 +213,7 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
     two = {name: {"custom": [POINTS]} for name in ("a", "b")}
     np.savez(tmp_path / "two.npz", positions_2d=np.array(two), metadata=np.array({"layout_name": "coco"}))
     assert "2 videos ('a', 'b'); say which one" in complaint(tmp_path / "two.npz")
-    assert "no video 'c'" in complaint(tmp_path / "two.npz", video="c")
+    assert "is called 'c'; there are a, b" in complaint(tmp_path / "two.npz", video="c")
     assert open_track(tmp_path / "two.npz", video="b").filled == 0
     np.savez(tmp_path / "set.npz", positions_2d=np.array({"S1": {"Walking": [POINTS] * 4}}))
     assert "is it a dataset" in complaint(tmp_path / "set.npz")

@@ -208,8 +208,8 @@ def test_a_clip_holds_the_store_s_poses_in_metres_about_the_root(store: Store) -
 def test_what_cannot_be_trained_on_is_said(store: Store) -> None:
     protocol = make_protocol("h36m/mpjpe")
     for settings, words in (
-        ({"subjects": "S2"}, "no training sequence has the subject S2; there are S1"),
-        ({"actions": "Dancing"}, "no training sequence has the action Dancing"),
+        ({"subjects": "S2"}, "no subject of the training sequences is called 'S2'; there are S1"),
+        ({"actions": "Dancing"}, "no action of the training sequences is called 'Dancing'"),
         ({"features": 3}, "have no confidences"),
         ({"epochs": 0}, "epochs=0; give 1 or more"),
         ({"stride": 0}, "stride=0; give 1 or more"),

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from har_bench.errors import HarBenchError, listed, unknown
+from har_bench.errors import COMPARED, HarBenchError, listed, unknown
 from har_bench.naming import Name, canonical, parsed
 from har_bench.options import declared, given, option, read
 
@@ -102,3 +102,10 @@ def test_an_unknown_name_is_offered_the_closest_whatever_its_case() -> None:
     )
     assert str(unknown("joint", "x", [])) == "no joint is called 'x'; there is none"
     assert listed(map(str, range(20)), most=3) == "0, 1, 2 and 17 more"
+
+
+def test_the_closest_of_very_many_names_is_looked_for_near_it_in_alphabetical_order() -> None:
+    many = [f"S{number:06}" for number in range(20 * COMPARED)]
+    said = str(unknown("sequence", "s012345.txt", many))
+    assert "did you mean 'S012345'? There are S000000, S000001" in said
+    assert said.endswith(f" and {len(many) - 12:,} more")

@@ -66,7 +66,7 @@ def test_null_vectors_are_nan_or_zero() -> None:
 
 
 def test_a_table_refuses_what_its_schema_cannot_hold() -> None:
-    with pytest.raises(HarBenchError, match="no column colour; its columns are sequence"):
+    with pytest.raises(HarBenchError, match="no column of the schema is called 'colour'; there are sequence"):
         table({"colour": ["red"]}, SEGMENTS)
     with pytest.raises(HarBenchError, match="column 'start' cannot hold its values"):
         table({"sequence": ["a"], "start": ["x"]}, SEGMENTS)

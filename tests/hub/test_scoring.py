@@ -174,7 +174,7 @@ def test_the_interval_is_seeded_and_covers_the_value(store: Store, arrays: dict[
         ("empty.parquet", b"", "is empty"),
         ("wrong.parquet", b"no parquet at all", "no Parquet file"),
         ("wrong.csv", b"sequence,b\n1,2,3\n", r"3 cells in line 2"),
-        ("keys.csv", b"a,b\n1,2\n", "no column 'sequence'"),
+        ("keys.csv", b"a,b\n1,2\n", "no column of the predictions is called 'sequence'"),
         ("wrong.h5", b"\x89HDF\r\n\x1a\nrest", "cannot be read as HDF5"),
         ("what.xyz", b"???", "no predictions file that toy/error knows"),
     ],
@@ -191,7 +191,7 @@ def test_wrong_predictions_from_python_are_one_sentence(store: Store, table: pa.
     for source, message in (
         (3, "cannot be a int"),
         ({"sequence": ["a"], "keypoints_3d": np.zeros((2, 17, 3))}, "same number of rows"),
-        (table.drop_columns("keypoints_3d"), "no column keypoints_3d"),
+        (table.drop_columns("keypoints_3d"), "no column of the predictions is called 'keypoints_3d'"),
         (np.zeros((49, 17, 3)), "no published row order"),
         ("nowhere.parquet", "does not exist"),
     ):

@@ -55,7 +55,7 @@ def test_a_sequence_is_numpy_arrays(store: Store) -> None:
     assert (len(view), view.info["action"], view.info["subject"]) == (7, None, "s001")
     whole = to_numpy(store.table("poses")["keypoints_3d"], store.schema("poses").field("keypoints_3d"))
     np.testing.assert_array_equal(view.keypoints_3d, whole[67:74])
-    with pytest.raises(AttributeError, match="it has sequence, frame"):
+    with pytest.raises(AttributeError, match="did you mean 'keypoints'"):
         _ = view.keypoint
 
 
@@ -86,17 +86,17 @@ def test_streaming_equals_reading_at_once(store: Store) -> None:
 
 
 def test_what_is_not_there_is_named(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(HarBenchError, match="has no sequence 'x'; its first one is 's000/left'"):
+    with pytest.raises(HarBenchError, match=r"no sequence of .* is called 'x'; there are s000/left, "):
         store.sequence("x")
-    with pytest.raises(HarBenchError, match="several splits 'test'; name one of x/test, x/train, y/test"):
+    with pytest.raises(HarBenchError, match="several splits 'test'; name one of x/test, y/test"):
         store.poses(split="test")
-    with pytest.raises(HarBenchError, match="no split 'valid'"):
-        store.poses(split="valid")
-    with pytest.raises(HarBenchError, match="no column colour"):
-        store.poses(columns=["colour"])
+    with pytest.raises(HarBenchError, match=r"no split of .* is called 'X/Test'; did you mean 'x/test'"):
+        store.poses(split="X/Test")
+    with pytest.raises(HarBenchError, match=r"no column of poses in .* is called 'Frames'; did you mean 'frame'"):
+        store.poses(columns=["Frames"])
     with pytest.raises(HarBenchError, match="no mapping from h36m17 to coco17"):
         store.poses(skeleton="coco17")
-    with pytest.raises(HarBenchError, match="has no camera 'right'"):
+    with pytest.raises(HarBenchError, match=r"no camera of .* is called 'right'"):
         store.camera("right")
     with pytest.raises(HarBenchError, match="convert the dataset first"):
         har_bench.open_store(tmp_path)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ lightning = pytest.importorskip("lightning")
 
 import har_bench.training.loop  # noqa: E402
 from har_bench import HarBenchError  # noqa: E402
-from har_bench.training.loop import CURVES, LATEST, Plan, Share, devices_of, read_curves, train  # noqa: E402
+from har_bench.errors import HarBenchWarning  # noqa: E402
+from har_bench.training.checkpoints import BEFORE, LATEST  # noqa: E402
+from har_bench.training.loop import CURVES, Plan, Share, devices_of, read_curves, train  # noqa: E402
 
 SGD = partial(torch.optim.SGD, lr=0.05, momentum=0.9)
 PLAN = Plan(4, 7, SGD, decay=0.9, device="cpu", identity={"rate": 0.05, "words": "a"})
@@ -93,7 +96,7 @@ def test_a_killed_training_resumes_exactly(at: int, tmp_path: Path) -> None:
     resumed = model()
     assert train(resumed, batches, losses, plan) == expected
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
-    assert [path.name for path in sorted(tmp_path.iterdir())] == [CURVES, LATEST]
+    assert {path.name for path in tmp_path.iterdir()} == {BEFORE, CURVES, LATEST}
 
 
 @pytest.mark.parametrize("place", ["har_bench.training.loop.write_curves", "lightning.Trainer.save_checkpoint"])
@@ -206,14 +209,33 @@ def test_what_goes_wrong_in_another_process_is_one_sentence_too() -> None:
         train(model(), batches, endless, dataclasses.replace(PLAN, devices=2))
 
 
-def test_what_a_killed_training_left_is_removed_and_a_damaged_checkpoint_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("harm", ["cut", "a bit", "emptied", "gone"])
+def test_a_damaged_checkpoint_is_told_and_the_one_before_it_goes_on(harm: str, tmp_path: Path) -> None:
+    plan, whole = dataclasses.replace(PLAN, folder=tmp_path), model()
+    expected = train(whole, batches, losses, plan)
+    content = bytearray((tmp_path / LATEST).read_bytes())
+    place = content.index(next(whole.parameters()).detach().numpy().tobytes())  # a weight: the file stays readable
+    content[place + 2] ^= 1
+    harmed = {"cut": content[:-500], "a bit": content, "emptied": b""}
+    (tmp_path / LATEST).unlink()
+    if harm != "gone":
+        (tmp_path / LATEST).write_bytes(harmed[harm])
+    told = pytest.warns(HarBenchWarning, match=r"latest\.ckpt was damaged .* the training goes on from the one before")
+    resumed = model()
+    with told if harm != "gone" else nullcontext():
+        assert train(resumed, batches, losses, plan) == expected
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+
+
+def test_what_a_killed_training_left_is_removed_and_damage_everywhere_is_said(tmp_path: Path) -> None:
     plan = dataclasses.replace(PLAN, folder=tmp_path)
     train(model(), batches, losses, plan)
     (tmp_path / f".{LATEST}.123.unfinished").write_bytes(b"half")
-    (tmp_path / LATEST).write_bytes((tmp_path / LATEST).read_bytes()[:-500])
+    for name in (LATEST, BEFORE):
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-500])
     with pytest.raises(HarBenchError, match=r"latest\.ckpt is damaged .*; delete it"):
         train(model(), batches, losses, plan)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [CURVES, LATEST]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [BEFORE, CURVES, LATEST]
     with pytest.raises(HarBenchError, match="cannot hold checkpoints"):
         train(model(), batches, losses, dataclasses.replace(PLAN, folder=tmp_path / CURVES))
 

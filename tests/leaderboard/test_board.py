@@ -152,5 +152,5 @@ def test_slugs_are_unique_and_sections_are_neighbours(built):
 def test_datasets_are_chosen_by_our_names_or_the_sources():
     assert {board.dataset for board in boards(reported(), ["ava", "MPII"])} == {"AVA v2.1", "AVA v2.2", "MPII"}
     assert {board.dataset for board in boards(reported(), ["h36m"])} == {"Human3.6M"}
-    with pytest.raises(HarBenchError, match="no entry of 'imagenet'"):
+    with pytest.raises(HarBenchError, match="no dataset of the leaderboard is called 'imagenet'"):
         boards(reported(), ["imagenet"])

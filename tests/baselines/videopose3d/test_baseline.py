@@ -162,7 +162,7 @@ def test_semi_supervised_training_uses_the_keypoints_of_others(store: Store) -> 
     without = VideoPose3D(**QUICK, **OTHERS, warmup=0, projection=False, bone_length=False)
     without.fit(store, make_protocol(PROTOCOL))
     assert set(without.history[0]) == {"epoch", "lr", "position", "trajectory"}
-    with pytest.raises(HarBenchError, match="no training sequence has the subject S9; there are S1"):
+    with pytest.raises(HarBenchError, match="no subject of the training sequences is called 'S9'; there are S1"):
         VideoPose3D(**QUICK, subjects="S1", unlabelled_subjects="S9").fit(store, make_protocol(PROTOCOL))
     with pytest.raises(HarBenchError, match="whose poses it may see; give --set subjects=S1"):
         VideoPose3D(unlabelled_subjects="S5")

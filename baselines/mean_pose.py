@@ -12,8 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from har_bench.baseline import Baseline, targets
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
 from har_bench.files import destination, whole
+from har_bench.foreign import npy
+from har_bench.foreign.numbers import numbers
 from har_bench.protocol import Protocol
 from har_bench.schema import column, shape_of, to_numpy, vector
 from har_bench.store import Store
@@ -70,10 +72,8 @@ class MeanPose(Baseline):
 
     def load(self, weights: Path) -> None:
         """Read the mean pose from a ``.npy`` file."""
-        try:
-            self.mean = np.load(weights, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise HarBenchError(f"{weights} is no mean pose ({error}); give a file that mean-pose saved") from error
+        with completing(weights, "give a file that mean-pose saved"):
+            self.mean = np.array(numbers(npy.load(weights)))
 
     def save(self, path: Path) -> None:
         """Write the mean pose as a ``.npy`` file."""

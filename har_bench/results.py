@@ -16,6 +16,7 @@ from blake3 import blake3
 from har_bench import registry, remote
 from har_bench.errors import HarBenchError, unknown
 from har_bench.files import write_whole
+from har_bench.foreign import json_file
 from har_bench.naming import canonical
 
 RESULT_SCHEMA = 1
@@ -166,14 +167,7 @@ def read(place: str | Path) -> Result:
 
 def _content(path: Path) -> dict[str, Any]:
     """What a result file says by its keys, not looked at yet."""
-    try:
-        content = msgspec.json.decode(path.read_bytes())
-    except OSError as error:
-        raise HarBenchError(f"{path} cannot be read ({error.strerror}); name a result file") from error
-    except RecursionError as error:
-        raise NoResultError(f"{path} is not a har_bench result: it is nested too deeply; move it elsewhere") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise HarBenchError(f"{path} is not a har_bench result: {error}; score the predictions again") from error
+    content = json_file.read(path, what="a har_bench result", remedy="score the predictions again")
     if not isinstance(content, dict) or "protocol" not in content:
         raise NoResultError(f"{path} is not a har_bench result: it names no protocol; move it elsewhere")
     return content

@@ -5,10 +5,7 @@ One pass over the bytes finds where the root's lists and their records lie; reco
 
 from __future__ import annotations
 
-import gzip
-import lzma
 import mmap
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -18,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.arrays import Bytes, Ints, kernel
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
+from har_bench.foreign import json_file, opening
+from har_bench.foreign.json_file import BROKEN
 
-from .readable import BROKEN, readable, unmarked, utf8, value
-
-MAX_UNPACKED = 4 << 30
-"""The most bytes that a compressed json may hold; the largest official one, of instances, has about 0.5 GB."""
+from .readable import readable, unmarked, utf8, value
 
 BATCH = 512
 """Records decoded at once; larger batches leave the processor's caches, and wake the garbage collector too often."""
@@ -233,19 +229,12 @@ def _content(path: Path) -> bytes | mmap.mmap:
 
 def _bytes(path: Path) -> bytes | mmap.mmap:
     """A file's bytes, unpacked; a plain file is mapped and not read."""
-    try:
-        if path.suffix in (".gz", ".xz"):
-            with gzip.open(path) if path.suffix == ".gz" else lzma.open(path) as packed:
-                data = packed.read(MAX_UNPACKED + 1)
-            if len(data) > MAX_UNPACKED:
-                raise HarBenchError(
-                    f"{path} unpacks to more than {MAX_UNPACKED} bytes; unpack it yourself to convert it"
-                )
-            return data
+    if path.suffix in (".gz", ".xz"):
+        return json_file.text(path, counted=False)
+    with completing(path, "download it again"):
+        opening.size_of(path)
         with path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise HarBenchError(f"{path} cannot be read or unpacked ({error}); download it again") from error
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 @kernel

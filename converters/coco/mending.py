@@ -15,7 +15,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from .readable import BROKEN, NOT_FINITE, UNKNOWN, readable, value
+from har_bench.foreign.json_file import BROKEN
+
+from .readable import NOT_FINITE, UNKNOWN, readable, value
 from .rejects import RejectLog
 
 T = TypeVar("T")

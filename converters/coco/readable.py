@@ -16,9 +16,7 @@ from typing import Any
 import msgspec
 
 from har_bench.errors import HarBenchError
-
-BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises where a text is no json, or not json of the kind that was asked for."""
+from har_bench.foreign.json_file import BROKEN
 
 NOT_FINITE = "NaN"
 """Stands for every word that is no finite number."""
@@ -26,7 +24,9 @@ NOT_FINITE = "NaN"
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 """Stands for bytes of a text that are no UTF-8."""
 
-_WORDS = re.compile(rb'"(?:[^"\\]|\\.)*"|[-+]?\b(?:nan|inf(?:inity)?)\b(?:\(\w+\))?', re.IGNORECASE | re.DOTALL)
+_WORDS = re.compile(
+    rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[-+]?\b(?:nan|inf(?:inity)?)\b(?:\(\w+\))?', re.IGNORECASE | re.DOTALL
+)
 
 
 def utf8(path: Path, content: bytes | mmap.mmap) -> bytes | mmap.mmap:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from har_bench.cameras import Camera
 from har_bench.errors import HarBenchError
+from har_bench.foreign import opening
 from har_bench.foreign.texts import utf8
 
 FPS = 50.0
@@ -162,7 +163,7 @@ def read(path: Path) -> Metadata:
         HarBenchError: it is not Human3.6M's ``metadata.xml``.
     """
     try:
-        content = path.read_bytes()
+        content = opening.read(path)
         plain = utf8(content, str(path))
         # expat bounds the expansion of entities, and nothing outside the file is fetched; a text's encoding is known,
         # whatever its first line says

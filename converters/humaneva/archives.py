@@ -185,7 +185,7 @@ def _arrays(archive: Archive, subject: str, action: str) -> tuple[Any, dict[str,
         return members[f"3d|{subject}|{action}"], pixels
     poses = _positions(archive.poses, "positions_3d")[subject][action]
     views = _positions(archive.pixels, "positions_2d").get(subject, {}).get(action, ()) if archive.pixels else ()
-    listed = list(views) if isinstance(views, list | tuple | np.ndarray) else []
+    listed = list(views) if isinstance(views, list | tuple) or (isinstance(views, np.ndarray) and views.ndim) else []
     return poses, {camera: listed[place] for camera, place in _CAMERA_INDEX.items() if place < len(listed)}
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.errors import HarBenchError
+from har_bench.foreign import opening
 
 BLOCK = 512
 MAGIC = 0x50
@@ -63,7 +64,7 @@ def read_c3d(path: Path) -> Trajectories:
     """
     if path.stat().st_size > _LARGEST:
         raise HarBenchError(f"{path} is larger than any take of HumanEva; remove it")
-    content = path.read_bytes()
+    content = opening.read(path)
     try:
         with np.errstate(all="ignore"):  # damaged numbers overflow; what is not finite is not a position
             return _read(path, content)

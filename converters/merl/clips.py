@@ -18,9 +18,8 @@ import numpy.typing as npt
 
 from har_bench.converter import Reject, nothing_kept
 from har_bench.errors import HarBenchError
-from har_bench.foreign import pickles
+from har_bench.foreign import json_file, pickles
 from har_bench.foreign.json_records import MalformedError, Record
-from har_bench.foreign.texts import plain_json
 from har_bench.raw import file_name
 
 JOINTS = 17
@@ -144,10 +143,7 @@ def is_clips(path: Path) -> bool:
 
 
 def _json(path: Path) -> Sequence[Any]:
-    try:
-        return msgspec.json.decode(plain_json(path.read_bytes(), str(path)), type=list[msgspec.Raw])
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise HarBenchError(f"{path} is not a json list of action records ({error})") from error
+    return json_file.records(path, what="a json list of action records")
 
 
 def _pickle(path: Path) -> Sequence[Any]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from har_bench.arrays import Ints
 from har_bench.converter import Reject, nothing_kept
 from har_bench.errors import HarBenchError
+from har_bench.foreign import opening
 from har_bench.foreign.mat import load_mat
 from har_bench.foreign.texts import lines
 
@@ -115,7 +116,7 @@ def read_scored(path: Path, source: str, rejects: list[Reject]) -> dict[str, Sco
     found: dict[str, list[tuple[int, int, int]]] = {}
     odd: list[Reject] = []
     written = [
-        (number, line.strip()) for number, line in enumerate(lines(path.read_bytes(), str(path)), 1) if line.strip()
+        (number, line.strip()) for number, line in enumerate(lines(opening.read(path), str(path)), 1) if line.strip()
     ]
     if written and not any(letter.isdigit() for letter in written[0][1]):  # a header
         del written[0]

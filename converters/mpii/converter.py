@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 
 from har_bench.converter import Check, Converter, Shard, Tables
 from har_bench.errors import HarBenchError
+from har_bench.foreign import compressed
 from har_bench.foreign.mat import variable_names
 from har_bench.raw import DEPTH, files, nothing_found, refuse_archive
 from har_bench.schema import to_numpy
 
-from .hourglass import content, read_hourglass
+from .hourglass import read_hourglass
 from .hrnet import chosen, is_hrnet, is_truth, read_hrnet, role
 from .release import DETECTION_VARIABLES, read_detections, read_release
 from .sample import write_sample
@@ -156,7 +157,7 @@ def _candidates(raw: Path) -> list[Path]:
 def _origin(path: Path) -> Origin | None:
     """Which of the annotation files ``path`` is; None for another file."""
     if path.name.lower().endswith((".json", ".json.gz")):
-        if b'"joint_self"' in content(path, 4096).replace(b"\0", b""):
+        if b'"joint_self"' in compressed.beginning(path, 4096).replace(b"\0", b""):
             return "hourglass"
         return "hrnet" if is_hrnet(path) else None
     names = variable_names(path)

@@ -6,23 +6,17 @@ validation image who are not on Tompson's list. ``joint_others`` and its kin rep
 
 from __future__ import annotations
 
-import gzip
 import math
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
-from har_bench.errors import HarBenchError
+from har_bench.foreign import json_file
 from har_bench.foreign.json_records import MalformedError, Record
-from har_bench.foreign.texts import plain_json
 
 from .tables import ABSENT, EMPTY, Annotations, RejectLog, image_name, person_columns
-
-MAX_BYTES = 1 << 30
-"""The largest json, after decompression, that is opened; the published one has 25 MB."""
 
 UNKNOWN = (math.nan, math.nan)
 
@@ -34,37 +28,17 @@ Point = tuple[float, float]
 _Joints = Annotated[list[tuple[float, float, float]], msgspec.Meta(min_length=16, max_length=16)]
 
 
-def content(path: Path, limit: int = MAX_BYTES) -> bytes:
-    """The bytes of a json file, or of a ``.json.gz``, up to ``limit``.
-
-    Raises:
-        HarBenchError: the file cannot be read or unpacked.
-    """
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            return file.read(limit)
-    except (OSError, EOFError, zlib.error) as error:
-        raise HarBenchError(f"{path} is cut or damaged ({error}); download it again") from error
-
-
 def records(path: Path, log: RejectLog) -> Iterator[tuple[int, Record]]:
-    """Every object of a json list, with its place; what is no object is reported.
+    """Every object of a json list, plain or gzipped, with its place; what is no object is reported.
 
     Raises:
-        HarBenchError: the file is no json list, or larger than :data:`MAX_BYTES`.
+        HarBenchError: the file is no json list.
     """
-    data = content(path, MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise HarBenchError(f"{path} holds more than the {MAX_BYTES} bytes that this json may have; download it again")
-    try:
-        rows = msgspec.json.decode(plain_json(data, str(path)), type=list[msgspec.Raw])
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise HarBenchError(f"{path} is not a json list of persons ({error}); download it again") from error
-    del data
+    rows = json_file.records(path, what="a json list of persons", remedy="download it again")
     for at, row in enumerate(rows):
         try:
             yield at, Record(row)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        except json_file.BROKEN as error:
             log.dropped(f"[{at}]", f"it is no record of a person ({error})")
 
 
@@ -72,7 +46,7 @@ def read_hourglass(path: Path, source: str) -> Annotations:
     """Everything in the stacked-hourglass json, plain or gzipped.
 
     Raises:
-        HarBenchError: the file is no json list of persons, none of them can be used, or it is too large.
+        HarBenchError: the file is no json list of persons, or none of them can be used.
     """
     log = RejectLog(source)
     people: list[dict[str, Any]] = []

@@ -22,12 +22,13 @@ import pyarrow as pa
 
 from har_bench.arrays import Bools, Floats
 from har_bench.errors import HarBenchError
+from har_bench.foreign import compressed
 from har_bench.foreign.json_records import MalformedError, Record
 from har_bench.foreign.mat import load_mat, variable_names
 from har_bench.raw import split_word
 from har_bench.schema import vector
 
-from .hourglass import UNKNOWN, Point, content, records
+from .hourglass import UNKNOWN, Point, records
 from .tables import ABSENT, NO_FIELD, OCCLUDED, Annotations, RejectLog, image_name, person_columns, tompson
 
 MARKS = (b'"joints_vis"', b'"center"')
@@ -46,7 +47,7 @@ _ROUNDED = 1e-3  # px: the boxes of gt_valid.mat went to a crop and back, and we
 
 def is_hrnet(path: Path) -> bool:
     """Whether a json begins as one of these files."""
-    head = content(path, 4096).replace(b"\0", b"")  # of UTF-16, too
+    head = compressed.beginning(path, 4096).replace(b"\0", b"")  # of UTF-16, too
     return MARKS[0] in head or (MARKS[1] in head and b'"scale"' in head and b'"image"' in head)
 
 

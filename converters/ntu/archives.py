@@ -275,8 +275,8 @@ def _pyskl(path: Path, source: str, name: str, place: int, again: bool) -> Clip:
         raise HarBenchError(f"keypoint is of the shape {shape} and not (bodies, frames, {JOINTS}, 3)")
     if not points.shape[1]:
         raise HarBenchError("keypoint has no frame")
-    wrong = label is not None and label != of.action - 1
-    flaws = (f"label {label!r} contradicts the name; the name counts",) if wrong else ()
+    wrong = label is not None and not (isinstance(label, int | np.integer) and label == of.action - 1)
+    flaws = (f"label {repr(label)[:40]} contradicts the name; the name counts",) if wrong else ()
     columns = _bodies((points != 0).any(axis=(2, 3)), points)
     return Clip(of, points.shape[1], columns, source, _finite(columns), flaws=flaws)
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from har_bench.arrays import Bytes, Floats, Ints, kernel
 from har_bench.errors import HarBenchError
+from har_bench.foreign import opening
 from har_bench.foreign.texts import utf8
 
 JOINTS = 25
@@ -128,7 +129,7 @@ class _Odd(NamedTuple):
 
 def read(path: Path) -> Frames:
     """Read a file; see :func:`parse`."""
-    return parse(utf8(path.read_bytes(), str(path)), str(path))
+    return parse(utf8(opening.read(path), str(path)), str(path))
 
 
 def parse(text: bytes, name: str) -> Frames:

@@ -15,6 +15,7 @@ from har_bench.converter import Shard
 from har_bench.converting import shards, sources
 from har_bench.errors import HarBenchError, HarBenchWarning
 from har_bench.files import UNFINISHED, write_whole
+from har_bench.foreign import json_file
 from har_bench.schema import PARTITIONED
 
 JOURNAL = "journal.jsonl"
@@ -58,7 +59,7 @@ def resume(partial: Path, header: Header, raw: Path, found: Sequence[Shard]) -> 
     if begun is not None and begun != header:
         raise HarBenchError(BEGUN.format(partial))
     records = (_parsed(line, shards.Record) for line in lines[1:]) if begun else ()
-    known = {record.index: record for record in records if record is not None and record.index < len(found)}
+    known = {record.index: record for record in records if record is not None and 0 <= record.index < len(found)}
     kept = {index: record for index, record in known.items() if _intact(record, partial, raw, found[index])}
     if len(kept) < len(known):
         again = f"{len(known) - len(kept)} finished shards of {partial} are converted again"
@@ -108,5 +109,5 @@ def _parsed(line: bytes, kind: type[Line]) -> Line | None:
         return None
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError:  # whole, but of another version of har_bench
+    except json_file.BROKEN:  # whole, but of another version of har_bench
         return None

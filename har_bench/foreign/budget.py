@@ -24,8 +24,8 @@ TRUST = "HAR_BENCH_UNFOLD_GB"
 """The environment variable by which somebody who trusts a file allows it so many gigabytes."""
 
 
-def allowance(size: int, factor: int = FACTOR) -> int:
-    """How many bytes a file of ``size`` bytes may become.
+def allowance(size: int, factor: int = FACTOR, floor: int = FLOOR) -> int:
+    """How many bytes a file of ``size`` bytes may become, and at least ``floor``.
 
     Raises:
         HarBenchError: the environment variable :data:`TRUST` is no number.
@@ -35,7 +35,7 @@ def allowance(size: int, factor: int = FACTOR) -> int:
         trusted = int(float(text) * (1 << 30))
     except (ValueError, OverflowError):
         raise HarBenchError(f"{TRUST} is {text!r}; set it to a number of gigabytes, such as 8") from None
-    return max(FLOOR + factor * (size + max(0, size - LARGE)), trusted)
+    return max(floor + factor * (size + max(0, size - LARGE)), trusted)
 
 
 class Budget:
@@ -44,14 +44,16 @@ class Budget:
     Attributes:
         size: of the file [bytes].
         factor: how many bytes each of its bytes may become.
+        floor: how many bytes it may become besides.
         allowed: the whole allowance [bytes].
         left: what of it is not yet spent [bytes].
     """
 
-    def __init__(self, size: int, factor: int = FACTOR) -> None:
+    def __init__(self, size: int, factor: int = FACTOR, floor: int = FLOOR) -> None:
         self.size = size
         self.factor = factor
-        self.allowed = self.left = allowance(size, factor)
+        self.floor = floor
+        self.allowed = self.left = allowance(size, factor, floor)
 
     def charge(self, cost: int) -> None:
         """Pay for something before it is made.
@@ -68,4 +70,4 @@ class Budget:
 
     def again(self) -> Budget:
         """A whole allowance of the same file, for what is counted apart."""
-        return Budget(self.size, self.factor)
+        return Budget(self.size, self.factor, self.floor)

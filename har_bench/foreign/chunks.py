@@ -37,7 +37,7 @@ def held_text(dataset: h5py.h5d.DatasetID, path: Path, budget: Budget) -> int:
         Malformed: a structure holds such elements, or they are stored in a way that does not tell their lengths.
     """
     kind = dataset.get_type()
-    if not _varies(kind):
+    if not varies(kind):
         return 0
     if kind.get_class() not in (h5py.h5t.STRING, h5py.h5t.VLEN):
         raise Malformed("has a structure with parts of varying length", "write plain arrays")
@@ -45,7 +45,8 @@ def held_text(dataset: h5py.h5d.DatasetID, path: Path, budget: Budget) -> int:
     return sum(_TEXT * len(lengths) + width * int(lengths.sum()) for lengths in _lengths(dataset, path, budget))
 
 
-def _varies(kind: Any) -> bool:
+def varies(kind: Any) -> bool:
+    """Whether the elements of a type are of varying length, so that they lie in a heap."""
     if kind.get_class() == h5py.h5t.STRING:
         return bool(kind.is_variable_str())
     return bool(kind.detect_class(h5py.h5t.VLEN))

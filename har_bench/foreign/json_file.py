@@ -7,16 +7,20 @@ nothing but commas becomes a list that fills the machine: values are counted bef
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from har_bench.errors import Malformed, completing
-from har_bench.foreign import compressed, opening
+from har_bench.foreign import compressed, opening, texts
 from har_bench.foreign.budget import Budget
 
 T = TypeVar("T")
+NotFinite = Callable[[dict[str, Any]], dict[str, Any]]
+"""Says what an object of a text with NaN or Infinity is."""
 
 FACTOR = 72
 """Bytes that each byte of a JSON file may become: published ones are compressed to a tenth, and a digit is a number."""
@@ -24,31 +28,48 @@ FACTOR = 72
 BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MemoryError)
 """What decoders of :mod:`msgspec` raise on damaged text, for those who keep one for many records."""
 
+_NO_NUMBER = re.compile(rb"[:,\[]\s*-?(NaN|Infinity)\b")
 _REMEDY = "write or download it again"
 _VALUE, _CONTAINER, _RECORD = 32, 80, 72
 """Bytes that a value becomes, a list or an object besides its values, and a record that is not decoded yet."""
 
 
-def text(path: Path) -> bytes:
-    """The text of a JSON file, plain or compressed, with no more values than a file of its size may hold.
+def text(path: Path, *, counted: bool = True) -> bytes:
+    """The text of a JSON file, plain or compressed, as UTF-8 without a byte order mark.
+
+    Args:
+        path: the file.
+        counted: whether to count its values; who makes few of them at a time needs not.
 
     Raises:
         HarBenchError: it is no file, damaged, or unfolds into more than its size explains, see
             :mod:`har_bench.foreign.budget`.
     """
     with completing(path, _REMEDY):
-        return _text(path)[0]
+        return (_weighed if counted else _text)(path)[0]
 
 
 def _text(path: Path) -> tuple[bytes, Budget]:
     packed = opening.content(path)
     budget = Budget(len(packed), FACTOR)
-    found = compressed.unfold(packed, budget)
+    return texts.utf8(compressed.unfold(packed, budget), str(path)), budget
+
+
+def _weighed(path: Path) -> tuple[bytes, Budget]:
+    """A text with no more values than a file of its size may hold, and what is left to spend."""
+    found, budget = _text(path)
     budget.charge(_VALUE * found.count(b",") + _CONTAINER * (found.count(b"[") + found.count(b"{")))
     return found, budget
 
 
-def read(path: Path, kind: type[T] | Any = Any, *, what: str = "json", remedy: str = _REMEDY, nan: bool = False) -> T:
+def read(
+    path: Path,
+    kind: type[T] | Any = Any,
+    *,
+    what: str = "json",
+    remedy: str = _REMEDY,
+    not_finite: NotFinite | None = None,
+) -> T:
     """What a JSON file holds, plain or compressed.
 
     Args:
@@ -56,14 +77,16 @@ def read(path: Path, kind: type[T] | Any = Any, *, what: str = "json", remedy: s
         kind: the type it must have, as :mod:`msgspec` understands types.
         what: what messages call such a file: "a list of results".
         remedy: what to do if it is something else.
-        nan: whether NaN and Infinity are read as Python writes them; JSON has none.
+        not_finite: given, NaN and Infinity are read as Python writes them, which JSON has not; each object of such a
+            text goes through this function before it is converted.
 
     Raises:
         HarBenchError: it is no file, no JSON, nested too deeply, or of another type; the place in it is named.
     """
-    content = text(path)
+    with completing(path, _REMEDY):
+        content, _ = _weighed(path)
     with completing(path, remedy):
-        found: T = decode(content, kind, what=what, nan=nan)
+        found: T = decode(content, kind, what=what, not_finite=not_finite)
         return found
 
 
@@ -74,30 +97,37 @@ class _Object(msgspec.Struct):
 def records(path: Path, *, what: str = "a json list of objects", remedy: str = _REMEDY) -> list[msgspec.Raw]:
     """The members of a JSON list, plain or compressed, each still a text: one that is broken spoils no other.
 
+    NaN and Infinity, which JSON has not, are null in them.
+
     Raises:
         HarBenchError: as :func:`read`; of a file with very many values, also that a member is no object.
     """
     with completing(path, remedy):
-        content, budget = _text(path)
+        content, budget = _weighed(path)
+        content = texts.plain_json(content, str(path))
         if _RECORD * content.count(b",") > budget.left:
             decode(content, list[_Object], what=what)  # they are fewer, as most commas stand in them
         found: list[msgspec.Raw] = decode(content, list[msgspec.Raw], what=what)
         return found
 
 
-def decode(content: bytes, kind: type[T] | Any = Any, *, what: str = "json", nan: bool = False) -> T:
+def decode(content: bytes, kind: type[T] | Any = Any, *, what: str = "json", not_finite: NotFinite | None = None) -> T:
     """What a JSON text holds; the arguments are those of :func:`read`.
 
     Raises:
-        Malformed: it is no JSON, nested too deeply, or of another type.
+        Malformed: it is no JSON, holds NaN or Infinity, is nested too deeply, or of another type.
     """
     try:
-        if nan and (b"NaN" in content or b"Infinity" in content):
-            found: T = msgspec.convert(json.loads(content), kind)
+        if not_finite and (b"NaN" in content or b"Infinity" in content):
+            found: T = msgspec.convert(json.loads(content, object_hook=not_finite), kind)
         else:
             found = msgspec.json.decode(content, type=kind)
     except RecursionError as error:
         raise Malformed(f"is not {what}: it is nested too deeply") from error
     except (*BROKEN, ValueError) as error:
+        number = _NO_NUMBER.search(content)
+        if number:
+            line = content.count(b"\n", 0, number.start()) + 1
+            raise Malformed(f"holds {number[1].decode()} in line {line}, which JSON has not") from error
         raise Malformed(f"is not {what} ({str(error)[:200]})") from error
     return found

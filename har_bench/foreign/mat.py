@@ -43,8 +43,11 @@ _OK, _CUT, _MALFORMED, _FOREIGN, _DEEP, _COSTLY = range(6)
 _NUMERIC_TYPES = np.isin(np.arange(20), [1, 2, 3, 4, 5, 6, 7, 9, 12, 13])
 _TEXT_TYPES = np.isin(np.arange(20), [1, 2, 3, 4, 5, 6, 16, 17, 18])
 
-_ARRAY, _FIELD, _COMPLEX, _LETTER = 300, 260, 48, 8
-"""Bytes that SciPy makes of an array besides its content, a field of a struct, a complex number, a byte of text."""
+_ARRAY, _FIELD, _PAIR, _COMPLEX, _LETTER = 300, 260, 4, 48, 8
+"""Bytes that SciPy makes of an array besides its content, a field of a struct (and each two of many, as it compares
+their names), a complex number, a byte of text."""
+
+_FEW = 64
 
 
 def load_mat(path: Path) -> dict[str, Any]:
@@ -313,7 +316,7 @@ def _walk(  # noqa: C901
             if position < 0:
                 return _CUT, start, cost
             fields = size // width
-            cost += _FIELD * fields
+            cost += _FIELD * fields + _PAIR * float(fields) * max(0, fields - _FEW)
         # every child takes two words at least, so what SciPy allocates is bounded by what is there
         if (count * max(fields, 1) * 2 > len(words) - position and count > 1) or count * fields * 2 > len(
             words

@@ -96,7 +96,7 @@ def ordered(machine: Machine, pairs: Any = ()) -> OrderedDict[Any, Any]:
         raise Malformed("makes a dict of what are no pairs")
     found: OrderedDict[Any, Any] = OrderedDict()
     machine.keys.admit(found, [key for key, _ in pairs])
-    machine.budget.charge(200 * len(pairs))
+    machine.budget.charge(400 + 200 * len(pairs))
     found.update(pairs)
     return found
 

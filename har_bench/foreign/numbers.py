@@ -10,12 +10,12 @@ import numpy as np
 from har_bench.arrays import Anything
 from har_bench.errors import Malformed
 
-_SCALARS = frozenset((bool, int, float, complex))
+_SCALARS = (bool, int, float, np.number, np.bool_)
 _LISTS = (list, tuple)
 
 
 def numbers(value: Any) -> Anything:
-    """``value`` as an array of numbers or truths.
+    """``value`` as an array of real numbers or truths.
 
     ``np.asarray`` would make text as wide as the longest, objects of uneven lists, and an array of objects of
     anything else; here they are refused before anything is made of them.
@@ -40,21 +40,21 @@ def numbers(value: Any) -> Anything:
             raise Malformed(f"has lists of {min(lengths)} and of {max(lengths)} where an array of numbers should be")
         shape += tuple(lengths)
         level = list(chain.from_iterable(level))
-    if set(map(type, level)) <= _SCALARS:
+    if all(issubclass(kind, _SCALARS) for kind in set(map(type, level))):
         try:
             return _numeric(np.asarray(level)).reshape(shape)
         except (OverflowError, ValueError) as error:
             raise Malformed(f"has numbers that do not fit into an array ({error})") from error
-    arrays = [_numeric(np.asarray(each)) for each in level if isinstance(each, np.ndarray | np.generic)]
-    if len(arrays) < len(level):
-        other = next(type(each).__name__ for each in level if not isinstance(each, np.ndarray | np.generic))
+    other = next((type(each).__name__ for each in level if not isinstance(each, (*_SCALARS, np.ndarray))), None)
+    if other is not None:
         raise Malformed(f"has a {other} where an array of numbers should be")
+    arrays = [_numeric(np.asarray(each)) for each in level]
     if len({each.shape for each in arrays}) > 1:
         raise Malformed("has arrays of several shapes where one array of numbers should be")
-    return np.stack(arrays).reshape(*shape, *arrays[0].shape)
+    return np.stack(arrays).reshape((*shape, *arrays[0].shape))
 
 
 def _numeric(array: Anything) -> Anything:
-    if array.dtype.kind not in "biufc":
+    if array.dtype.kind not in "biuf":
         raise Malformed(f"has an array of {array.dtype} where numbers should be")
     return array

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from har_bench.errors import Malformed
+from har_bench.errors import Malformed, completing
 
 Content = bytes | mmap.mmap
 """A file's bytes, read or mapped: both are indexed, sliced into bytes, and searched."""
@@ -44,6 +44,16 @@ def content(path: Path) -> bytes:
         return path.read_bytes()
     except (OSError, MemoryError) as error:
         raise _unreadable(error) from error
+
+
+def read(path: Path, remedy: str = "download it again") -> bytes:
+    """The bytes of a file that may be empty.
+
+    Raises:
+        HarBenchError: nothing is there, or something else than a file, or it may not be read.
+    """
+    with completing(path, remedy):
+        return content(path) if not path.is_file() or path.stat().st_size else b""
 
 
 @contextmanager

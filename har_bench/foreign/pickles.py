@@ -6,6 +6,9 @@ they may name, and :mod:`har_bench.foreign.weighing` looks at what came of it.
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,18 @@ def value(content: Content, budget: Budget, names: Names | None = None) -> Any:
     return value_at(content, 0, budget, names)[0]
 
 
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Millions of containers are made and none is garbage, but Python looks through them again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def value_at(
     content: Content, start: int, budget: Budget, names: Names | None = None, outside: Outside | None = None
 ) -> tuple[Any, int]:
@@ -64,8 +79,9 @@ def value_at(
     """
     machine = Machine(content, start, budget, {**ALLOWED, **(names or {})}, outside)
     try:
-        found = follow(machine)
-        weigh(found, budget.again())
+        with _without_collector():
+            found = follow(machine)
+            weigh(found, budget.again())
     except HarBenchError:
         raise
     except Malformed as wrong:

@@ -74,7 +74,7 @@ def plain_json(data: bytes, name: str) -> bytes:
     return _STRING_OR_WORD.sub(lambda found: b"null" if found[1] else found[0], text)
 
 
-_STRING_OR_WORD = re.compile(rb'"(?:[^"\\]|\\.)*"|(-?(?:NaN|Infinity))', re.DOTALL)
+_STRING_OR_WORD = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|(-?(?:NaN|Infinity))', re.DOTALL)
 
 
 def lines(data: bytes, name: str) -> list[str]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from har_bench.errors import Malformed
 from har_bench.foreign.budget import Budget
+from har_bench.foreign.machine import CONTAINER
 
 DEEPEST = 100
 """Containers that may lie inside each other; in files of this field, ten do."""
@@ -52,7 +53,7 @@ def _elements(container: Any) -> Iterable[Any]:
 def _inner(found: Iterable[Any], budget: Budget) -> list[Any]:
     """Pay for the elements of a container; those that hold others are given back."""
     elements = list(found)
-    budget.charge(40 + 8 * len(elements))
+    budget.charge(CONTAINER + 8 * len(elements))
     kinds = set(map(type, elements)) - _FLAT
     if kinds & _TEXTS:
         budget.charge(sum(len(each) for each in elements if type(each) in _TEXTS))

@@ -25,7 +25,7 @@ def values_of(path: Path) -> Any:
         raise HarBenchError(f"{path} is empty; was it written completely?")
     try:
         return msgspec.json.decode(content)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except json_file.BROKEN as error:
         found = _loosely(content)
         if found is None:
             raise HarBenchError(f"{path} is no json ({error}); was it written completely?") from error
@@ -36,8 +36,8 @@ def decoded(text: str) -> Any:
     """The value of a text within a file, which some programs write instead of the value itself; None if it is none."""
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return _loosely(text.encode())
+    except json_file.BROKEN:
+        return _loosely(text.encode(errors="replace"))
 
 
 def _loosely(content: bytes) -> Any:

@@ -51,7 +51,7 @@ def layout_of(
     if len(fitting) == 1:
         return fitting[0]
     if not fitting:
-        raise HarBenchError(f"{path} has {joints} joints a frame, which is no layout of `har_bench.skeletons.names()`")
+        raise HarBenchError(f"{path} has {joints} joints a frame; give a layout of `har_bench.skeletons.names()`")
     raise HarBenchError(
         f"{path} has {joints} joints a frame and does not say whose; give their layout, one of {', '.join(fitting)}"
     )

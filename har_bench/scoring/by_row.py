@@ -153,7 +153,7 @@ class ByRow:
         if rows is None or not len(next(iter(rows.values()))):
             problems.add("missing", len(kept), f"all of {name}")
             return {}, np.full(len(kept), -1)
-        require(self.protocol.prediction_columns, rows)
+        require(self.protocol.prediction_columns, rows, self.predictions.called)
         return rows, align(name, truth, kept, rows, problems)
 
     def _predicted(
@@ -162,7 +162,8 @@ class ByRow:
         """One aligned column, in the protocol's joint layout, gaps filled as the protocol says."""
         shapes = {rows[column].shape[1:] for rows, _ in pieces if column in rows}
         if len(shapes) > 1:
-            raise HarBenchError(f"the predicted {column} differ in shape between sequences: {sorted(shapes)}")
+            what = f"the {column} of {self.predictions.called} differ in shape between sequences"
+            raise HarBenchError(f"{what} ({listed(map(str, sorted(shapes)))}); give all one shape")
         shape = shapes.pop() if shapes else self._expected_shape(column)
         gathered = [
             rows[column][index] if column in rows else np.full((len(index), *shape), np.nan) for rows, index in pieces
@@ -204,7 +205,8 @@ class ByRow:
                 return values if source.name == target.name else self._mapped(source, target).points(values)
         layouts = ", ".join(f"{len(source)} ({source.name})" for source in accepted)
         raise HarBenchError(
-            f"the predicted {column} have {values.shape[1]} joints, and {self.protocol.name} takes {layouts} here; "
+            f"the {column} of {self.predictions.called} have {values.shape[1]} joints, and {self.protocol.name} takes "
+            f"{layouts} here; "
             "name their layout with --skeleton"
         )
 

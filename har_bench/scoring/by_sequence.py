@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from har_bench.arrays import Ints
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, listed
 from har_bench.protocol import Batch, Protocol
 from har_bench.schema import one_array, to_numpy
 from har_bench.scoring.by_row import Problems
@@ -69,7 +69,7 @@ class BySequence:
             if self.protocol.complete and self.way.missing == "error":
                 self.problems.add("missing", 1, f"all of {name}")
             return {}
-        require(self.protocol.prediction_columns, rows)
+        require(self.protocol.prediction_columns, rows, self.predictions.called)
         return rows
 
     def _columns(self, present: Sequence[Columns]) -> list[str]:
@@ -80,7 +80,8 @@ class BySequence:
     def _column(self, name: str, present: Sequence[Columns]) -> npt.NDArray[Any]:
         shapes = {piece[name].shape[1:] for piece in present}
         if len(shapes) > 1:
-            raise HarBenchError(f"the predicted {name} differ in shape between sequences: {sorted(shapes)}")
+            what = f"the {name} of {self.predictions.called} differ in shape between sequences"
+            raise HarBenchError(f"{what} ({listed(map(str, sorted(shapes)))}); give all one shape")
         if not present:
             return np.zeros(0)
         return self.way.remedies.of(name, np.concatenate([piece[name] for piece in present]))

@@ -3,62 +3,92 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from har_bench import files
-from har_bench.errors import HarBenchError, unknown
-from har_bench.foreign import hdf5
+from har_bench.arrays import Ints
+from har_bench.errors import HarBenchError, Malformed, completing, unknown
+from har_bench.foreign import hdf5, opening, pages
+from har_bench.foreign.budget import Budget
 from har_bench.schema import vector
-from har_bench.scoring.columns import DIMENSIONS, Columns, as_arrays, by_sequence, check_names, table_of
+from har_bench.scoring.columns import (
+    DIMENSIONS,
+    NUMBERS,
+    WHOLE,
+    Columns,
+    as_arrays,
+    by_sequence,
+    check_names,
+    is_readable,
+    sequences,
+    table_of,
+)
 from har_bench.scoring.held import Predictions
 from har_bench.storing import fingerprint
 
-BROKEN = (OSError, pa.ArrowException, UnicodeDecodeError, ValueError, OverflowError)
+BROKEN = (
+    OSError,
+    pa.ArrowException,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    MemoryError,
+    RuntimeError,
+)
 """What libraries raise for a damaged file."""
+
+_SHORT = 1 << 20  # bytes of a CSV that one thread reads, which can tell lines
+
+HELD = 512 << 20
+"""Bytes that the rows of even the smallest file may become, where all rows may be the same."""
 
 
 class ParquetPredictions(Predictions):
     """A Parquet file whose sequences are contiguous: read as they are asked for, so memory stays flat."""
 
-    def __init__(self, path: Path, runs: Mapping[str, slice], taken_for: str) -> None:
-        super().__init__({}, taken_for, fingerprint.of_file(path))
-        self.path, self.runs = path, runs
-        self._file = pq.ParquetFile(path)
-        groups = range(self._file.metadata.num_row_groups)
-        self._starts = np.cumsum([0, *(self._file.metadata.row_group(group).num_rows for group in groups)])
+    def __init__(self, opened: _Opened, names: Sequence[str], starts: Ints, taken_for: str) -> None:
+        """Sequence ``names[at]`` begins in row ``starts[at]``."""
+        super().__init__({}, taken_for, fingerprint.of_file(opened.path))
+        self._opened = opened
+        self._runs = {name: at for at, name in enumerate(names)}
+        self._edges = np.append(starts, opened.starts[-1])
         self._group: tuple[int, pa.Table] | None = None
 
     def names(self) -> Iterable[str]:
         """The sequences that have rows."""
-        return self.runs.keys()
+        return self._runs.keys()
 
     def __len__(self) -> int:
         return sum(rows.stop - rows.start for rows in self.runs.values())
 
     def of(self, sequence: str) -> Columns | None:
         """One sequence's rows; only the row groups that hold them are read."""
-        rows = self.runs.get(sequence)
-        if rows is None:
+        run = self._runs.get(sequence)
+        if run is None:
             return None
-        try:
+        with _named(self._opened.path, "Parquet"):
+            rows = slice(*self._edges[run : run + 2].tolist())
+            self._opened.refuse_large(rows)
             return as_arrays(pa.concat_tables(self._tables(rows)))
-        except BROKEN as error:
-            raise HarBenchError(f"{self.path} is damaged ({_first(error)}); write it again") from error
 
     def _tables(self, rows: slice) -> Iterator[pa.Table]:
-        first, last = (int(np.searchsorted(self._starts, row, "right")) - 1 for row in (rows.start, rows.stop - 1))
+        starts = self._opened.starts
+        first, last = (int(np.searchsorted(starts, row, "right")) - 1 for row in (rows.start, rows.stop - 1))
         for group in range(first, last + 1):
             if self._group is None or self._group[0] != group:
-                self._group = group, self._file.read_row_group(group)
-            start, stop = (int(row) for row in self._starts[group : group + 2])
+                self._group = None  # one at a time
+                self._group = group, self._opened.file.read_row_group(group, columns=self._opened.columns)
+            start, stop = (int(row) for row in starts[group : group + 2])
             low = max(rows.start, start)
             yield self._group[1].slice(low - start, min(rows.stop, stop) - low)
 
@@ -74,8 +104,21 @@ def read_columns(path: Path) -> Predictions | None:
     if path.suffix.lower() not in readers:
         return None
     kind, reader = readers[path.suffix.lower()]
-    try:
+    with _named(path, kind):
+        opening.size_of(path)
         return reader(path)
+
+
+@contextmanager
+def _named(path: Path, kind: str) -> Iterator[None]:
+    """Whatever goes wrong inside is a sentence that begins with the file.
+
+    Raises:
+        HarBenchError: that sentence.
+    """
+    try:
+        with completing(path, "write it again"):
+            yield
     except HarBenchError as error:
         text = str(error)
         raise error if str(path) in text else HarBenchError(f"{path}: {text}") from error
@@ -87,24 +130,80 @@ def _first(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0][:200]
 
 
+class _Opened:
+    """A Parquet file, looked at before anything of it is unfolded.
+
+    Attributes:
+        path: of the file.
+        file: reads it.
+        columns: those that can be read.
+        starts: (G + 1,) the first row of every group of rows, and how many rows there are.
+        costs: (G,) bytes that reading a group makes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Look at a file.
+
+        Raises:
+            Malformed: it has groups of rows, or names of sequences, larger than a file of its size may have.
+        """
+        self.path = path
+        self._budget = Budget(opening.size_of(path), floor=HELD)
+        schema = pq.ParquetFile(path).schema_arrow
+        check_names(schema.names)
+        fields = [field for field in schema if is_readable(field)]
+        self.columns = [field.name for field in fields]
+        texts = [
+            field.name for field in fields if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        ]
+        self.file = pq.ParquetFile(path, read_dictionary=texts, page_checksum_verification=True)
+        metadata = self.file.metadata
+        groups = range(metadata.num_row_groups)
+        self.starts = np.cumsum([0, *(metadata.row_group(group).num_rows for group in groups)])
+        self.costs = np.zeros(len(groups), np.int64)
+        names = 0
+        for column in pages.columns(path, self.file.schema):
+            stem = column.name.partition(".")[0]
+            if column.group >= len(groups):
+                raise Malformed("has a group of rows too many")
+            self.costs[column.group] += column.cost if stem in self.columns else 0
+            names += column.cost if stem == "sequence" else 0
+        self._budget.again().charge(names)
+        self._budget.again().charge(int(self.costs.max(initial=0)))
+
+    def refuse_large(self, rows: slice) -> None:
+        """Refuse rows that become more than a file of its size may.
+
+        Raises:
+            Malformed: they do.
+        """
+        inside = np.clip(self.starts, rows.start, rows.stop)
+        shares = np.diff(inside) / np.maximum(np.diff(self.starts), 1)
+        self._budget.again().charge(int(shares @ self.costs))
+
+    def everything(self) -> pa.Table:
+        """All rows.
+
+        Raises:
+            Malformed: they become more than a file of its size may.
+        """
+        self._budget.again().charge(int(self.costs.sum()))
+        return self.file.read(columns=self.columns)
+
+
 def _parquet(path: Path) -> Predictions:
     taken_for = "Parquet in our columns"
-    names = pq.read_schema(path).names
-    check_names(names)
-    keys = pq.read_table(path, columns=["sequence"])["sequence"]
-    if keys.null_count or not (pa.types.is_string(keys.type) or pa.types.is_large_string(keys.type)):
-        return Predictions(by_sequence(pq.read_table(path)), taken_for, fingerprint.of_file(path))
-    runs = pc.run_end_encode(keys.combine_chunks().cast(pa.string()))
-    ends, found = runs.run_ends.to_numpy(), runs.values.to_pylist()
-    if len(set(found)) < len(found):  # some sequence is scattered: sorting it needs it in memory
-        return Predictions(by_sequence(pq.read_table(path)), taken_for, fingerprint.of_file(path))
-    spans = dict(zip(found, map(slice, np.r_[0, ends[:-1]].tolist(), ends.tolist()), strict=True))
-    return ParquetPredictions(path, spans, taken_for)
+    opened = _Opened(path)
+    names, codes = sequences(opened.file.read(columns=["sequence"])["sequence"])
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    if len(starts) > len(names):  # some sequence is scattered: sorting it needs it in memory
+        return Predictions(by_sequence(opened.everything()), taken_for, fingerprint.of_file(path))
+    return ParquetPredictions(opened, [names[code] for code in codes[starts].tolist()], starts, taken_for)
 
 
 def _csv(path: Path) -> Predictions:
     """CSV in our columns; a vector is spread over columns ``keypoints_0``, ``keypoints_1`` … in row-major order."""
-    text = decoded(path.read_bytes(), path)
+    text = decoded(opening.content(path), path)
     first = text.partition("\n")[0]
     mark = max(",;\t", key=first.count)
     names = [name.strip().strip('"') for name in first.rstrip("\r").split(mark)]
@@ -115,12 +214,25 @@ def _csv(path: Path) -> Predictions:
         )
     check_names(names)
     kinds = {"sequence": pa.string()}  # a name such as Penn Action's 0001 is no number
-    spread = pa.csv.read_csv(
-        io.BytesIO(text.encode()),
-        read_options=pa.csv.ReadOptions(column_names=names, skip_rows=1),
-        parse_options=pa.csv.ParseOptions(delimiter=mark),
-        convert_options=pa.csv.ConvertOptions(column_types=kinds, strings_can_be_null=False),
-    )
+    odd: list[pa.csv.InvalidRow] = []
+
+    def refused(row: pa.csv.InvalidRow) -> str:
+        odd.append(row)
+        return "error"
+
+    try:
+        spread = pa.csv.read_csv(
+            io.BytesIO(text.encode()),
+            read_options=pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=len(text) > _SHORT),
+            parse_options=pa.csv.ParseOptions(delimiter=mark, invalid_row_handler=refused),
+            convert_options=pa.csv.ConvertOptions(column_types=kinds, strings_can_be_null=False),
+        )
+    except pa.ArrowInvalid as error:
+        if not odd:
+            raise
+        place = f" {odd[0].number}" if odd[0].number else ""
+        what = f"has {odd[0].actual_columns} cells in line{place} ({odd[0].text[:60]!r}) for {len(names)} columns"
+        raise Malformed(what, "give every row a cell for each column") from error
     return Predictions(by_sequence(_gathered(path, spread)), "CSV in our columns", fingerprint.of_file(path))
 
 
@@ -134,14 +246,39 @@ def _gathered(path: Path, spread: pa.Table) -> pa.Table:
             parts.setdefault(stem, {})[int(number)] = spread[name]
         else:
             columns[name] = spread[name]
+    for name, values in columns.items():
+        if name in (*WHOLE, *NUMBERS) and name not in DIMENSIONS:
+            columns[name] = _as_numbers(name, values)
     for name, found in parts.items():
         if sorted(found) != list(range(len(found))):
             raise HarBenchError(f"{path}: the columns {name}_0 to {name}_{max(found)} have gaps; give all of them")
-        for number, values in found.items():
-            if not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
-                raise HarBenchError(f"{path}: the column {name}_{number} holds {values.type}; give numbers")
-        columns[name] = vector(np.stack([found[number].to_numpy() for number in range(len(found))], axis=1))
+        numbers = [_as_numbers(f"{name}_{number}", found[number]).to_numpy() for number in range(len(found))]
+        columns[name] = vector(np.stack(numbers, axis=1))
     return pa.table(columns)
+
+
+def _as_numbers(name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of numbers; one without any cell filled holds none.
+
+    Raises:
+        Malformed: it holds something else; the first such cell is shown.
+    """
+    if pa.types.is_null(values.type):
+        return values.cast(pa.float64())
+    if pa.types.is_floating(values.type) or pa.types.is_integer(values.type):
+        return values
+    for row, cell in enumerate(values.to_pylist(), 1):
+        if cell is not None and not _is_number(cell):
+            what = f"has {str(cell)[:40]!r} in row {row} of the column {name}"
+            raise Malformed(what, "give a number there, or nothing")
+    raise Malformed(f"has the column {name} with {values.type} in it", "give numbers")
+
+
+def _is_number(cell: object) -> bool:
+    try:
+        return isinstance(cell, str) and float(cell) is not None
+    except ValueError:
+        return False
 
 
 def decoded(content: bytes, path: Path) -> str:
@@ -165,6 +302,7 @@ def _hdf5(path: Path) -> Predictions:
         groups = [name for name in file if not hasattr(file[name], "dtype")]
         if groups:
             raise HarBenchError(f"{path} has a group {groups[0]!r}; write one dataset per column")
+        check_names(list(file))
         columns = {name: file[name].asstr()[:] if file[name].dtype.kind == "O" else file[name][:] for name in file}
     if columns["sequence"].dtype.kind == "S":
         columns["sequence"] = np.char.decode(columns["sequence"], "utf-8")

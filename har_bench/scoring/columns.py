@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from har_bench.arrays import Anything, numbers, plain
+from har_bench.arrays import Anything, Bools, Ints, numbers, plain
 from har_bench.errors import HarBenchError, unknown
 from har_bench.schema import column, one_array, shape_of, to_numpy, vector
 
 Columns = Mapping[str, Anything]
 DIMENSIONS = {"keypoints": 2, "keypoints_3d": 3, "bbox": 0, "bbox_normalised": 0, "scores": 0, "keypoint_scores": 0}
 """Vector columns, and the size of their last axis (0: a plain vector)."""
+
+MOST_COLUMNS = 20_000
 
 WHOLE = ("frame", "person", "clip")
 NUMBERS = ("start", "stop", "score", "timestamp", "confidence", *DIMENSIONS)
@@ -51,53 +54,86 @@ def _as_column(name: str, values: Any) -> pa.Array:
         raise HarBenchError(f"column {name!r} of the predictions mixes kinds of values ({error}); give one") from error
 
 
-def by_sequence(rows: pa.Table) -> dict[str, Columns]:
+class Pieces(Mapping[str, Columns]):
+    """Rows that are sorted by sequence; a sequence's are cut out when they are asked for, as there may be millions."""
+
+    def __init__(self, names: Sequence[str], edges: Ints, arrays: Columns) -> None:
+        """Sequence ``names[at]`` has the rows from ``edges[at]`` to ``edges[at + 1]``."""
+        self._places = {name: at for at, name in enumerate(names)}
+        self._edges, self._arrays = edges, arrays
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, name: str) -> Columns:
+        at = self._places[name]
+        rows = slice(*self._edges[at : at + 2].tolist())
+        return {key: values[rows] for key, values in self._arrays.items()}
+
+
+def by_sequence(rows: pa.Table) -> Pieces:
     """A table in one piece per sequence; rows keep their order inside a sequence.
 
     Raises:
         HarBenchError: it has no column ``sequence``, a column twice, or values that no column may have.
     """
     check_names(rows.column_names)
-    names = _texts(rows["sequence"])
-    keys = names.dictionary_encode()
-    codes = keys.indices.to_numpy(zero_copy_only=False)
+    names, codes = sequences(rows["sequence"])
     if (np.diff(codes) < 0).any():
         order = np.argsort(codes, kind="stable")
         rows, codes = rows.take(order), codes[order]
     arrays = as_arrays(rows)
-    edges = np.searchsorted(codes, np.arange(len(keys.dictionary) + 1))
-    return {
-        name: {key: values[start:stop] for key, values in arrays.items()}
-        for name, start, stop in zip(keys.dictionary.to_pylist(), edges[:-1], edges[1:], strict=True)
-    }
+    return Pieces(names, np.searchsorted(codes, np.arange(len(names) + 1)), arrays)
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Refuse columns that stand twice, or lack ``sequence``.
+    """Refuse columns that stand twice, lack ``sequence``, or are too many.
 
     Raises:
         HarBenchError: which.
     """
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise HarBenchError(f"the predictions have the column {twice[0]!r} twice; keep one")
+    if len(names) > MOST_COLUMNS:
+        raise HarBenchError(f"the predictions have {len(names):,} columns; give {MOST_COLUMNS:,} at most")
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise HarBenchError(f"the predictions have the column {twice[:80]!r} twice; keep one")
     require(["sequence"], names)
 
 
-def _texts(names: pa.ChunkedArray) -> pa.Array:
-    """The sequences' names; numbers become their digits.
+def sequences(column: pa.ChunkedArray) -> tuple[list[str], Ints]:
+    """The names of the sequences, each once, and which of them every row has; numbers become their digits.
+
+    A hundred million rows of one name are one name and as many small numbers.
 
     Raises:
         HarBenchError: a row has none, or it is no text.
     """
-    array = one_array(names)
-    if array.null_count:
-        row = int(np.argmax(array.is_null().to_numpy(zero_copy_only=False)))
+    array = one_array(column)
+    keys = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+    if keys.null_count or keys.dictionary.null_count:
+        row = int(np.argmax(keys.is_null().to_numpy(zero_copy_only=False) | _without_text(keys)))
         raise HarBenchError(f"row {row} of the predictions has no sequence; name it")
     try:
-        return pc.cast(array, pa.string())
+        texts = pc.cast(keys.dictionary, pa.string()).to_pylist()
     except (pa.ArrowException, NotImplementedError) as error:
         raise HarBenchError(f"the column 'sequence' of the predictions holds {array.type}; give names") from error
+    codes = keys.indices.to_numpy(zero_copy_only=False)
+    used = np.bincount(codes, minlength=len(texts)) > 0
+    names = list(dict.fromkeys(text for text, there in zip(texts, used.tolist(), strict=True) if there))
+    if len(names) < len(texts):  # a dictionary may have a name twice, or for no row
+        places = {name: at for at, name in enumerate(names)}
+        codes = np.array([places.get(text, 0) for text in texts], np.int64)[codes]
+    return names, codes
+
+
+def _without_text(keys: pa.DictionaryArray) -> Bools:
+    """Which rows point to a null of the dictionary."""
+    nothing = np.flatnonzero(keys.dictionary.is_null().to_numpy(zero_copy_only=False))
+    found: Bools = np.isin(keys.indices.fill_null(-1).to_numpy(zero_copy_only=False), nothing)
+    return found
 
 
 def as_arrays(rows: pa.Table) -> dict[str, Anything]:
@@ -108,7 +144,7 @@ def as_arrays(rows: pa.Table) -> dict[str, Anything]:
     """
     arrays = {}
     for field in rows.schema:
-        if field.name == "sequence":
+        if field.name == "sequence" or not is_readable(field):
             continue
         values = one_array(rows[field.name])
         if _is_list(field.type):
@@ -120,6 +156,30 @@ def as_arrays(rows: pa.Table) -> dict[str, Anything]:
             found = numbers(found, f"column {field.name!r} of the predictions")
         arrays[field.name] = found
     return arrays
+
+
+def is_readable(field: pa.Field) -> bool:
+    """Whether a column is numbers, text, or lists of numbers; another one of ours is refused, and others are left out.
+
+    Raises:
+        HarBenchError: it is one of ours, and something else.
+    """
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    if _is_text(kind):
+        return True
+    while _is_list(kind) or pa.types.is_fixed_size_list(kind):
+        kind = kind.value_type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
+        return True
+    if field.name in (*WHOLE, *NUMBERS, "sequence", "label"):
+        raise HarBenchError(
+            f"column {field.name!r} of the predictions holds {str(field.type)[:60]}; give numbers, or text as a label"
+        )
+    return False
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def whole(name: str, values: Anything) -> Anything:
@@ -187,12 +247,12 @@ def _shaped(name: str, values: Anything, shape: Sequence[int]) -> Anything:
     return values.reshape(len(values), values.shape[1] // last, last)
 
 
-def require(columns: Iterable[str], there: Iterable[str]) -> None:
-    """Refuse predictions without one of the columns.
+def require(columns: Iterable[str], there: Iterable[str], called: str = "the predictions") -> None:
+    """Refuse predictions, which messages call so, without one of the columns.
 
     Raises:
         HarBenchError: which, with what comes closest.
     """
     for name in columns:
         if name not in there:
-            raise unknown("column of the predictions", name, there)
+            raise unknown(f"column of {called}", name, there)

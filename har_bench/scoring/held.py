@@ -14,9 +14,11 @@ class Predictions:
     Attributes:
         taken_for: what they were taken for, as told to the user.
         fingerprint: blake3 of the file, or of the values when they came from Python.
+        called: what messages call them.
         notes: what was left out or looks odd in the file, in a line each.
     """
 
+    called: str = "the predictions"
     notes: tuple[str, ...] = ()
 
     def __init__(self, pieces: Mapping[str, Columns], taken_for: str, digest: str) -> None:

@@ -16,7 +16,9 @@ import pyarrow as pa
 
 from har_bench import remote
 from har_bench.arrays import Anything, numbers, plain
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
+from har_bench.files import readable
+from har_bench.foreign import opening
 from har_bench.scoring.column_files import read_columns
 from har_bench.scoring.column_files import write as write
 from har_bench.scoring.columns import Columns, by_sequence, table_of
@@ -43,7 +45,9 @@ def open_predictions(source: Any, protocol: Protocol, store: Store) -> Predictio
         HarBenchError: the file is of no known kind, damaged, or lacks a column; the values are no numbers.
     """
     if isinstance(source, str | Path):
-        return _from_file(remote.fetch(source), protocol, store)
+        opened = _from_file(remote.fetch(source), protocol, store)
+        opened.called = f"the predictions of {source}"
+        return opened
     name = _main_column(protocol)
     if isinstance(source, pd.DataFrame):
         source = _from_pandas(source)
@@ -108,10 +112,11 @@ def _from_pandas(frame: pd.DataFrame) -> pa.Table:
 
 
 def _from_file(path: Path, protocol: Protocol, store: Store) -> Predictions:
-    if not path.exists():
-        raise HarBenchError(f"{path} does not exist; give a file of predictions")
-    if path.is_file() and path.stat().st_size == 0:
-        raise HarBenchError(f"{path} is empty; was it written completely?")
+    with readable(path), completing(path, "give a file of predictions"):
+        if not path.exists():
+            raise HarBenchError(f"{path} does not exist; give a file of predictions")
+        if not path.is_dir():
+            opening.size_of(path)
     foreign = protocol.read_foreign(path, store)
     if foreign is not None:
         opened = _foreign(foreign, _main_column(protocol), fingerprint.of_path(path))

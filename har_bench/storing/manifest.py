@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from blake3 import blake3
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
+from har_bench.foreign import json_file
 from har_bench.schema import SCHEMA_VERSION
 from har_bench.skeletons import Skeleton
 from har_bench.storing import seals
@@ -93,10 +94,8 @@ def decode(raw: bytes, where: Path) -> Manifest:
     Raises:
         HarBenchError: the bytes are no manifest, are damaged, or come from a newer har_bench.
     """
-    try:
-        manifest = msgspec.json.decode(raw, type=Manifest)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise HarBenchError(f"{where} is not the manifest of a store ({error}); convert the dataset again") from error
+    with completing(where, "convert the dataset again"):
+        manifest: Manifest = json_file.decode(raw, Manifest, what="the manifest of a store")
     if manifest.schema > SCHEMA_VERSION:
         raise HarBenchError(f"{where} was written by a newer har_bench (layout {manifest.schema}); update har_bench")
     if (manifest.schema >= SEALED or manifest.seal or manifest.seals) and manifest.seal != manifest.sealed().seal:

@@ -18,9 +18,9 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
 from har_bench.files import destination, write_whole
-from har_bench.foreign import torch_file
+from har_bench.foreign import opening, torch_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -64,11 +64,8 @@ def read(path: Path) -> Checkpoint:
     Raises:
         HarBenchError: the file is neither, is damaged, asks to run code, or holds no weights.
     """
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(9)
-    except OSError as error:
-        raise HarBenchError(f"{path} cannot be read ({error.strerror}); give a file of weights") from error
+    with completing(path, "give a file of weights"), opening.mapped(path) as content:
+        head = content[:9]
     if head[8:] != b"{" and not head.startswith((b"PK", b"\x80")):
         raise HarBenchError(f"{path} is no file of weights; give .safetensors, or what torch.save wrote")
     # safetensors: the length of the header in eight bytes, then the header, a JSON object

@@ -64,7 +64,7 @@ def _from_pickle(path: Path, content: Any, known: Collection[str], order: Callab
             names = _by_number(path, names, order())
             return Foreign(_named(path, names, scores), "score pickle numbered in CTR-GCN's order of the test set")
         return Foreign(_named(path, _in_store(names, known), scores), "score pickle, scores by name")
-    if isinstance(content, list | np.ndarray) and len(content):
+    if (isinstance(content, list) or (isinstance(content, np.ndarray) and content.ndim)) and len(content):
         names = _names_beside(path, len(content), known)
         return Foreign(_named(path, names, content), "score pickle in the order of the names beside it")
     raise HarBenchError(
@@ -85,13 +85,14 @@ def _by_number(path: Path, names: Sequence[str], order: Sequence[str]) -> list[s
 
 def _named(path: Path, names: Sequence[str], scores: Sequence[Any] | Scores) -> pa.Table:
     """A row per clip: each name's scores are (C,), or (n, C) of n clips."""
-    if isinstance(scores, np.ndarray) and scores.ndim == 2:
-        return pa.table({"sequence": list(names), "scores": vector(scores)})
+    if isinstance(scores, np.ndarray) and scores.ndim == 2 and scores.shape[1]:
+        with completing(path, "give its scores as numbers (N, C)"):
+            return pa.table({"sequence": list(names), "scores": vector(numbers(scores))})
     clips = []
     for name, value in zip(names, scores, strict=True):
         with completing(f"{path}: {name}", "give its scores as (C,) or (clips, C)"):
             rows = numbers(value)
-        if rows.ndim not in (1, 2) or rows.dtype.kind not in "fiu":
+        if rows.ndim not in (1, 2) or rows.dtype.kind not in "fiu" or not rows.shape[-1]:
             raise HarBenchError(f"{path}: {name} has no scores but a {type(value).__name__}; give (C,) or (clips, C)")
         clips.append(np.atleast_2d(rows))
     widths = sorted({rows.shape[1] for rows in clips})

@@ -7,7 +7,6 @@ action's number from 1. The tools write no header; a first row of eight names is
 from __future__ import annotations
 
 import re
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -41,16 +40,16 @@ def read_detections(path: Path) -> Foreign | None:
     """
     if not path.is_file():
         return None
-    zipped = path.suffix == ".gz"
-    with path.open("rb") as stream:
-        head = stream.read(_HEAD)
-    text = _unzipped(head) if zipped else head
-    header = _NAMES.match(text)
+    try:
+        head = compressed.beginning(path, _HEAD)
+    except HarBenchError:  # empty, or noise: another's to name
+        return None
+    header = _NAMES.match(head)
     if header is not None and b"sequence" in header[0]:
         return None
-    if _FIRST.match(text, header.end() if header else 0) is None:
+    if _FIRST.match(head, header.end() if header else 0) is None:
         return None
-    source = pa.BufferReader(compressed.read(path)) if zipped else path
+    source = pa.BufferReader(compressed.read(path)) if path.suffix == ".gz" else path
     try:
         rows = pyarrow.csv.read_csv(
             source,
@@ -64,14 +63,6 @@ def read_detections(path: Path) -> Foreign | None:
             f"{path} begins as AVA detections (VIDEO,0902,x1,y1,x2,y2,action,score), but {reason}; write it again"
         ) from error
     return Foreign(_as_ours(rows), "AVA detections (video, second, box, action, score)")
-
-
-def _unzipped(head: bytes) -> bytes:
-    """The beginning of a gzipped file; nothing where it is no gzip."""
-    try:
-        return zlib.decompressobj(wbits=31).decompress(head, _HEAD)
-    except zlib.error:
-        return b""
 
 
 def _as_ours(rows: pa.Table) -> pa.Table:

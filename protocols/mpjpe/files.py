@@ -74,7 +74,9 @@ def _nested(path: Path, naming: Naming, held: npt.NDArray[Any]) -> Iterator[tupl
         if not isinstance(actions, Mapping):
             raise HarBenchError(f"{path}: positions_3d[{subject!r}] is not a dictionary of actions")
         for action, cameras in actions.items():
-            if not isinstance(cameras, Mapping | list | tuple | np.ndarray):
+            if not isinstance(cameras, Mapping | list | tuple) and not (
+                isinstance(cameras, np.ndarray) and cameras.ndim
+            ):
                 raise HarBenchError(f"{path}: positions_3d[{subject!r}][{action!r}] is no list of the cameras' arrays")
             if isinstance(cameras, np.ndarray) and cameras.dtype != object and cameras.ndim == 3:
                 raise HarBenchError(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import lzma
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,10 +14,12 @@ import pyarrow as pa
 
 from har_bench.arrays import Floats, Ints
 from har_bench.errors import HarBenchError, listed
+from har_bench.foreign import compressed, json_file
 from har_bench.foreign.json_numbers import numbers
 from har_bench.protocol import Batch
 from har_bench.schema import vector
 
+_COCO = "a json file as COCO defines it"
 _NULL = msgspec.Raw(b"null")
 _LISTS = ("keypoints", "foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts")
 """The joints of a person: those of the body, or all of them, and COCO-WholeBody's others."""
@@ -120,9 +120,8 @@ def is_results(path: Path) -> bool:
     if ".json" not in path.suffixes[-2:]:
         return False
     try:
-        with _open(path) as file:
-            head = file.read(1 << 16)
-    except (OSError, EOFError, lzma.LZMAError):
+        head = compressed.beginning(path, 1 << 16)
+    except HarBenchError:
         return False
     text = head.lstrip()
     return text[:1] == b"[" and (b'"keypoints"' in head or text[1:].lstrip()[:1] == b"]")
@@ -139,7 +138,7 @@ def read_results(path: Path, category: int = 1, part: str = "") -> Results:
     Raises:
         HarBenchError: no detection at all, or one that lacks a field or has another number of joints.
     """
-    found: list[_Detection] = _decode(path, list[_Detection])
+    found: list[_Detection] = json_file.read(path, list[_Detection], what=_COCO, not_finite=_as_text)
     if not found:
         raise HarBenchError(f"{path} holds no detection; write at least one, as the official tool cannot score none")
     source = _Source(path, "record", range(len(found)))
@@ -148,9 +147,7 @@ def read_results(path: Path, category: int = 1, part: str = "") -> Results:
     values, lengths = _joints(source, found)
     width = int(lengths[0])
     if width % 3 or not width:
-        raise HarBenchError(
-            f"the first detection of {path} has {width} numbers as keypoints; they are x, y, v per joint"
-        )
+        raise HarBenchError(f"the first detection of {path} has {width} numbers as keypoints; give x, y, v per joint")
     _check_lengths(source, "keypoints", lengths, width)
     boxes = None
     if len(_numbers(source, "bbox", [found[0].bbox])[0]):
@@ -239,7 +236,7 @@ def read_annotations(path: Path, category: int = 1, *, joints: int = 0) -> Batch
     Raises:
         HarBenchError: the file is no annotation file of keypoints.
     """
-    found: _Annotations = _decode(path, _Annotations)
+    found: _Annotations = json_file.read(path, _Annotations, what=_COCO, not_finite=_as_text)
     images = sorted({image.id: image for image in found.images}.values(), key=lambda image: image.id)
     ids = np.array([image.id for image in images], np.int64)
     of_category = [row for row, one in enumerate(found.annotations) if one.category_id == category]
@@ -286,37 +283,12 @@ def results_batch(path: Path, results: Results, sequences: pa.Table) -> Batch:
     return Batch(sequences, np.append(0, np.cumsum(np.bincount(at, minlength=sequences.num_rows))), columns)
 
 
-def _decode(path: Path, kind: Any) -> Any:
-    """A json file as ``kind``; NaN and Infinity are read as Python's json writes them.
-
-    Raises:
-        HarBenchError: no json, or a member that is not as it should be, named by its place such as ``$[3].score``.
-    """
-    try:
-        with _open(path) as file:
-            data = file.read()
-        try:
-            return msgspec.json.decode(data, type=kind)
-        except msgspec.DecodeError:
-            if b"NaN" not in data and b"Infinity" not in data:
-                raise
-            return msgspec.convert(json.loads(data, object_hook=_as_text), kind)
-    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
-        raise HarBenchError(f"{path} is not a json file as COCO defines it: {error}") from error
-
-
 def _as_text(record: dict[str, Any]) -> dict[str, Any]:
     """A record whose lists of numbers are texts again."""
     for name in (*_LISTS, "bbox"):
         if name in record:
             record[name] = msgspec.Raw(json.dumps(record[name]).encode())
     return record
-
-
-def _open(path: Path) -> IO[bytes]:
-    if path.suffix == ".gz":
-        return cast(IO[bytes], gzip.open(path))
-    return lzma.open(path) if path.suffix == ".xz" else path.open("rb")
 
 
 def _joints(source: _Source, people: Sequence[_Joints]) -> tuple[Floats, Ints]:

@@ -9,7 +9,6 @@ any other store that has segments.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -20,6 +19,7 @@ import pyarrow as pa
 
 from har_bench.arrays import Floats, Ints
 from har_bench.errors import HarBenchError
+from har_bench.foreign import json_file
 from har_bench.protocol import Along, Batch, Curve, Foreign, Groups, Metric, Protocol, Recipe, Records, Scores, of_split
 from har_bench.protocol.clues import Clues
 from har_bench.results import Row
@@ -238,6 +238,9 @@ class TemporalMAP(Protocol):
         )
 
 
+_FORM = "write {'results': {video: [{'label', 'score', 'segment': [start, stop]}]}}"
+
+
 class _Result(msgspec.Struct):
     label: str
     score: float
@@ -256,20 +259,7 @@ def read_results(path: Path, store: Store) -> Foreign | None:
     """
     if not path.is_file() or path.suffix != ".json":
         return None
-    content = path.read_bytes()
-    try:
-        results = msgspec.json.decode(content, type=_Results).results
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        number = re.search(rb"[:,\[]\s*-?(NaN|Infinity)\b", content)
-        if number is not None:
-            line = content.count(b"\n", 0, number.start()) + 1
-            raise HarBenchError(
-                f"{path} holds {number[1].decode()} in line {line}, which is no score or time; give finite numbers"
-            ) from error
-        raise HarBenchError(
-            f"{path} is not ActivityNet's json of results ({error}); write {{'results': {{video: [{{'label', 'score', "
-            "'segment': [start, stop]}]}}"
-        ) from error
+    results = json_file.read(path, _Results, what="ActivityNet's json of results", remedy=_FORM).results
     rates = dict(zip(*(store.sequences[name].to_pylist() for name in ("sequence", "fps")), strict=True))
     rows: dict[str, list[Any]] = {name: [] for name in ("sequence", "start", "stop", "label", "score")}
     for video, detections in results.items():

@@ -206,3 +206,18 @@ def test_damage_is_one_sentence_wherever_it_is(tmp_path: Path) -> None:
             open_hdf5(path)
     with pytest.raises(HarBenchError, match=r"none\.h5 cannot be read \(No such file"):
         open_hdf5(tmp_path / "none.h5")
+
+
+def test_a_heap_with_free_space_of_no_size_is_refused(tmp_path: Path) -> None:
+    """HDF5 would stay there for ever."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["text"] = ["abc", "de"]
+    content = path.read_bytes()
+    assert open_hdf5(path)["text"].tolist() == ["abc", "de"]
+    heap = content.index(b"GCOL")
+    free = heap + 16 + 2 * 24  # behind the head and two texts of 16 bytes and eight
+    assert content[free : free + 2] == b"\0\0"
+    path.write_bytes(content[: free + 8] + bytes(8) + content[free + 16 :])
+    with pytest.raises(HarBenchError, match=r"a\.h5 is damaged \(the heap at byte \d+\); "):
+        open_hdf5(path)

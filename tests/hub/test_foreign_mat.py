@@ -166,6 +166,12 @@ def test_nesting_is_bounded(tmp_path: Path, depth: int, fits: bool) -> None:
 BOMBS: dict[str, bytes] = {
     "zeros": matrix(6, element(9, bytes(80 << 20)), (1, 10 << 20), b"x"),
     "fields of nothing": matrix(2, element(5, struct.pack("<i", 1)) + element(1, b"a" * 1_000_000), (0, 0), b"x"),
+    "fields by the thousand": matrix(
+        2,
+        element(5, struct.pack("<i", 8)) + element(1, b"".join(b"a%07d" % n for n in range(5000))),
+        (0, 0),
+        b"x",
+    ),
     "small cells": matrix(1, struct.pack("<2I", 14, 0) * 400_000, (1, 400_000), b"x"),
     "an empty array of great length": matrix(6, element(9, b""), (0, 1 << 30), b"x"),
     "complex bytes": matrix(6 | 0x0800, element(2, bytes(1 << 20)) * 2, (1, 1 << 20), b"x"),

@@ -236,7 +236,7 @@ def test_errors_say_what_to_do(tmp_path: Path, h36m: Store, detected: Arrays) ->
     (tmp_path / "ids.json").write_text(json.dumps(_coco([], results=True)))
     assert "file_name beside it" in complaint(tmp_path / "ids.json")
     (tmp_path / "odd.json").write_text('{"images": 3}')
-    assert "no json of keypoints" in complaint(tmp_path / "odd.json")
+    assert "not a json of keypoints" in complaint(tmp_path / "odd.json")
     np.save(tmp_path / "one.npy", detected[name])
     assert "names no sequences" in complaint(tmp_path / "one.npy")
     (tmp_path / "notes.txt").write_text("hello")

@@ -199,7 +199,7 @@ def test_the_interval_is_seeded_and_covers_the_value(store: Store, arrays: dict[
     [
         ("empty.parquet", b"", "is empty"),
         ("wrong.parquet", b"no parquet at all", "no Parquet file"),
-        ("wrong.csv", b"sequence,b\n1,2,3\n", "CSV"),
+        ("wrong.csv", b"sequence,b\n1,2,3\n", r"3 cells in line 2"),
         ("keys.csv", b"a,b\n1,2\n", "no column of the predictions is called 'sequence'"),
         ("wrong.h5", b"\x89HDF\r\n\x1a\nrest", "cannot be read as HDF5"),
         ("what.xyz", b"???", "no predictions file that toy/error knows"),

@@ -110,7 +110,7 @@ def test_a_file_that_is_no_result_is_named_and_the_others_are_read(save: Callabl
     entries, problems = scored(folder)
     assert [entry.file for entry in entries] == ["good.json"]
     assert len(problems) == 1
-    assert problems[0].sentence.startswith("broken.json is not a har_bench result")
+    assert problems[0].sentence.startswith("broken.json is " + ("not a har_bench result" if content else "empty"))
     assert str(folder) not in problems[0].sentence
     assert problems[0].refused == (content != b"[]")
 

@@ -451,10 +451,12 @@ def test_other_files_are_not_taken_for_detections(tmp_path: Path) -> None:
     for name, rows in {
         "ours.csv": ["sequence,timestamp,label,score", "v,902,1,0.5"],
         "truth.csv": ["v,0902,0.1,0.1,0.5,0.5,1"],
-        "noise.csv.gz": FOUND,
     }.items():
         assert read_detections(written(tmp_path / name, rows)) is None
     assert read_detections(tmp_path) is None
+    for content in (b"\x1f\x8b\x08" + bytes(range(200)), b""):
+        (tmp_path / "noise.csv.gz").write_bytes(content)
+        assert read_detections(tmp_path / "noise.csv.gz") is None
 
 
 @pytest.mark.parametrize("row", ["v,0902,0.1,0.1,0.5,0.5,1", "v,0902,0.1,x,0.5,0.5,1,0.5", "v,0902,0.1,0.1,0.5,0.5,,1"])

@@ -541,7 +541,8 @@ def test_a_person_without_a_list_of_joints_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["truth.json", "table.json", "list.json", "damaged.json.xz", "results.txt"])
 def test_other_files_are_not_taken_for_results(name: str, tmp_path: Path) -> None:
     content = {"truth.json": annotations(person()), "table.json": {"a": 1}, "list.json": [{"image_id": 1, "score": 1}]}
-    (tmp_path / name).write_text(json.dumps(content.get(name, [found()])))
+    text = json.dumps(content.get(name, [found()])).encode()
+    (tmp_path / name).write_bytes(b"\xfd7zXZ\x00" + text if name == "damaged.json.xz" else text)
     assert not coco_files.is_results(tmp_path / name)
 
 

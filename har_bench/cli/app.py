@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from har_bench import __version__
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 
 app = App(
     name="har-bench",
@@ -90,6 +90,20 @@ class Shown:
     def names(self) -> list[str]:
         """The breakdowns to show."""
         return [*(self.by or []), *(["subject"] if self.by_subject else [])]
+
+    def check(self, protocol: str, recipe: str | None, options: Mapping[str, str]) -> None:
+        """See that a protocol makes the breakdowns, before the work begins.
+
+        Raises:
+            HarBenchError: there is no such breakdown; what comes closest is named.
+        """
+        from har_bench.protocol import make_protocol
+
+        chosen = make_protocol(protocol, recipe, options)
+        titles = [table.title for table in chosen.tables]
+        for name in self.names:
+            if name not in (*titles, "seed"):  # the table of a run of several seeds
+                raise unknown(f"breakdown of {chosen.canonical}", name, titles)
 
 
 def pairs(options: Sequence[str] | None) -> Mapping[str, str]:

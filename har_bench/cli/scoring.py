@@ -47,6 +47,7 @@ def score(
     from har_bench.scoring import score as run
 
     destination = written(out)
+    shown.check(protocol, how.recipe, pairs(how.option))
     result = run(
         protocol,
         store,
@@ -115,6 +116,7 @@ def run(
     from har_bench.running import run_seeds
 
     destination = written(out)
+    shown.check(protocol, recipe, pairs(option))
     chosen = {"device": device or "", "precision": "bf16" if bf16 else "", "init": str(init or "")}
     execute = once if seeds == 1 else partial(run_seeds, seeds)
     result = execute(

@@ -306,6 +306,16 @@ def test_a_wide_table_keeps_its_digits(capsys: pytest.CaptureFixture[str], monke
     assert all(number in shown for number in numbers)
 
 
+@pytest.mark.parametrize("words", [("score", "h36m/mpjpe", "nowhere", "p.h5"), ("run", "mean-pose", "nowhere")])
+def test_a_misspelt_breakdown_is_said_before_the_work(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    protocol = ("--protocol", "h36m/mpjpe") if words[0] == "run" else ()
+    assert call(*words, *protocol, "--by", "acton") == 1
+    said = capsys.readouterr().err
+    assert "no breakdown of h36m/mpjpe:videopose3d is called 'acton'; did you mean 'action'?" in said
+
+
 def test_control_c_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_: str) -> str:
         raise KeyboardInterrupt

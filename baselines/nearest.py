@@ -72,7 +72,7 @@ class Nearest(ClipModel):
     def _sampled(self, clips: Sequence[Singles]) -> npt.NDArray[np.float32]:
         """(S, M, L, V, D) coordinates in the middles of equal segments."""
         persons, axes = self.known().persons, 2 if preparation(self.known().view).scored else 3
-        return np.stack([fitted(clip, persons)[:, middles(clip.shape[1], self.frames), :, :axes] for clip in clips])
+        return np.stack([fitted(clip, persons)[:, middles(clip.shape[1], self.frames)[0], :, :axes] for clip in clips])
 
     def save(self, path: Path) -> None:
         """Write what it remembers as ``.npz``."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,9 +16,9 @@ from har_bench import registry, remote
 from har_bench.baseline import Baseline
 from har_bench.devices import forget_peak_memory, peak_memory_mb
 from har_bench.errors import HarBenchError
-from har_bench.options import read
+from har_bench.options import declared, read
 from har_bench.protocol import Protocol, make_protocol
-from har_bench.results import Result
+from har_bench.results import Reading, Result, Row
 from har_bench.scoring import predictions
 from har_bench.scoring.engine import score
 from har_bench.scoring.pairing import selection
@@ -132,6 +133,74 @@ def run(
         speed["parameters"] = float(described["parameters"])
     result.speed = speed | clock.speed() | held
     result.environment |= {"baseline": name} | {key: str(value) for key, value in described.items()}
+    return result
+
+
+def run_seeds(
+    seeds: int,
+    baseline: str | Baseline,
+    store: str | Path | Store,
+    *,
+    save: str | Path | None = None,
+    out: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    **given: Any,
+) -> Result:
+    """Train a baseline several times, with its seed and the numbers after it.
+
+    Args:
+        seeds: how many times.
+        baseline: see :func:`run`.
+        store: a converted dataset, or its path.
+        save: where the first one's weights are written; the others' are ``NAME-seed1.safetensors`` and so on.
+        out: the same for predictions.
+        settings: the baseline's options; of ``checkpoints`` every seed has a folder of its own inside.
+        given: what else :func:`run` takes, but weights.
+
+    Returns:
+        The first one's result, chosen before anything was known of it, with a table ``seed`` of all of them, their
+        mean and their standard deviation (n - 1).
+
+    Raises:
+        HarBenchError: what :func:`run` raises, a model without a seed, weights that are trained already, or fewer
+            than two seeds.
+    """
+    machine = make_baseline(baseline, settings)
+    name = baseline if isinstance(baseline, str) else type(baseline).__name__
+    if "seed" not in declared(type(machine)) or not machine.trains:
+        raise HarBenchError(f"{name} learns the same from every seed; leave --seeds out")
+    if given.get("weights") is not None:
+        raise HarBenchError("weights are trained already, with one seed; leave either --weights or --seeds out")
+    if seeds < 2:
+        raise HarBenchError(f"--seeds is {seeds}; give 2 or more, as one training has no spread")
+    first, folder = getattr(machine, "seed"), getattr(machine, "checkpoints", "")  # noqa: B009 - any baseline's
+    found = {}
+    for seed in range(first, first + seeds):
+        changed: dict[str, Any] = {"seed": seed} | ({"checkpoints": f"{folder}/seed{seed}"} if folder else {})
+        files = {name: path if seed == first else _beside(path, seed) for name, path in (("save", save), ("out", out))}
+        one: Any = replace(machine, **changed)  # type: ignore[type-var]
+        found[seed] = run(one, store, **given | files | {"model": given.get("model") or name})
+        found[seed].environment["baseline"] = name
+    return _with_spread(found)
+
+
+def _beside(path: str | Path | None, seed: int) -> str | None:
+    """Another name in the same place."""
+    if path is None:
+        return None
+    stem, dot, ending = str(path).rpartition(".")
+    return f"{stem}-seed{seed}{dot}{ending}" if stem and "/" not in ending else f"{path}-seed{seed}"
+
+
+def _with_spread(found: Mapping[int, Result]) -> Result:
+    """The first result with the numbers of all."""
+    result = next(iter(found.values()))
+    numbers = {name: np.array([each.metrics[name] for each in found.values()]) for name in result.metrics}
+    rows: list[Row] = [{"seed": str(seed), **each.metrics} for seed, each in found.items()]
+    rows.append({"seed": "mean", **{name: float(values.mean()) for name, values in numbers.items()}})
+    rows.append({"seed": "standard deviation", **{name: float(values.std(ddof=1)) for name, values in numbers.items()}})
+    result.tables = {"seed": rows} | result.tables
+    result.readings = {"seed": Reading(kind="facts")} | result.readings
     return result
 
 

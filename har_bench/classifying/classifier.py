@@ -167,7 +167,7 @@ class Classifier(ClipModel):
         frames = self.setting("frames")
         if preparation(self.known().view).sampling == "uniform":
             return uniform_tests(length, frames, self.setting("clips"))
-        return middles(length, frames)[None]
+        return middles(length, frames, self.setting("clips"))
 
     def _softmax(self, name: str, reel: Reel, which: Ints, places: Ints) -> Singles:
         """(B, classes) probabilities of clips; with ``flip`` averaged with those of their mirror images."""
@@ -191,8 +191,7 @@ class Classifier(ClipModel):
             "baseline": type(self).__name__,
             "learnt": msgspec.to_builtins(self.known()),
             "streams": list(self.streams),
-            "settings": {name: getattr(self, name) for name in self.architecture}
-            | {name: self.setting(name) for name in ("frames", "clips")},
+            "settings": {name: self.setting(name) for name in (*self.architecture, "frames", "clips")},
         }
         weights.write(path, dict(self.models or {}), options)
 
@@ -214,20 +213,26 @@ class Classifier(ClipModel):
             )
         states = {name: state_of(weights.read(file)) for name, file in files.items()}
         states = states or {self.streams[0]: state_of(found)}
-        self._take(self.published(next(iter(states.values())), found.path), states, weights_file)
+        learnt, settings = self.published(next(iter(states.values())), found.path)
+        self._adopt(settings, found.path)
+        self._take(learnt, states, weights_file)
 
     def _load_own(self, found: weights.Checkpoint) -> None:
         if found.options.get("baseline") != type(self).__name__:
             whose = found.options.get("baseline")
             raise HarBenchError(f"{found.path} holds weights of {whose}, not {type(self).__name__}; name that baseline")
-        for name, value in found.options["settings"].items():
-            given = self._given.get(name, getattr(type(self), name, None)) if name in self.architecture else None
-            if given not in (None, getattr(type(self), name), value):
-                raise HarBenchError(f"{found.path} was made with {name}={value}, not {given}; leave the option out")
-            if name in self.architecture or getattr(self, name) is None:
-                setattr(self, name, value)
+        self._adopt(found.options["settings"], found.path)
         self.streams = chosen(tuple(found.options["streams"]))
         self._take(learnt_from(found.options["learnt"], found.path), found.models, found.path)
+
+    def _adopt(self, settings: Mapping[str, Any], path: Path) -> None:
+        """Take the options that weights were made with; how they are tested may be chosen anew."""
+        for name, value in settings.items():
+            given = self._given.get(name)
+            if given not in (None, getattr(type(self), name), value):
+                raise HarBenchError(f"{path} was made with {name}={value}, not {given}; leave the option out")
+            if name in self.architecture or getattr(self, name) is None:
+                setattr(self, name, value)
 
     def _take(self, learnt: Learnt, states: Mapping[str, weights.State], path: Path) -> None:
         self.learnt, self.models = learnt, nn.ModuleDict()
@@ -236,8 +241,8 @@ class Classifier(ClipModel):
             weights.fill(model, states.get(name, {}), f"{name} of {path}")
             self.models[name] = model
 
-    def published(self, state: weights.State, path: Path) -> Learnt:
-        """What weights that others published were trained on; options are set to their architecture.
+    def published(self, state: weights.State, path: Path) -> tuple[Learnt, Mapping[str, Any]]:
+        """What weights that others published were trained on, and the options of their architecture.
 
         Raises:
             HarBenchError: they are of another network.
@@ -247,13 +252,11 @@ class Classifier(ClipModel):
 
     def describe(self) -> dict[str, Any]:
         """How it was trained and tested, on what, device and size."""
-        given = {item.name: getattr(self, item.name) for item in fields(self) if item.init}
-        given = {name: value for name, value in given.items() if name in self.architecture}
         networks = self.models or nn.ModuleDict()
+        told = SETTING if self.history else ("frames", "clips")  # what weights were trained with, their file says
         return (
             super().describe()
-            | given
-            | {name: self.setting(name) for name in SETTING}
+            | {name: self.setting(name) for name in (*self.architecture, *told)}
             | {
                 "streams": "+".join(self.streams),
                 "seed": self.seed,
@@ -270,7 +273,7 @@ class Classifier(ClipModel):
         options = {item.name: getattr(self, item.name) for item in fields(self) if item.init and item.name not in free}
         return (
             options
-            | {each: self.setting(each) for each in SETTING if each not in free}
+            | {each: self.setting(each) for each in (*self.architecture, *SETTING) if each not in free}
             | {
                 "baseline": type(self).__name__,
                 "stream": name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from har_bench.arrays import Ints
 
@@ -54,6 +53,7 @@ def segments(length: int, frames: int, random: Random) -> Ints:
     return bounds[:-1] + random.randint(np.diff(bounds))
 
 
-def middles(length: int, frames: int) -> npt.NDArray[np.int64]:
-    """(``frames``,) the middle of each of equal segments."""
-    return ((np.arange(frames) + 0.5) * length / frames).astype(np.int64)
+def middles(length: int, frames: int, clips: int = 1) -> Ints:
+    """(``clips``, ``frames``) places in equal segments: of one clip the middles, of several other shares of them."""
+    shares = (np.arange(clips)[:, None] + 0.5) / clips
+    return ((np.arange(frames) + shares) * length / frames).astype(np.int64)

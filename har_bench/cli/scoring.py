@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from har_bench.cli.app import Options, Recipe, Settings, Shown, app, pairs, written
@@ -79,6 +80,7 @@ def run(
     save: Path | None = None,
     device: str | None = None,
     bf16: bool = False,
+    seeds: int = 1,
     predictions: Path | None = None,
     out: Path | None = None,
     shown: Shown = ALL,
@@ -101,6 +103,7 @@ def run(
         save: Where the learnt weights go.
         device: Such as cpu or cuda:1, for baselines that compute with torch; a GPU if there is one.
         bf16: Compute in bfloat16.
+        seeds: Train so many times, each with the next seed; the result is the first one's, beside mean and spread.
         predictions: Where the predictions go (Parquet); they are not kept by default.
         out: Where the result file goes.
         shown: The breakdowns to show.
@@ -108,10 +111,12 @@ def run(
         quiet: Show no progress.
     """
     from har_bench import results
-    from har_bench.running import run as execute
+    from har_bench.running import run as once
+    from har_bench.running import run_seeds
 
     destination = written(out)
     chosen = {"device": device or "", "precision": "bf16" if bf16 else "", "init": str(init or "")}
+    execute = once if seeds == 1 else partial(run_seeds, seeds)
     result = execute(
         baseline,
         store,
@@ -127,7 +132,7 @@ def run(
     )
     if destination is not None:
         results.write(result, destination)
-    show_result(result, shown.names)
+    show_result(result, shown.names if seeds == 1 else list(dict.fromkeys(("seed", *shown.names))))
     if destination is not None:
         say(f"result: {destination}")
 

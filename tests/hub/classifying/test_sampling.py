@@ -42,8 +42,9 @@ def test_frames_of_a_long_clip_rise_and_are_in_it(length: int) -> None:
 
 
 def test_middles_and_segments_by_hand() -> None:
-    assert middles(8, 4).tolist() == [1, 3, 5, 7]
-    assert middles(2, 4).tolist() == [0, 0, 1, 1]
+    assert middles(8, 4).tolist() == [[1, 3, 5, 7]]
+    assert middles(2, 4).tolist() == [[0, 0, 1, 1]]
+    assert middles(8, 2, clips=2).tolist() == [[1, 5], [3, 7]]
     assert segments(2, 4, Random(0)).tolist() == [0, 0, 1, 1]
     assert segments(4, 4, Random(0)).tolist() == [0, 1, 2, 3]
 

@@ -139,7 +139,7 @@ def test_formatted_clips_are_pyskls_with_the_absent_person_at_zero(key: str) -> 
 def test_a_stream_of_penn_action_is_the_reference_s(key: str) -> None:
     file, _, name = key.partition("/")
     clip = PENN[f"{file}/normalised"][None]
-    places = middles(clip.shape[1], len(PENN[f"{file}/test_indices_32"]))
+    (places,) = middles(clip.shape[1], len(PENN[f"{file}/test_indices_32"]))
     np.testing.assert_array_equal(places, PENN[f"{file}/test_indices_32"])
     ((found,),) = cut(clip, "rms", "penn13", SHORT[name], [places])
     np.testing.assert_allclose(found, PENN[key], atol=1e-6)

@@ -167,7 +167,12 @@ def read(place: str | Path) -> Result:
 
 def _content(path: Path) -> dict[str, Any]:
     """What a result file says by its keys, not looked at yet."""
-    content = json_file.read(path, what="a har_bench result", remedy="score the predictions again")
+    try:
+        content: Any = json_file.read(path, what="a har_bench result", remedy="score the predictions again")
+    except HarBenchError as error:
+        if isinstance(error.__cause__, json_file.TooDeep):
+            raise NoResultError(f"{path} {error.__cause__}; move it elsewhere") from error
+        raise
     if not isinstance(content, dict) or "protocol" not in content:
         raise NoResultError(f"{path} is not a har_bench result: it names no protocol; move it elsewhere")
     return content

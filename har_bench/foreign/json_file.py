@@ -19,6 +19,12 @@ from har_bench.foreign import compressed, opening, texts
 from har_bench.foreign.budget import Budget
 
 T = TypeVar("T")
+
+
+class TooDeep(Malformed):
+    """It is nested more deeply than anything that is written to be read."""
+
+
 NotFinite = Callable[[dict[str, Any]], dict[str, Any]]
 """Says what an object of a text with NaN or Infinity is."""
 
@@ -123,7 +129,7 @@ def decode(content: bytes, kind: type[T] | Any = Any, *, what: str = "json", not
         else:
             found = msgspec.json.decode(content, type=kind)
     except RecursionError as error:
-        raise Malformed(f"is not {what}: it is nested too deeply") from error
+        raise TooDeep(f"is not {what}: it is nested too deeply") from error
     except (*BROKEN, ValueError) as error:
         number = _NO_NUMBER.search(content)
         if number:

@@ -69,7 +69,7 @@ class ParquetPredictions(Predictions):
         return self._runs.keys()
 
     def __len__(self) -> int:
-        return sum(rows.stop - rows.start for rows in self.runs.values())
+        return int(self._edges[-1] - self._edges[0]) if len(self._runs) else 0
 
     def of(self, sequence: str) -> Columns | None:
         """One sequence's rows; only the row groups that hold them are read."""

@@ -259,7 +259,8 @@ def read_results(path: Path, store: Store) -> Foreign | None:
     """
     if not path.is_file() or path.suffix != ".json":
         return None
-    results = json_file.read(path, _Results, what="ActivityNet's json of results", remedy=_FORM).results
+    file: _Results = json_file.read(path, _Results, what="ActivityNet's json of results", remedy=_FORM)
+    results = file.results
     rates = dict(zip(*(store.sequences[name].to_pylist() for name in ("sequence", "fps")), strict=True))
     rows: dict[str, list[Any]] = {name: [] for name in ("sequence", "start", "stop", "label", "score")}
     for video, detections in results.items():

@@ -117,7 +117,7 @@ class Board:
         lines: best first.
         notes: sentences that a reader of the numbers must know.
         slug: names the board in links; unique among the boards of one leaderboard.
-        truth: tells boards of one scoring apart: the protocol's version and the store.
+        truth: tells boards of one scoring apart: the protocol's version, the store and whose boxes a model was given.
     """
 
     dataset: str
@@ -179,14 +179,14 @@ def boards(
     """
     chosen = _select(list(entries), datasets)
     printed: dict[tuple[str, str], list[Reported]] = defaultdict(list)
-    scored: dict[tuple[str, str, str, str], list[Scored]] = defaultdict(list)
+    scored: dict[tuple[str, str, str, str, str], list[Scored]] = defaultdict(list)
     for entry in chosen:
         if isinstance(entry, Scored):
             fingerprint = "" if _equal(entry) else entry.result.fingerprints.get("store", "")
-            scored[entry.dataset, entry.scoring, entry.result.version, fingerprint].append(entry)
+            scored[entry.dataset, entry.scoring, entry.result.version, fingerprint, _boxes(entry)].append(entry)
         elif isinstance(entry, Reported):
             printed[_section(entry), entry.scoring].append(entry)
-    ways = Counter((dataset, scoring) for dataset, scoring, _, _ in scored)
+    ways = Counter((dataset, scoring) for dataset, scoring, *_ in scored)
     families = [[_scored_board(group, printed, alone=ways[key[:2]] == 1)] for key, group in scored.items()]
     for (dataset, scoring), group in printed.items():
         families.append([_reported_board(dataset, scoring, group), *_breakdowns(dataset, scoring, group)])
@@ -245,7 +245,10 @@ def _scored_board(group: list[Scored], printed: Mapping[tuple[str, str], list[Re
     units = {name: value.unit for line in reversed(lines) for name, value in line.values.items()}
     directions = _directions(result.protocol)
     columns = tuple(Column(name, units[name], directions.get(name) or _better(units[name])) for name in names)
-    store = first.result.fingerprints.get("store", "")[:12] or "unknown"
+    store = result.fingerprints.get("store", "")[:12] or "unknown"
+    apart = [] if alone else [f"version {result.version}", f"store {store}"]
+    if _boxes(first):
+        apart.append(f"boxes: {_boxes(first)}")
     return Board(
         dataset=first.dataset,
         scoring=first.scoring,
@@ -254,7 +257,7 @@ def _scored_board(group: list[Scored], printed: Mapping[tuple[str, str], list[Re
         primary=columns[0],
         lines=_ranked(lines, columns[0]),
         notes=tuple(notes),
-        truth="" if alone else f"version {result.version}, store {store}",
+        truth=", ".join(apart),
     )
 
 
@@ -283,6 +286,11 @@ def _translated(equal: Equal, printed: Mapping[tuple[str, str], list[Reported]])
             known = joined.get(key, Line(entry, {}))
             joined[key] = Line(known.entry, {**known.values, **values})
     return list(joined.values())
+
+
+def _boxes(entry: Scored) -> str:
+    """Where a model of pixels was told to look: one that is given the true boxes competes with none that finds them."""
+    return entry.result.environment.get("boxes", "")
 
 
 def _truth(entry: Scored) -> str:

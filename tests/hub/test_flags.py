@@ -70,6 +70,8 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             "--set": "--set sigma=2",
             "--save": ":martinez --save {out}/m.safetensors",
             "--weights": ":weights --weights {out}/m.safetensors",
+            "--init": ":martinez --init {out}/m.safetensors",
+            "--seeds": ":martinez --seeds 2",
             "--device": ":martinez --device cpu",
             "--bf16": ":martinez --bf16",
             "--predictions": "--predictions {out}/p.parquet",
@@ -151,7 +153,7 @@ def test_a_command_runs_with_each_of_its_flags(
         other, _, given = given.partition(" ")
         base = OTHER_WORDS[f"{words} {other}"]
     steps = [(base, given)]
-    if "--weights" in given:
+    if flag in ("--weights", "--init"):
         steps.insert(0, (OTHER_WORDS["run :martinez"], "--save {out}/m.safetensors"))
     for each in steps:
         line = f"{words} {' '.join(each)}".format(out=tmp_path, **files)

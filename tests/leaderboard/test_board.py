@@ -185,3 +185,14 @@ def test_boards_of_one_title_have_slugs_of_their_own(built):
     ]
     found = scored(built(*results))
     assert len({board.slug for board in found}) == len(found) == 40
+
+
+def test_models_that_are_given_the_true_boxes_compete_with_none_that_finds_them(built):
+    of_pixels = {"protocol": "coco/oks", "dataset": "coco"}
+    boxes = {name: {**of_pixels, "model": name, "environment": {"boxes": name}} for name in ("truth", "own")}
+    found = scored(built(*boxes.values(), {**of_pixels, "model": "detections", "environment": {}}))
+    assert {line.entry.method for board in found for line in board.lines} == {"truth", "own", "detections"}
+    for board in found:
+        assert len(board.lines) == 1
+        name = board.lines[0].entry.method
+        assert ("boxes: " + name in board.truth) == (name in boxes)

@@ -80,6 +80,11 @@ def test_every_recipe_equals_the_tool_it_is_named_after(name: str, variant: str,
     assert pckh(mpii, prediction_files()[name], recipe)["PCKh@0.5"] == pytest.approx(golden, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", prediction_files())
+def test_real_predictions_of_joints_are_never_suspected(name: str, mpii: Store) -> None:
+    assert pckh(mpii, prediction_files()[name], "official").notes == []
+
+
 @pytest.fixture(scope="module")
 def h36m(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """All of S9 and S11 that there is, from a tree of official CDF files."""
@@ -153,6 +158,14 @@ def test_deephar_wants_its_own_joints(h36m: Store, closed_form: Path) -> None:
     truth = har_bench.run("oracle-noise", h36m, protocol="h36m/mpjpe:deephar", settings={"sigma": 0.0})
     assert truth["MPJPE"] == pytest.approx(0, abs=1e-3)
     assert truth.environment["layout"] == "h36m-pa17"
+
+
+def test_real_predictions_of_poses_are_never_suspected(h36m: Store, closed_form: Path) -> None:
+    """But where one frame in 64 was predicted, the speed of the joints means nothing, and that is said."""
+    assert har_bench.score("h36m/mpjpe", h36m, closed_form, resamples=0).notes == []
+    path = REAL / "h36m" / "h36m_real_pred_1in64.npz"
+    (note,) = har_bench.score("h36m/mpjpe", h36m, path, resamples=0, options={"every": 64}).notes
+    assert "MPJVE" in note
 
 
 @pytest.mark.parametrize(

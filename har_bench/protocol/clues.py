@@ -46,10 +46,12 @@ class Note:
     Attributes:
         text: the sentence, with the remedy; may name ``{hits}`` and ``{of}``.
         least: the share of rows from which it is said.
+        unless: the clue that explains the same better; this one is not said beside it.
     """
 
     text: str
     least: float = 0.95
+    unless: str = ""
 
     def said(self, clue: Clue) -> str | None:
         """The sentence about a clue; None when too little shows it."""
@@ -250,7 +252,7 @@ def merged(first: Clues, second: Clues) -> Clues:
 
 def notes(declared: Mapping[str, Note], found: Clues) -> Iterator[str]:
     """What is to be said of the clues that were found, in the order of the declaration."""
-    for name, note in declared.items():
-        text = note.said(found.get(name, Clue(0, 0)))
-        if text is not None:
+    texts = {name: note.said(found.get(name, Clue(0, 0))) for name, note in declared.items()}
+    for name, text in texts.items():
+        if text is not None and texts.get(declared[name].unless) is None:
             yield text

@@ -654,6 +654,7 @@ def test_a_store_of_real_files_gives_the_same(name: str, tmp_path: Path) -> None
     convert("coco", truth, tmp_path / "store")
     scored = score(OKS(recipe), tmp_path / "store", results, resamples=0)
     assert scored.metrics == evaluate(truth, results, recipe).metrics
+    assert scored.notes == []
 
 
 @pytest.mark.real

@@ -152,7 +152,7 @@ def read(place: str | Path) -> Result:
     try:
         result = msgspec.convert(content, Result)
     except msgspec.ValidationError as error:
-        raise HarBenchError(f"{path} is not a har_bench result: {error}; score the predictions again") from error
+        raise HarBenchError(f"{path} is not a har_bench result ({error}); score the predictions again") from error
     if content.get(SEAL, "") not in ("", seal(content)):
         raise HarBenchError(f"{path} was changed after it was written; score the predictions again")
     protocol = registry.installed("protocols", result.protocol)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from har_bench import registry
-from har_bench.errors import HarBenchError, listed
+from har_bench.errors import HarBenchError, listed, unknown
 from har_bench.protocol.contract import Protocol
 from har_bench.results import Result
 
@@ -51,7 +51,7 @@ def way(result: Result, protocol: type[Protocol]) -> Iterator[str]:
     if result.version != protocol.version:
         return
     if result.recipe not in protocol.recipes:
-        yield f"no recipe of {protocol.name} is called {result.recipe!r}, there are {listed(protocol.recipes)}"
+        yield str(unknown(f"recipe of {protocol.name}", result.recipe, protocol.recipes))
     elif result.primary != (primary := primary_of(protocol, result.recipe)):
         yield f"the primary metric is {result.primary!r}, and {protocol.name}:{result.recipe} ranks by {primary}"
     units = {metric.name: metric.unit for metric in protocol.metrics}

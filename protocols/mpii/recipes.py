@@ -17,14 +17,15 @@ class PCKhRecipe(Recipe):
 
     Attributes:
         compare: whether a distance equal to the threshold is a hit.
-        truth: ``raw``, the annotations of MPII's own file, or ``tompson``, those of :func:`tompson_truth`.
+        truth: ``raw``, the annotations of MPII's own file, or ``tompson``, those of
+            :func:`har_bench.protocols.mpii.truth.tompson_truth`.
         average: ``pooled``, hits of all joints over their number, or ``joints``, the unweighted mean of the joints.
         head: the joints that the table's Head averages.
         upper_body: whether the table has UBody, the pooled wrists, elbows and shoulders.
         total: what the tool calls the mean over joints.
         fine: the threshold behind the number that the tool prints as PCKh@0.1.
         precision: ``float32`` rounds the points, in MPII's 1-based pixels, and their distance to single precision.
-        crop: whether joints outside :func:`inside_crop` are left out of the truth.
+        crop: whether joints outside :func:`har_bench.protocols.mpii.truth.inside_crop` are left out of the truth.
         joints: the joints that the mean is over.
         headless: whether a person whose head size is 0 counts, with every joint missed.
     """

@@ -69,13 +69,21 @@ def test_there_are_historic_results() -> None:
     assert HISTORIC
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff\xfe", b'{"protocol": 3}'])
-def test_what_is_no_result_is_named(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b'{"protocol": 3}', b'{"protocol": "a/b"'])
+def test_a_broken_result_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     path.write_bytes(content)
     with pytest.raises(
         HarBenchError, match=r"r\.json is (not a har_bench result .*; score the predictions again|empty)"
     ):
+        results.read(path)
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", "[" * 100_000])
+def test_json_of_another_program_is_told_apart(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(content)
+    with pytest.raises(results.NoResultError, match=r"r\.json is not a har_bench result: .*; move it elsewhere"):
         results.read(path)
 
 

@@ -31,7 +31,7 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "a metric of nobody": ({"metrics": {"MPJPE": 46.8125, "luck": 1.0}}, "no metric 'luck'"),
     "no primary number": ({"metrics": {"P-MPJPE": 36.5}, "intervals": {}}, "no number for its primary metric 'MPJPE'"),
     "another primary metric": ({"primary": "P-MPJPE"}, "ranks by MPJPE"),
-    "a recipe that is none": ({"recipe": "easy"}, "no recipe of h36m/mpjpe is called 'easy', there are videopose3d"),
+    "a recipe that is none": ({"recipe": "easy"}, "no recipe of h36m/mpjpe is called 'easy'; there are videopose3d"),
     "a version before the first": ({"version": "0"}, "version '0' of h36m/mpjpe never was, 1 is installed"),
     "a version of the future": ({"version": "2"}, "version '2' of h36m/mpjpe never was"),
     "a protocol that is not here": ({"protocol": "stranger/task"}, "'stranger/task', which is not installed"),

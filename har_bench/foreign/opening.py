@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from har_bench.errors import Malformed, completing
@@ -58,7 +58,7 @@ def read(path: Path, remedy: str = "download it again") -> bytes:
 
 @contextmanager
 def mapped(path: Path) -> Iterator[Content]:
-    """The bytes of a file, read from disk as they are looked at; nothing may refer to them after the block.
+    """The bytes of a file, read from disk as they are looked at, for the block.
 
     Raises:
         Malformed: as :func:`size_of`.
@@ -69,8 +69,11 @@ def mapped(path: Path) -> Iterator[Content]:
             found = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as error:
         raise _unreadable(error) from error
-    with found:
+    try:
         yield found
+    finally:
+        with suppress(BufferError):  # something refers to them still, and they are let go with it
+            found.close()
 
 
 def _unreadable(error: Exception) -> Malformed:

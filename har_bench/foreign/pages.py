@@ -95,7 +95,7 @@ def _count_pages(data: Bytes, chunks: Ints) -> bool:
     for number in range(len(chunks)):
         chunk = chunks[number]
         at = chunk[_DATA]
-        if 0 < chunk[_DICTIONARY] < at:
+        if chunk[_DICTIONARY] > 0 and (chunk[_DICTIONARY] < at or at == 0):  # 0: no page of values, as nobody is there
             at = chunk[_DICTIONARY]
         stop = at + chunk[_PACKED]
         if not (0 <= at <= stop <= len(data)):

@@ -193,7 +193,7 @@ def whole(name: str, values: Anything) -> Anything:
         first = next(iter(values.flat), None)
         raise HarBenchError(f"{what} holds {str(first)[:30]!r}; give whole numbers, frames from 0")
     if values.dtype.kind == "f":
-        wrong = ~np.isfinite(values) | (np.floor(values) != values) | (np.abs(values) >= 2**53)
+        wrong = ~np.isfinite(values) | (np.floor(values) != values) | (np.abs(values, dtype=np.float64) >= 2**53)
         if wrong.any():
             raise HarBenchError(f"{what} holds {values[wrong][0]}; give whole numbers, frames from 0")
     if name == "frame" and len(values) and (values.min() < 0 or values.max() >= 2**31):

@@ -31,7 +31,20 @@ ON_H36M, ON_MPII = "h36m/mpjpe {h36m} {p3d}", "mpii/pckh {mpii} {p2d}"
 COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "list": ("", {"--kind": "--kind skeletons"}),
     "info": ("{h36m}", {}),
-    "leaderboard build": ("{results} {out}/site", {}),
+    "leaderboard build": (
+        "{results} {out}/site",
+        {"--dataset": "--dataset mpii", "--protocol": "--protocol mpii/pckh", "--only": "--only scored"},
+    ),
+    "leaderboard verify": (
+        "{results}",
+        {
+            "--stores": "--stores {mpii}",
+            "--predictions": "--stores {mpii} --predictions {home}",
+            "--jobs": "--jobs 1",
+            "--json": "--json",
+            **QUIET,
+        },
+    ),
     "sample": ("mpii {out}/raw", {"--seed": "--seed 3"}),
     "validate": ("{mpii}", {"--media": "--media {raw}", "--jobs": "--jobs 1", **QUIET}),
     "convert": (

@@ -45,7 +45,7 @@ WRONG = {
     "half a character": (b'["\\ud800"]', "is not a list of points"),
     "deep": (DEEP, "is not a list of points"),
     "deep in what is skipped": (b'[{"x": 1, "y": ' + DEEP + b"}]", "is not a list of points: it is nested too deeply"),
-    "NaN": (b'[{"x": NaN}]', "is not a list of points"),
+    "NaN": (b'[{"x": 1},\n {"x": NaN}]', "holds NaN in line 2, which JSON has not"),
 }
 
 

@@ -103,4 +103,4 @@ def test_a_training_on_a_full_disk_is_one_sentence(
         leave(disk, 20)
         said = told((*words, "--set", "channels=64", "--quiet", *setting.split()), tmp_path, disk, capsys)
         assert "is full: about" in said
-        assert {path.name for path in disk.rglob("*") if path.is_file()} <= {"filler", "curves.csv"}
+        assert {path.name for path in disk.rglob("*") if path.is_file()} <= {"filler", "curves.csv", "curves.png"}

@@ -226,7 +226,7 @@ def test_errors_say_what_to_do(tmp_path: Path, h36m: Store, detected: Arrays) ->
     unclear = complaint(saved(np.zeros((9, 17, 2))))
     assert "give their layout, one of coco17, h36m17" in unclear
     assert "17 joints a frame and not the 16 of mpii16" in complaint(saved(np.zeros((9, 17, 2))), "mpii16")
-    assert "no layout" in complaint(saved(np.zeros((9, 7, 2))))
+    assert "7 joints a frame; give a layout" in complaint(saved(np.zeros((9, 7, 2))))
     assert "has shape (9, 17)" in complaint(saved(np.zeros((9, 17))))
     assert "its first is 'a|b|c'" in complaint(saved(np.zeros((9, 17, 2)), key="a/b/c"))
     np.savez(tmp_path / "two.npz", positions_2d=np.array({"S9": {"Walking 1": [detected[name]] * 2}}))
@@ -236,7 +236,7 @@ def test_errors_say_what_to_do(tmp_path: Path, h36m: Store, detected: Arrays) ->
     (tmp_path / "ids.json").write_text(json.dumps(_coco([], results=True)))
     assert "file_name beside it" in complaint(tmp_path / "ids.json")
     (tmp_path / "odd.json").write_text('{"images": 3}')
-    assert "not a json of keypoints" in complaint(tmp_path / "odd.json")
+    assert "no json of keypoints" in complaint(tmp_path / "odd.json")
     np.save(tmp_path / "one.npy", detected[name])
     assert "names no sequences" in complaint(tmp_path / "one.npy")
     (tmp_path / "notes.txt").write_text("hello")

@@ -15,6 +15,7 @@ import pytest
 
 import har_bench
 from har_bench.errors import HarBenchError
+from har_bench.foreign import pages
 from har_bench.scoring.column_files import read_columns
 from tests.hub.own_files import PROTOCOL, predictions, store
 from tests.hub.readings import read_elsewhere
@@ -209,3 +210,13 @@ def test_millions_of_names_are_cut_out_when_they_are_asked_for(tmp_path: Path) -
     assert rows is not None
     assert rows["score"].tolist() == [1, 3]
     assert found.of("c") is None
+
+
+@pytest.mark.parametrize("dictionary", [True, False, ["sequence"]])
+@pytest.mark.parametrize("compression", ["zstd", "none"])
+def test_a_table_of_nobody_is_sound(dictionary: bool | list[str], compression: str, tmp_path: Path) -> None:
+    """Its columns have dictionaries without values, or no page at all."""
+    nobody = pa.table({"sequence": pa.array([], pa.string()), "frame": pa.array([], pa.int64())})
+    path = tmp_path / "nobody.parquet"
+    pq.write_table(nobody, path, use_dictionary=dictionary, compression=compression, write_page_checksum=True)
+    assert all(column.cost < 64 for column in pages.columns(path, pq.ParquetFile(path).schema))

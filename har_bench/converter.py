@@ -140,6 +140,13 @@ class Converter(ABC):
     cameras: ClassVar[tuple[str, ...]] = ()
     spellings: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
+    @classmethod
+    def respelled(cls, name: str) -> str:
+        """A sequence's name, or a part of it, in the store's own spelling."""
+        for theirs, ours in cls.spellings.items():
+            name = name.replace(theirs, ours)
+        return name
+
     @abstractmethod
     def discover(self, raw: Path) -> Sequence[Shard]:
         """The shards of a raw download, in the order of their sequences' names.

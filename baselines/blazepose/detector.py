@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.arrays import Floats, Singles
+from har_bench.geometry.boxes import overlap
 from har_bench.media.crops import Crop, around, letterbox
-from har_bench.media.tracking import overlap
 
 SIDE = 224
 """Pixels of the detector's square input."""

@@ -14,8 +14,9 @@ from typing import Any, Literal
 import numpy as np
 
 from har_bench.arrays import Bytes, Floats
+from har_bench.geometry.boxes import overlap
 from har_bench.media.poses import Poses, around
-from har_bench.media.tracking import Identities, Watcher, overlap
+from har_bench.media.tracking import Identities, Watcher
 
 from . import detector
 from .detector import Region, region

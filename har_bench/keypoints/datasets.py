@@ -125,9 +125,7 @@ def _cameras(store: Store) -> tuple[str, ...]:
 
 def _key(name: str, store: Store) -> str:
     """A sequence's name without what separates its words, in one spelling."""
-    for theirs, ours in known_of(store.dataset).spellings.items():
-        name = name.replace(theirs, ours)
-    return " ".join(re.split(r"[\s_./|]+", name))
+    return " ".join(re.split(r"[\s_./|]+", known_of(store.dataset).respelled(name)))
 
 
 def _frames(store: Store, sequence: str) -> npt.NDArray[np.int64]:

@@ -11,8 +11,6 @@ import msgspec
 from har_bench.errors import HarBenchError
 from har_bench.foreign import json_file
 
-BOM = b"\xef\xbb\xbf"
-
 
 def values_of(path: Path) -> Any:
     """What a file holds; an object on each of several lines becomes a list.
@@ -20,7 +18,7 @@ def values_of(path: Path) -> Any:
     Raises:
         HarBenchError: it cannot be read, is empty, or is no json.
     """
-    content = json_file.text(path).removeprefix(BOM)
+    content = json_file.text(path)
     if not content.strip():
         raise HarBenchError(f"{path} is empty; was it written completely?")
     try:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from har_bench.arrays import Floats, Ints, Singles
+from har_bench.geometry.boxes import around, overlap
 from har_bench.keypoints.people import People
 
 REACH = 0.4
@@ -113,20 +114,6 @@ def distances(expected: npt.NDArray[np.floating], found: Singles) -> Floats:
     return means
 
 
-def overlaps(expected: npt.NDArray[np.floating], found: Singles) -> Floats:
-    """(P, Q) what the boxes of (P, J, 2) and (Q, J, 2) joints share of what they cover together."""
-    (low, high), (low_2, high_2) = _boxes(expected), _boxes(found)
-    sides = np.minimum(high[:, None], high_2[None]) - np.maximum(low[:, None], low_2[None])
-    shared = np.maximum(sides, 0).prod(axis=-1)
-    areas = (high - low).prod(axis=-1)[:, None] + (high_2 - low_2).prod(axis=-1)[None]
-    return np.asarray(shared / np.maximum(areas - shared, 1e-9))
-
-
-def _boxes(points: npt.NDArray[np.floating]) -> tuple[Floats, Floats]:
-    places = points.astype(np.float64)
-    return np.nanmin(places, axis=1), np.nanmax(places, axis=1)
-
-
 def _alone(people: People) -> bool:
     """Whether there is one detection a frame, and each within reach of the one before: the usual case, in one go."""
     order = np.argsort(people.frame, kind="stable")
@@ -141,7 +128,7 @@ def _alone(people: People) -> bool:
     sizes = np.array([size_of(each) for each in points[:-1]])
     near = shared.any(axis=-1) & (moved <= REACH * sizes)
     pairs = zip(points[:-1][~near], points[1:][~near], strict=True)
-    return all(overlaps(one[None], other[None])[0, 0] >= OVERLAP for one, other in pairs)
+    return all(overlap(around(one[None]), around(other[None]))[0, 0] >= OVERLAP for one, other in pairs)
 
 
 def _once(people: People, rows: Ints) -> Ints:
@@ -165,7 +152,7 @@ def _matched(paths: list[_Path], points: Singles, frame: int) -> tuple[dict[int,
     expected = np.stack([path.expected(frame) for path in paths])
     cost = distances(expected, points) / size[:, None]
     near = cost <= np.array([path.reach for path in paths])[:, None]
-    within = near | ((overlaps(expected, points) >= OVERLAP) & np.isfinite(cost))
+    within = near | ((overlap(around(expected), around(points)) >= OVERLAP) & np.isfinite(cost))
     beyond = 1e6
     taken, given = linear_sum_assignment(np.where(within, cost, beyond))
     pairs = [(one, other) for one, other in zip(taken.tolist(), given.tolist(), strict=True) if within[one, other]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,6 @@ import pyarrow.parquet as pq
 
 from har_bench.arrays import Ints
 from har_bench.errors import HarBenchError, unknown
-from har_bench.keypoints.json_text import BOM
 from har_bench.keypoints.people import People
 from har_bench.scoring.column_files import read_columns
 from har_bench.scoring.columns import Columns
@@ -47,7 +47,7 @@ def kind_of(path: Path) -> Kind:
         raise HarBenchError(f"{path} is no file (a pipe or a device); give a file or folder of 2D keypoints")
     try:
         with path.open("rb") as file:
-            head = file.read(64).removeprefix(BOM)
+            head = file.read(64).removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise HarBenchError(f"{path} cannot be read ({error.strerror}); give a file of 2D keypoints") from error
     if not head:

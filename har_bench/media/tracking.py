@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from har_bench.arrays import Bytes, Floats, Ints
+from har_bench.geometry.boxes import overlap
 from har_bench.media.poses import Poses
 
 SAME = 0.3
@@ -122,14 +123,3 @@ class ByOverlap(Watcher):
     def resume(self, state: dict[str, Any]) -> None:
         """Go on."""
         self._identities.resume(state)
-
-
-def overlap(boxes: Floats, others: Floats) -> Floats:
-    """(n, m) intersection over union of boxes (n, 4) and (m, 4), x, y, w, h; 0 where both are empty."""
-    one, other = boxes[:, None], others[None]
-    low = np.maximum(one[..., :2], other[..., :2])
-    high = np.minimum(one[..., :2] + one[..., 2:], other[..., :2] + other[..., 2:])
-    common = np.maximum(high - low, 0).prod(axis=-1)
-    union = one[..., 2:].prod(axis=-1) + other[..., 2:].prod(axis=-1) - common
-    made: Floats = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
-    return made

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from har_bench.converter import Converter
 from har_bench.errors import HarBenchError, completing
 from har_bench.foreign.npz import open_npz
 from har_bench.foreign.numbers import numbers
@@ -19,26 +19,16 @@ METRE = 1000.0
 FARTHEST_M = 100.0
 
 
-@dataclass(frozen=True)
-class Naming:
-    """How a dataset's sequences are called in such archives.
-
-    Attributes:
-        cameras: in the order in which VideoPose3D lists them.
-        example: a flat name, such as ``S9|Walking 1|54138969``; all have as many parts.
-        action: a file's name of an action -> the store's.
-    """
-
-    cameras: tuple[str, ...]
-    example: str
-    action: Callable[[str], str] = str
-
-
-def read_poses(path: Path, naming: Naming) -> Foreign | None:
+def read_poses(path: Path, dataset: type[Converter], example: str) -> Foreign | None:
     """Poses by sequence, in mm; None when the file is no ``.npz``.
 
-    Two layouts are read: flat, one (n, J, 3) array per name like ``naming.example`` (``/`` will do for ``|``), and
-    VideoPose3D's own nested one, ``positions_3d`` as subject -> action -> list of the cameras' arrays.
+    Two layouts are read: flat, one (n, J, 3) array per name (``/`` will do for ``|``), and VideoPose3D's own nested
+    one, ``positions_3d`` as subject -> action -> list of the cameras' arrays.
+
+    Args:
+        path: a file of predictions.
+        dataset: declares its cameras and how its actions are spelled.
+        example: a flat name, such as ``S9|Walking 1|54138969``; all have as many parts.
 
     Raises:
         HarBenchError: the archive is damaged, a name is no sequence, or the numbers cannot be metres.
@@ -47,26 +37,26 @@ def read_poses(path: Path, naming: Naming) -> Foreign | None:
         return None
     archive = open_npz(path)
     nested = next((name for name in ("positions_3d", "predictions") if name in archive), None)
-    named = _nested(path, naming, archive[nested]) if nested else _flat(path, naming, archive)
+    named = _nested(path, dataset, archive[nested]) if nested else _flat(path, dataset, example, archive)
     arrays = {sequence: _checked(path, sequence, poses) for sequence, poses in named}
     if not arrays:
-        raise HarBenchError(f"{path} holds no poses; name its arrays like {naming.example!r}")
+        raise HarBenchError(f"{path} holds no poses; name its arrays like {example!r}")
     return Foreign(arrays, "VideoPose3D-like .npz, metres")
 
 
 def _flat(
-    path: Path, naming: Naming, archive: Mapping[str, npt.NDArray[Any]]
+    path: Path, dataset: type[Converter], example: str, archive: Mapping[str, npt.NDArray[Any]]
 ) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    parts_of = naming.example.replace("|", "/").count("/")
+    parts_of = example.replace("|", "/").count("/")
     for name in archive:
         joined = name.replace("|", "/")
         if joined.count("/") != parts_of:
-            raise HarBenchError(f"{path}: the array {name!r} is not named like {naming.example!r}")
+            raise HarBenchError(f"{path}: the array {name!r} is not named like {example!r}")
         subject, action, camera = joined.rsplit("/", 2)
-        yield f"{subject}/{naming.action(action)}/{camera}", archive[name]
+        yield f"{subject}/{dataset.respelled(action)}/{camera}", archive[name]
 
 
-def _nested(path: Path, naming: Naming, held: npt.NDArray[Any]) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+def _nested(path: Path, dataset: type[Converter], held: npt.NDArray[Any]) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     subjects = held.item() if held.shape == () else None
     if not isinstance(subjects, Mapping):
         raise HarBenchError(f"{path}: positions_3d is not a dictionary of subjects")
@@ -82,11 +72,11 @@ def _nested(path: Path, naming: Naming, held: npt.NDArray[Any]) -> Iterator[tupl
                 raise HarBenchError(
                     f"{path}: positions_3d[{subject!r}][{action!r}] is one array {cameras.shape} and no list of the "
                     f"cameras' arrays: is it in the world's frame, as data_3d_h36m.npz? give the poses in the frame "
-                    f"of each camera, for {', '.join(naming.cameras)}"
+                    f"of each camera, for {', '.join(dataset.cameras)}"
                 )
-            named = cameras.items() if isinstance(cameras, Mapping) else zip(naming.cameras, cameras, strict=False)
+            named = cameras.items() if isinstance(cameras, Mapping) else zip(dataset.cameras, cameras, strict=False)
             for camera, poses in named:
-                sequence = f"{subject}/{naming.action(str(action))}/{camera}"
+                sequence = f"{subject}/{dataset.respelled(str(action))}/{camera}"
                 with completing(f"{path}: {sequence}", "write its poses as one array (n, J, 3)"):
                     array = numbers(poses)
                 yield sequence, array

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from har_bench.converter import known_of
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Facts, Foreign, Scores, option
 from har_bench.results import Row
@@ -18,7 +19,7 @@ from har_bench.skeletons import skeleton as layout
 from har_bench.store import Store
 
 from .averages import TABLES, PoseAverages, PoseOptions, PoseRecipe
-from .files import Naming, read_poses
+from .files import read_poses
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class MPJPE(PoseAverages):
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """VideoPose3D-like ``.npz``: arrays by ``S9|Walking 1|54138969``, or its nested ``positions_3d``; in metres."""
         del store
-        return read_poses(path, NAMING)
+        return read_poses(path, known_of(self.dataset), "S9|Walking 1|54138969")
 
     def for_joints(self, joints: int, skeleton: str | None) -> Self:
         """Over 16 joints where the predictions have 16, as SemGCN and 3d-pose-baseline print their numbers."""
@@ -154,14 +155,6 @@ class MPJPE(PoseAverages):
         return Scores(
             scores.metrics, scores.tables | {"left_out": left_out}, scores.counts | {"left_out": len(left_out)}
         )
-
-
-def _renamed(action: str) -> str:
-    """S1's official names of two actions are taken for the canonical ones."""
-    return action.replace("TakingPhoto", "Photo").replace("WalkingDog", "WalkDog")
-
-
-NAMING = Naming(("54138969", "55011271", "58860488", "60457274"), "S9|Walking 1|54138969", _renamed)
 
 
 def _any_of(lists: pa.ChunkedArray, wanted: Collection[str]) -> pa.Array:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.arrays import Floats, taken
+from har_bench.converter import known_of
 from har_bench.protocol import Foreign, Groups, Metric, Scores, option
 from har_bench.protocol.tables import grouped
 from har_bench.results import Row
@@ -20,9 +21,8 @@ from har_bench.store import Store
 
 from .averages import METRICS, TABLES, PoseAverages, PoseOptions, PoseRecipe, mean_of, means, sums_of
 from .errors import mpjpe_errors
-from .files import Naming, read_poses
+from .files import read_poses
 
-NAMING = Naming(("C1", "C2", "C3"), "Validate/S1|Walking 1 chunk0|C1")
 CELLS = frozenset(f"{subject}/{action}" for subject in ("S1", "S2", "S3") for action in ("Walking", "Jog", "Box"))
 """The subjects and actions whose plain mean papers print."""
 
@@ -167,7 +167,7 @@ class HumanEvaMPJPE(PoseAverages):
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """VideoPose3D-like ``.npz``: arrays by ``Validate/S1|Walking 1 chunk0|C1``, or nested ``positions_3d``."""
         del store
-        return read_poses(path, NAMING)
+        return read_poses(path, known_of(self.dataset), "Validate/S1|Walking 1 chunk0|C1")
 
     def sums(self, predicted: Floats, truth: Floats) -> Floats:
         """The additive statistics of one sequence; for ``error``, those of its 15 + 14 terms and no velocity."""

@@ -16,10 +16,11 @@ from PIL import Image
 av = pytest.importorskip("av")
 
 from har_bench.cli import main  # noqa: E402
+from har_bench.geometry.boxes import overlap  # noqa: E402
 from har_bench.keypoints import open_track  # noqa: E402
 from har_bench.media import pose_parts, posing  # noqa: E402
 from har_bench.media.posing import pose  # noqa: E402
-from har_bench.media.tracking import Identities, overlap  # noqa: E402
+from har_bench.media.tracking import Identities  # noqa: E402
 from har_bench.schema import to_numpy  # noqa: E402
 from tests.pictures import Finder, Rectangle, film, joints_of, save  # noqa: E402
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from har_bench.converter import known_of
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch
 from har_bench.protocols.mpjpe import (
@@ -28,7 +29,6 @@ from har_bench.protocols.mpjpe import (
     pck3d,
 )
 from har_bench.protocols.mpjpe.files import read_poses
-from har_bench.protocols.mpjpe.h36m import NAMING
 from har_bench.registry import load as load_plugin
 from har_bench.schema import table
 from tests import h36m_data
@@ -408,7 +408,7 @@ def test_deephar_has_its_own_joints() -> None:
 def test_npz_of_whole_numbers_or_of_the_world_is_refused(arrays: Any, message: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "p.npz", **arrays)
     with pytest.raises(HarBenchError, match=message):
-        read_poses(tmp_path / "p.npz", NAMING)
+        read_poses(tmp_path / "p.npz", known_of("h36m"), "S9|Walking 1|54138969")
 
 
 def test_is_registered() -> None:

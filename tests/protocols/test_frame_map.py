@@ -1,30 +1,19 @@
-"""AVA frame-mAP against the digits of the tools whose recipes it claims to be, and against hand-computed cases."""
+"""Frame-mAP by its rules: a plain second writing, the order of rows, and where the tools differ."""
 
 from __future__ import annotations
 
-import gzip
 import heapq
-import importlib.util
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import har_bench
-from har_bench.converters import ava as converter
-from har_bench.converters.ava import tracklets
-from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Scores
-from har_bench.protocols.frame_map.actions import ACTIONS, GROUPS
-from har_bench.protocols.frame_map.files import read_detections
+from har_bench.protocol import Batch
 from har_bench.protocols.frame_map.matching import (
     Candidates,
     Detections,
@@ -34,98 +23,16 @@ from har_bench.protocols.frame_map.matching import (
     rank,
     window_means,
 )
-from har_bench.protocols.frame_map.protocol import RECIPES, FrameMAP
-from har_bench.store import Store
-from tests.golden import REAL, load
-
-AVA, LART = REAL / "ava", REAL / "lart"
-GOLDENS = {path.name: path for path in sorted((AVA / "golden").glob("*.json"))}
-EDGES = [case for name in GOLDENS if name.startswith("edge") for case in load(f"ava/golden/{name}")]
-NUMBERS = {name: path for name, path in GOLDENS.items() if not name.startswith("edge")}
-NAMES = [recipe.name for recipe in RECIPES]
-
-NOCAP = replace(FrameMAP.recipes["official"], name="nocap", cap=0)
-"""What get_ava_performance.py computes with its capacity set to 0."""
-
-MMACTION2 = {"g1_mmaction2_toy": 0.09385522, "g2b_v1.0test_all60": 0.24565313952659598}
-"""What mmaction2's ava_eval gives for the same files; the first is in its own unit test, with 8 digits."""
-
-SORTING = 1e-7
-"""What the order of equal scores of nine digits is worth; the tools leave it to an unstable sort."""
-
-
-@cache
-def toy(classes: tuple[int, ...] = tuple(ACTIONS)) -> type[FrameMAP]:
-    """The protocol with other classes, and with the golden variant of a recipe."""
-
-    class Toy(FrameMAP):
-        recipes: ClassVar = {recipe.name: replace(recipe, classes=classes) for recipe in (*RECIPES, NOCAP)}
-
-    return Toy
-
-
-def store_of(folder: Path, truth: Iterable[str], classes: Sequence[int] = (), split: str = "val_v2.2") -> Store:
-    """A store of annotation rows in which only some actions are evaluated."""
-    raw = folder / "raw"
-    raw.mkdir(parents=True)
-    (raw / f"ava_{split}.csv").write_text("".join(f"{row}\n" for row in truth))
-    if classes:
-        listed = "".join(f'item {{\n  name: "c{id_}"\n  id: {id_}\n}}\n' for id_ in classes)
-        (raw / f"ava_action_list_{split[-4:]}_for_activitynet_2019.pbtxt").write_text(listed)
-    return har_bench.convert("ava", raw, folder / "store", jobs=1, quiet=True)
-
-
-def written(path: Path, rows: Iterable[str]) -> Path:
-    path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
-    return path
-
-
-def score_of(
-    folder: Path, truth: Iterable[str], found: Iterable[str], classes: tuple[int, ...] = (1, 3, 5), recipe: str = ""
-) -> Any:
-    store = store_of(folder, truth, classes)
-    detections = written(folder / "found.csv", found)
-    return har_bench.score(toy(classes)(recipe or None), store, detections, resamples=0)
-
-
-def by_action(result: Any) -> dict[str, float | None]:
-    return {row["action"]: row["AP@0.5"] for row in result.tables["action"]}
-
-
-# ---------------------------------------------------------------------------------------------- small cases
-
-CLASSES = (1, 14, 15, 64, 80)
-
-
-def batch(videos: Sequence[str], rows: Sequence[tuple[Any, ...]], columns: dict[str, Any]) -> Batch:
-    """Rows (video, ...) of the videos, with the columns after the first."""
-    ordered = [row for video in videos for row in rows if row[0] == video]
-    counts = [sum(row[0] == video for row in rows) for video in videos]
-    values = list(zip(*ordered, strict=True))[1:] or [()] * len(columns)
-    sequences = pa.table(
-        {
-            "sequence": list(videos),
-            "splits": [["v2.2/val"]] * len(videos),
-            "empty": [[950.0]] * len(videos),
-            "excluded": [[903.0]] * len(videos),
-        }
-    )
-    arrays = {name: np.array(column, kind) for (name, kind), column in zip(columns.items(), values, strict=True)}
-    arrays |= {name: array.reshape(-1, 4) for name, array in arrays.items() if name == "bbox_normalised"}
-    return Batch(sequences, np.cumsum([0, *counts]), arrays)
-
-
-def truth_batch(videos: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Batch:
-    """Rows (video, second, box, action, person)."""
-    kinds = {"timestamp": float, "bbox_normalised": float, "action": np.int32, "person": float}
-    made = batch(videos, rows, kinds)
-    evaluated = np.isin(made["action"], CLASSES)
-    return Batch(made.sequences, made.starts, {**made.columns, "evaluated": evaluated})
-
-
-def found_batch(videos: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Batch:
-    """Rows (video, second, box, action, score)."""
-    return batch(videos, rows, {"timestamp": float, "bbox_normalised": float, "label": np.int32, "score": float})
+from har_bench.protocols.frame_map.protocol import FrameMAP
+from tests.frame_map_cases import (
+    CLASSES,
+    NAMES,
+    areas_of,
+    found_batch,
+    store_of,
+    toy,
+    truth_batch,
+)
 
 
 def case(seed: int, *, videos: int = 4, ties: bool = False) -> tuple[list[str], list[Any], list[Any]]:
@@ -214,10 +121,6 @@ def overlap(one: Sequence[float], other: Sequence[float]) -> float:
     height = max(0, min(one[3], other[3]) - max(one[1], other[1]))
     shared = width * height
     return shared / (sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)) - shared)
-
-
-def areas_of(scores: Scores) -> dict[int, float]:
-    return {row["id"]: np.nan if row["AP@0.5"] is None else row["AP@0.5"] / 100 for row in scores.tables["action"]}
 
 
 @settings(max_examples=40)
@@ -407,314 +310,3 @@ def test_lart_averages_the_frames_of_a_track(tmp_path: Path) -> None:
     unsure = single | {"confidence": [0.79, 0.8]}
     assert har_bench.score(FrameMAP("lart"), store, unsure, resamples=0)["mAP@0.5"] == 0
     assert har_bench.score(FrameMAP("official"), store, unsure, resamples=0)["mAP@0.5"] == 100
-
-
-# ---------------------------------------------------------------------------------------------- files and errors
-
-ROWS = ["v,0902,0.1,0.1,0.5,0.5,1,0"]
-FOUND = ["v,0902,0.1,0.1,0.5,0.5,1,0.5", "v,902.0,0.6,0.6,0.9,0.9,12,1e-3"]
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return store_of(tmp_path_factory.mktemp("ava"), ROWS)
-
-
-@pytest.mark.parametrize("zipped", [False, True])
-def test_csv(zipped: bool, tmp_path: Path, store: Store) -> None:
-    path = written(tmp_path / "found.csv", FOUND)
-    if zipped:
-        path = tmp_path / "found.csv.gz"
-        path.write_bytes(gzip.compress("\n".join(FOUND).encode()))
-    foreign = read_detections(path)
-    assert foreign is not None
-    assert foreign.values.to_pylist() == [
-        {"sequence": "v", "timestamp": 902, "label": 1, "score": 0.5, "bbox_normalised": [0.1, 0.1, 0.5, 0.5]},
-        {"sequence": "v", "timestamp": 902, "label": 12, "score": 0.001, "bbox_normalised": [0.6, 0.6, 0.9, 0.9]},
-    ]
-    result = har_bench.score(FrameMAP(), store, path)
-    assert result["mAP@0.5"] == 100
-    assert result.environment["predictions"] == "AVA detections (video, second, box, action, score)"
-
-
-def test_a_header_of_eight_names_is_passed_over(tmp_path: Path) -> None:
-    header = "video_id,timestamp,x1,y1,x2,y2,action_id,score"
-    with_header, without = (
-        read_detections(written(tmp_path / "found.csv", rows)) for rows in ([header, *FOUND], FOUND)
-    )
-    assert with_header is not None
-    assert without is not None
-    assert with_header.values.to_pylist() == without.values.to_pylist()
-
-
-def test_other_files_are_not_taken_for_detections(tmp_path: Path) -> None:
-    for name, rows in {
-        "ours.csv": ["sequence,timestamp,label,score", "v,902,1,0.5"],
-        "truth.csv": ["v,0902,0.1,0.1,0.5,0.5,1"],
-    }.items():
-        assert read_detections(written(tmp_path / name, rows)) is None
-    assert read_detections(tmp_path) is None
-    for content in (b"\x1f\x8b\x08" + bytes(range(200)), b""):
-        (tmp_path / "noise.csv.gz").write_bytes(content)
-        assert read_detections(tmp_path / "noise.csv.gz") is None
-
-
-@pytest.mark.parametrize("row", ["v,0902,0.1,0.1,0.5,0.5,1", "v,0902,0.1,x,0.5,0.5,1,0.5", "v,0902,0.1,0.1,0.5,0.5,,1"])
-def test_a_broken_row_is_named(row: str, tmp_path: Path) -> None:
-    path = written(tmp_path / "found.csv", [*FOUND, row])
-    with pytest.raises(HarBenchError, match=r"found.csv begins as AVA detections .*; write it again"):
-        read_detections(path)
-
-
-def table(**columns: Any) -> dict[str, Any]:
-    return {"sequence": ["v"], "bbox_normalised": [[0.1, 0.1, 0.5, 0.5]], "label": [1], "score": [0.5]} | columns
-
-
-@pytest.mark.parametrize(
-    ("columns", "recipe", "message"),
-    [
-        (table(), "official", r"needs a column timestamp \[s\] or frame"),
-        (table(timestamp=[902.5]), "slowfast", r"the predictions have a keyframe at 902.5 s"),
-        (table(timestamp=[902.5]), "mmaction2", r"the predictions have a keyframe at 902.5 s"),
-        (table(timestamp=[902.0], label=["walk"]), "official", "numbers of AVA's actions"),
-        (table(timestamp=[902.0], label=[1.5]), "official", "numbers of AVA's actions"),
-        (table(timestamp=[902.0], bbox_normalised=[[0.1, 0.1]]), "official", r"has shape \(1, 2\)"),
-        (table(timestamp=[902.0], score=[np.nan]), "official", "non-finite"),
-    ],
-)
-def test_predictions_that_do_not_fit(columns: Any, recipe: str, message: str, store: Store) -> None:
-    with pytest.raises(HarBenchError, match=message):
-        har_bench.score(FrameMAP(recipe), store, columns, resamples=0)
-
-
-def test_our_columns(store: Store) -> None:
-    for columns in (table(timestamp=[902.0]), table(frame=[60]), table(timestamp=[902.0], label=[1.0])):
-        assert har_bench.score(FrameMAP(), store, columns, resamples=0)["mAP@0.5"] == 100
-    for columns in (
-        table(frame=[61]),
-        table(timestamp=[902.5]),
-        table(timestamp=[-1.0]),
-        table(frame=[60], label=[99]),
-    ):
-        assert har_bench.score(FrameMAP(), store, columns, resamples=0)["mAP@0.5"] == 0
-
-
-def test_a_detection_without_a_number_can_count_as_none(store: Store) -> None:
-    box = [0.1, 0.1, 0.5, 0.5]
-    columns = table(sequence=["v"] * 4, timestamp=[902.0, 902, 902, np.nan], label=[1] * 4)
-    columns |= {"bbox_normalised": [box, [np.nan, *box[1:]], box, box], "score": [0.5, 0.9, np.nan, 0.9]}
-    result = har_bench.score(FrameMAP(), store, columns, resamples=0, missing="count-as-error")
-    assert (result["mAP@0.5"], result.counts["detections"]) == (100, 1)
-
-
-def test_a_store_with_other_evaluated_actions(tmp_path: Path) -> None:
-    with pytest.raises(HarBenchError, match="disagree on whether action 1 is evaluated"):
-        har_bench.score(FrameMAP(), store_of(tmp_path, ROWS, (3,)), table(timestamp=[902.0]))
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """Films and Kinetics clips, in train and val."""
-    folder = tmp_path_factory.mktemp("sample")
-    converter.AVA.sample(folder / "raw")
-    return har_bench.convert("ava", folder / "raw", folder / "store", jobs=1, quiet=True)
-
-
-def perfect(store: Store, split: str) -> pa.Table:
-    """The truth of a split as predictions."""
-    rows = store.table("segments", ["sequence", "split", "timestamp", "bbox_normalised", "action"])
-    rows = rows.filter(pa.array([name == split for name in rows["split"].to_pylist()])).drop_columns(["split"])
-    return rows.rename_columns({"action": "label"}).append_column("score", pa.array(np.linspace(1, 0.5, rows.num_rows)))
-
-
-@pytest.mark.parametrize(
-    ("split", "videos", "given"),
-    [("val", 2, "v2.2/val"), ("v2.2/train", 3, "v2.2/train"), ("kinetics-v1.0/val", 2, "kinetics-v1.0/val")],
-)
-def test_splits(split: str, videos: int, given: str, sample: Store) -> None:
-    result = har_bench.score(FrameMAP(options={"split": split}), sample, perfect(sample, given))
-    assert result.counts["videos"] == videos
-    assert result["mAP@0.5"] == 100
-    assert result.intervals["mAP@0.5"].high == 100
-
-
-def test_splits_together_and_unknown(sample: Store) -> None:
-    both = pa.concat_tables([perfect(sample, "v2.2/val"), perfect(sample, "kinetics-v1.0/val")])
-    result = har_bench.score(FrameMAP(options={"split": "val+kinetics-v1.0/val"}), sample, both, resamples=0)
-    assert (result.counts["videos"], result["mAP@0.5"]) == (4, 100)
-    with pytest.raises(HarBenchError, match=r"split=v1.0/test has nothing to score.* kinetics-v1.0/train, "):
-        har_bench.score(FrameMAP(options={"split": "v1.0/test"}), sample, both)
-    clips = table(sequence=both["sequence"].to_pylist()[-1:], frame=[60])
-    with pytest.raises(HarBenchError, match="have no known times; give the column timestamp"):
-        har_bench.score(FrameMAP(options={"split": "kinetics-v1.0/val"}), sample, clips)
-    with pytest.raises(HarBenchError, match="the store has a keyframe at"):
-        har_bench.score(FrameMAP("slowfast", {"split": "kinetics-v1.0/val"}), sample, both)
-
-
-def test_a_true_box_that_is_inverted_stops_the_protocol_as_it_stops_the_tool() -> None:
-    truth = [("a", 902, (0.5, 0.5, 0.1, 0.1), 1, 0)]
-    with pytest.raises(HarBenchError, match="a at 902 s has a true box with x1 > x2"):
-        toy(CLASSES)("official").update(truth_batch(["a"], truth), found_batch(["a"], []))
-
-
-def test_groups_hold_every_action() -> None:
-    assert sorted(number for numbers in GROUPS.values() for number in numbers) == list(range(1, 81))
-    assert [sum(id_ in numbers for id_ in ACTIONS) for numbers in GROUPS.values()] == [13, 32, 15]
-
-
-# ---------------------------------------------------------------------------------------------- the tools' numbers
-
-
-@pytest.mark.real
-@pytest.mark.parametrize("recipe", ["official", "lart"])
-@pytest.mark.parametrize("case", EDGES, ids=lambda case: case["name"])
-def test_every_corner_is_that_of_the_official_evaluator(case: dict[str, Any], recipe: str, tmp_path: Path) -> None:
-    classes, expected = tuple(case["labelmap_ids"]), dict(case["expect"])
-    if "error" in expected:
-        with pytest.raises(HarBenchError, match=r"box 0\.5, 0\.5, 0\.1, 0\.1 ends before it begins"):  # the converter's
-            score_of(tmp_path, case["gt"], case["det"], classes, recipe)
-        return
-    result = score_of(tmp_path, case["gt"], case["det"], classes, recipe)
-    assert result["mAP@0.5"] == pytest.approx(100 * expected.pop("mAP@0.5IOU"), abs=1e-9)
-    assert expected == {f"c{row['id']}": _share(row["AP@0.5"]) for row in result.tables["action"]}
-
-
-def _share(percent: float | None) -> float | None:
-    return None if percent is None else pytest.approx(percent / 100, abs=1e-11)
-
-
-@pytest.fixture(scope="session")
-def golden_inputs(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """By a golden's name: a store, a csv of detections, the evaluated actions and the split.
-
-    A golden may name them itself, as ``inputs``: paths of ``truth`` and ``detections``, ``classes`` and ``split``.
-    """
-
-    def of(name: str) -> tuple[Store, Path, tuple[int, ...], str]:
-        named = load(f"ava/golden/{name}").get("inputs") if name in GOLDENS else None
-        return given(**named) if named else known(name.split("_")[0])
-
-    def given(truth: str, detections: str, split: str, classes: Iterable[int] = tuple(ACTIONS)) -> Any:
-        folder, chosen = tmp_path_factory.mktemp("given"), tuple(classes)
-        made = store_of(folder, _lines(AVA / truth), () if chosen == tuple(ACTIONS) else chosen, split)
-        return made, AVA / detections, chosen, split.split("_")[0]
-
-    @cache
-    def known(name: str) -> tuple[Store, Path, tuple[int, ...], str]:
-        assert name in {"g1", "g2", "g2b"}, f"golden {name} names no inputs"
-        folder = tmp_path_factory.mktemp(name)
-        if name == "g1":
-            fixture = AVA / "mmaction2_fixtures" / "eval_detection"
-            classes = (1, 2, 3)
-            return store_of(folder, _lines(fixture / "gt.csv"), classes), fixture / "pred.csv", classes, "val"
-        store = store_of(folder, _lines(AVA / "ava_test_v1.0.csv.gz"), split="test_v1.0")
-        found = AVA / "ava_test_v1.0_synth_det_top8.csv.gz"
-        if name == "g2b":
-            synth = _synth()
-            boxes = synth.group_boxes(synth.read_rows(str(AVA / "ava_test_v1.0.csv.gz")))
-            found = folder / "all60.csv"
-            rows, digest = synth.write(synth.gen_detections(boxes, list(ACTIONS), synth.DEFAULT), str(found))
-            assert (rows, digest[:8]) == (1_156_200, "60624b25")
-        return store, found, tuple(ACTIONS), "test"
-
-    return of
-
-
-def _lines(path: Path) -> list[str]:
-    data = path.read_bytes()
-    return (gzip.decompress(data) if path.suffix == ".gz" else data).decode().split()
-
-
-def _synth() -> ModuleType:
-    """The generator of the detections that the tools were run on."""
-    spec = importlib.util.spec_from_file_location("ava_synth", AVA / "ava_synth.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.real
-@pytest.mark.parametrize("name", NUMBERS)
-def test_every_number_is_that_of_the_tool(name: str, golden_inputs: Any) -> None:
-    """An AP equals the tool's with equal scores in one order or the other: its own sort is unstable."""
-    golden, recipe = load(f"ava/golden/{name}"), name.split(".")[-2]
-    store, path, classes, split = golden_inputs(name)
-    found = read_detections(path).values
-    later = found["score"].to_numpy() + np.linspace(0, 1e-10, found.num_rows)  # the last of equal ones comes first
-    results = [
-        har_bench.score(toy(classes)(recipe, {"split": split}), store, rows, resamples=0)
-        for rows in (found, found.set_column(found.column_names.index("score"), "score", pa.array(later)))
-    ]
-    names = {row["id"]: row["action"] for row in results[0].tables["action"]}
-    if name.startswith("g1"):
-        names = {id_: f"action{id_}" for id_ in classes}
-    areas = [areas_of(result) for result in results]
-    nearest = {}
-    for id_, action in names.items():
-        expected = golden["per_class"][action]
-        nearest[id_] = (
-            np.nan if expected is None else min((area[id_] for area in areas), key=lambda x: abs(x - expected))
-        )
-        assert nearest[id_] == pytest.approx(np.nan if expected is None else expected, abs=1e-12, nan_ok=True), action
-    assert np.nanmean(list(nearest.values())) == pytest.approx(golden["mAP@0.5IOU"], abs=1e-12)
-    for result in results:
-        assert result["mAP@0.5"] == pytest.approx(100 * golden["mAP@0.5IOU"], abs=100 * SORTING)
-    groups = {row["group"]: row for row in results[0].tables["group"]}
-    for group, value in golden.get("group_mAP_nanmean", {}).items():
-        assert np.nanmean([nearest[id_] for id_ in ACTIONS if id_ in GROUPS[group]]) == pytest.approx(value, abs=1e-12)
-        assert groups[group]["mAP@0.5"] == pytest.approx(100 * value, abs=100 * SORTING)
-        assert groups[group]["actions"] == golden["group_n_classes_with_gt"][group]
-
-
-@pytest.mark.real
-@pytest.mark.parametrize("name", MMACTION2)
-def test_mmaction2(name: str, golden_inputs: Any) -> None:
-    store, found, classes, split = golden_inputs(name)
-    result = har_bench.score(toy(classes)("mmaction2", {"split": split}), store, found, resamples=0)
-    tolerance = 5e-9 if name.startswith("g1") else SORTING
-    assert result["mAP@0.5"] == pytest.approx(100 * MMACTION2[name], abs=100 * tolerance)
-
-
-CSVS = sorted(LART.glob("ava_val_*.csv"))
-SUFFIX = "PascalBoxes_PerformanceByCategory/AP@0.5IOU/"
-
-
-@pytest.mark.real
-@pytest.mark.parametrize("path", CSVS, ids=lambda path: path.stem)
-def test_the_evaluator_of_lart(path: Path, tmp_path: Path) -> None:
-    golden = load("lart/evaluator.json")[f"mAP_{path.stem.removeprefix('ava_val_')}"]
-    store = store_of(tmp_path, _lines(LART / "tiny_gt.csv"))
-    result = har_bench.score(FrameMAP("lart"), store, path, resamples=0)
-    expected = {key.removeprefix(SUFFIX): pytest.approx(100 * value, abs=1e-9) for key, value in golden.items()}
-    assert result["mAP@0.5"] == expected.pop("PascalBoxes_Precision/mAP@0.5IOU")
-    assert {name: value for name, value in by_action(result).items() if value is not None} == expected
-    # one of LART's groups has a class without objects, and its plain mean is NaN for all of them
-    assert [row["mAP@0.5"] for row in result.tables["group"]] == [None, None, None]
-
-
-TRACKS = sorted((LART / "tracklets").glob("*.pkl"))
-
-
-@pytest.mark.real
-@pytest.mark.parametrize("path", TRACKS, ids=lambda path: path.stem)
-def test_windows_are_those_of_lart(path: Path) -> None:
-    """The scores of all frames of a track, against the rows that LART's evaluator wrote for its keyframe."""
-    rows = tracklets.read_poses(path, tracklets.parse(path))
-    names = rows["frame_name"].to_pylist()
-    key = next(place for place, name in enumerate(names) if path.stem.split("_")[-3] in name)
-    scores = np.load(LART / "sigmoid_preds_ego.npz")[path.stem]
-    track, frames = np.zeros(len(scores), np.int64), np.arange(len(scores))
-    box = rows["bbox"][key].as_py()
-    _, width = rows["frame_size"][key].as_py()
-    for csv, half in (("avg6", 6), ("", 0)):
-        written = read_detections(LART / f"ava_val_{csv}.csv").values
-        mine = [round(sides[0], 9) == round(box[0] / width, 9) for sides in written["bbox_normalised"].to_pylist()]
-        rows_of_key = written.filter(pa.array(mine))
-        expected = dict(zip(rows_of_key["label"].to_pylist(), rows_of_key["score"].to_pylist(), strict=True))
-        got = {
-            id_: window_means(scores[:, kind], track, frames, np.array([key]), half)[0] if half else scores[key, kind]
-            for kind, id_ in enumerate(ACTIONS)
-        }
-        assert got == pytest.approx(expected, abs=1e-7)

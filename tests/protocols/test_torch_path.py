@@ -30,7 +30,8 @@ from har_bench.protocols.oks.protocol import OKS
 from har_bench.protocols.oks.similarity import Detections, Persons, similarities
 from har_bench.skeletons import skeleton
 from tests import h36m_data
-from tests.protocols.test_oks import COCO, PAIRS
+from tests.oks_cases import COCO
+from tests.protocols.test_oks_tools import PAIRS
 
 torch = pytest.importorskip("torch")
 errors_torch = pytest.importorskip("har_bench.protocols.mpjpe.errors_torch")

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from har_bench import skeletons
 from har_bench.arrays import Ints
-from har_bench.errors import HarBenchError, listed
+from har_bench.errors import HarBenchError, closest, listed
 from har_bench.protocol import Batch, Protocol
 from har_bench.schema import shape_of, to_numpy
 from har_bench.scoring.columns import DIMENSIONS, Columns, require
@@ -70,9 +70,12 @@ class Problems:
 def strangers(predictions: Predictions, store: Store) -> Problems:
     """The predicted sequences that the store does not have."""
     problems = Problems()
-    unknown = sorted(set(predictions.names()) - set(store.sequences["sequence"].to_pylist()))
+    known = store.sequences["sequence"].to_pylist()
+    unknown = sorted(set(predictions.names()) - set(known))
     if unknown:
-        problems.add("unknown", len(unknown), f"sequence {unknown[0]!r}")
+        near = next((name for name in known if name.lstrip("0") == unknown[0]), None) or closest(unknown[0], known)
+        there = f", where the store has {near!r}" if near else ""
+        problems.add("unknown", len(unknown), f"sequence {unknown[0]!r}{there}")
     return problems
 
 
@@ -197,7 +200,7 @@ class ByRow:
             raise HarBenchError(f"the predicted {column} have the shape {values.shape}; give {wanted}")
         asked = self.way.skeleton
         names = (*self.protocol.skeletons, self.store.skeleton().name) if asked is None else (asked,)
-        accepted = [self.store.skeleton(name) for name in names]
+        accepted = [self.store.skeleton(name) for name in dict.fromkeys(names)]
         target = self.store.skeleton(self.protocol.skeletons[0])
         for source in accepted:
             if len(source) == values.shape[1]:
@@ -206,8 +209,7 @@ class ByRow:
         layouts = ", ".join(f"{len(source)} ({source.name})" for source in accepted)
         raise HarBenchError(
             f"the {column} of {self.predictions.called} have {values.shape[1]} joints, and {self.protocol.name} takes "
-            f"{layouts} here; "
-            "name their layout with --skeleton"
+            f"{layouts} here; name their layout with --skeleton"
         )
 
     def _mapped(self, source: skeletons.Skeleton, target: skeletons.Skeleton) -> skeletons.Mapping:

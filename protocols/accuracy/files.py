@@ -1,8 +1,9 @@
 """Score files of action recognition: pickles and arrays of class scores by clip, and lists of names and labels.
 
 Score pickles of CTR-GCN and its many relatives {name: scores}, where the name may be the place in CTR-GCN's own order
-(``test_0``); pickled lists of pyskl and mmaction2, and ``.npy`` arrays, with a list of names beside; csv of name and
-label. Pickles are read without running their code.
+(``test_0``); pickled lists of (name, scores), or of what mmaction2 1.x says of each clip, name and scores among it;
+pickled lists of pyskl and older mmaction2, and ``.npy`` arrays, with a list of names beside; csv of name and label.
+Pickles are read without running their code.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,15 @@ from har_bench.schema import vector
 Scores = npt.NDArray[np.floating[Any]]
 
 NAMES = ("name", "sample", "sample_name", "video", "video_name", "file", "filename", "frame_dir")
+IN_RECORDS = ("sequence", *NAMES, "img_key", "video_id")
+SCORES = ("scores", "score", "pred_scores", "pred_score")
+"""What a record of a pickled list calls the name of its clip, and its scores."""
+
 LABELS = ("pred", "prediction", "predicted", "pred_label", "predicted_label", "pred_0based", "label")
 """Headers of csv files, the first one found is taken: beside a ``pred``, a ``label`` is the truth, and not read."""
 
-_ENDINGS = re.compile(r"(_rgb)?\.(skeleton|avi|mp4|npy|mat)$")
+_ENDINGS = re.compile(r"(_(rgb|ir|depth))?(\.(skeleton|avi|mp4|npy|npz|mat|txt|pkl|jpg|png))+$", re.IGNORECASE)
+_BETWEEN = re.compile(r"[\W_]+")
 _NUMBERED = re.compile(r"test_(\d+)")
 _SIDE = ("{}.txt", "{}.csv", "{}_names.txt", "{}_names.csv")
 _DIGITS = 4  # Penn Action's names are numbers of four digits
@@ -64,12 +71,37 @@ def _from_pickle(path: Path, content: Any, known: Collection[str], order: Callab
             names = _by_number(path, names, order())
             return Foreign(_named(path, names, scores), "score pickle numbered in CTR-GCN's order of the test set")
         return Foreign(_named(path, _in_store(names, known), scores), "score pickle, scores by name")
+    named = _records(content) if isinstance(content, list | tuple) and content else None
+    if named is not None:
+        names, scores = named
+        return Foreign(_named(path, _in_store(names, known), scores), "score pickle, a list of names and scores")
     if (isinstance(content, list) or (isinstance(content, np.ndarray) and content.ndim)) and len(content):
         names = _names_beside(path, len(content), known)
         return Foreign(_named(path, names, content), "score pickle in the order of the names beside it")
     raise HarBenchError(
         f"{path} holds a {type(content).__name__} and no scores; pickle a dictionary of scores by name, or a list"
     )
+
+
+def _records(content: Sequence[Any]) -> tuple[list[str], list[Any]] | None:
+    """The names and scores of a list of pairs, or of mappings that hold both; None where it names nothing."""
+    pairs = [_pair(each) for each in content]
+    if any(each is None for each in pairs):
+        return None
+    names, scores = zip(*[each for each in pairs if each is not None], strict=True)
+    return list(names), list(scores)
+
+
+def _pair(record: Any) -> tuple[str, Any] | None:
+    if isinstance(record, Mapping):
+        name = next((record[key] for key in IN_RECORDS if isinstance(record.get(key), str)), None)
+        scores = next((record[key] for key in SCORES if key in record), None)
+        if isinstance(scores, Mapping):  # as mmaction2 1.x wraps them
+            scores = scores.get("item")
+        return None if name is None or scores is None else (name, scores)
+    if isinstance(record, list | tuple) and len(record) == 2 and isinstance(record[0], str):
+        return record[0], record[1]
+    return None
 
 
 def _by_number(path: Path, names: Sequence[str], order: Sequence[str]) -> list[str]:
@@ -98,6 +130,9 @@ def _named(path: Path, names: Sequence[str], scores: Sequence[Any] | Scores) -> 
     widths = sorted({rows.shape[1] for rows in clips})
     if len(widths) > 1:
         raise HarBenchError(f"{path} has scores of {widths[0]} and of {widths[-1]} classes; give the same classes")
+    twice = next((name for name, number in Counter(names).items() if number > 1), None)
+    if twice is not None:
+        raise HarBenchError(f"{path} names {twice} twice; keep one, or give its clips as one array (clips, C)")
     repeated = np.repeat(np.array(names, object), [len(rows) for rows in clips])
     return pa.table({"sequence": pa.array(repeated, pa.string()), "scores": vector(np.concatenate(clips))})
 
@@ -163,14 +198,23 @@ def _rows(path: Path) -> list[list[str]]:
 
 
 def _in_store(names: Sequence[str], known: Collection[str]) -> list[str]:
-    """The names as the store spells them: without folder and ending, Penn Action's numbers with four digits.
+    """The names as the store spells them: without folder and endings, in any case and with any signs between letters.
 
-    A name that the store does not have in any spelling stays, and the engine names it.
+    Penn Action's numbers have four digits. A name that the store does not have in any spelling, or more than once,
+    stays, and the engine names it.
     """
     present = set(known)
+    spelled: dict[str, str | None] = {}
+    for name in known:
+        key = _key(name)
+        spelled[key] = None if key in spelled else name
     found = []
     for name in names:
         bare = _ENDINGS.sub("", name.replace("\\", "/").rpartition("/")[2])
-        spellings = (name, bare, bare.zfill(_DIGITS))
-        found.append(next((spelling for spelling in spellings if spelling in present), name))
+        exact = next((spelling for spelling in (name, bare, bare.zfill(_DIGITS)) if spelling in present), None)
+        found.append(exact or spelled.get(_key(bare)) or name)
     return found
+
+
+def _key(name: str) -> str:
+    return _BETWEEN.sub("", name).casefold()

@@ -69,6 +69,16 @@ def test_every_form_of_the_same_predictions_scores_the_same(
         "endings.pkl": pickle.dumps(
             {f"data/{name}.skeleton": row for name, row in zip(names, scores, strict=True)}, protocol=2
         ),
+        "pairs.pkl": pickle.dumps(list(zip(names, scores, strict=True))),
+        "records.pkl": pickle.dumps(
+            [{"frame_dir": name, "pred_score": row, "gt_label": 0} for name, row in zip(names, scores, strict=True)]
+        ),
+        "wrapped.pkl": pickle.dumps(
+            [{"img_key": f"{name}.npy", "pred_scores": {"item": row}} for name, row in zip(names, scores, strict=True)]
+        ),
+        "signs.pkl": pickle.dumps(
+            {f"x\\{name[:2].lower()}-{name[2:]}.skeleton.npy": row for name, row in zip(names, scores, strict=True)}
+        ),
         "clips.pkl": pickle.dumps({name: row[None] for name, row in zip(names, scores, strict=True)}),
         "listed.pkl": pickle.dumps(list(scores)),
         "numbers.csv": csv_of("name", "pred", names, spelled_numbers(scores)),
@@ -133,6 +143,12 @@ def test_numbered_pickles_are_in_ctrgcns_order(stores: dict[str, Store], tmp_pat
         ("a.pkl", pickle.dumps({}), "holds a dict and no scores"),
         ("a.pkl", pickle.dumps([np.zeros(60)]), "list them, one a line, in .*a.txt"),
         ("a.pkl", pickle.dumps(print), "print"),
+        (
+            "a.pkl",
+            pickle.dumps({f"S002C001P003R001A013{ending}": np.zeros(60) for ending in ("", ".skeleton")}),
+            "names S002C001P003R001A013 twice; keep one",
+        ),
+        ("a.pkl", pickle.dumps([("one", np.zeros(60)), np.zeros(60)]), "list them, one a line, in .*a.txt"),
         ("a.npy", b"nothing", r"\.npy.*; write it again with numpy\.save"),
         ("a.csv", b"name,label\n0001,3\n0002\n", "row 2 of the data has 1 cells"),
         ("a.csv.gz", gzip.compress(b"name,label\n0001,3\n", mtime=0)[:-9], "cut off"),
@@ -179,3 +195,10 @@ def test_missing_sequences_are_named_or_counted_as_errors(stores: dict[str, Stor
     found = har_bench.score(NTU60XView(), stores["ntu60"], rows, missing="count-as-error", resamples=0)
     assert found["top-1"] == pytest.approx(100 * (len(names) - 1) / len(names))
     assert found.counts["without_prediction"] == 1
+
+
+def test_a_number_that_lost_its_zeros_is_told_which_the_store_has(stores: dict[str, Store]) -> None:
+    names, scores = right_answers(PennAccuracy(), stores["penn_action"])
+    rows = pa.table({"sequence": [str(int(name)) for name in names], "scores": vector(scores)})
+    with pytest.raises(HarBenchError, match=r"sequence '(\d+)', where the store has '0*\1'"):
+        har_bench.score(PennAccuracy(), stores["penn_action"], rows)

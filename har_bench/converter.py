@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import pyarrow as pa
 
 from har_bench import registry
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, listed
 from har_bench.schema import CAMERAS, REJECTS, table
 from har_bench.skeletons import Skeleton, skeleton
 
@@ -108,6 +108,11 @@ class Check:
     def ok(self) -> bool:
         """Whether the store holds what was published."""
         return self.expected == self.found
+
+
+def without(names: Sequence[str]) -> str:
+    """What the text of a :class:`Check` says of those that are not there; nothing where all are."""
+    return f"; missing: {listed(names)}" if names else ""
 
 
 class Converter(ABC):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from har_bench.cameras import Camera, calibration
-from har_bench.converter import Check, Converter, Reject, Shard, Tables
+from har_bench.converter import Check, Converter, Reject, Shard, Tables, without
 from har_bench.errors import HarBenchError
 from har_bench.raw import files, refuse_archive
 from har_bench.schema import CAMERAS, column, poses_schema, sequences_schema, table
@@ -133,10 +133,11 @@ class Human36M(Converter):
                 take.name for take in h36m_metadata.packaged().takes if take.subject == subject and take.act > 1
             ]
             missing = [name for name in official if (subject, name) not in lengths]
-            note = f"; missing: {', '.join(missing)}" if missing else ""
             found = sum(length for (owner, _), length in lengths.items() if owner == subject)
             checks.append(
-                Check(f"{subject}: files (15 actions x 2{note})", len(official), len(official) - len(missing))
+                Check(
+                    f"{subject}: files (15 actions x 2{without(missing)})", len(official), len(official) - len(missing)
+                )
             )
             checks.append(Check(f"{subject}: frames of the official files", FRAMES[subject], found))
         for split, expected, left_out in TOTALS:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from har_bench.converter import Check
+from har_bench.converter import Check, without
 from har_bench.schema import to_numpy
 
 from .calibration import CAMERAS, COLOUR
@@ -33,7 +33,7 @@ def checks(store: Store) -> list[Check]:
 def _subjects(present: list[str], count: int) -> Check:
     """VideoPose3D's archives have no S4, whose motion capture is withheld."""
     missing = [f"S{number}" for number in range(1, count + 1) if f"S{number}" not in present]
-    return Check(f"subjects{_note(missing)}", count, count - len(missing))
+    return Check(f"subjects{without(missing)}", count, count - len(missing))
 
 
 def _key(row: Row) -> str:
@@ -45,7 +45,7 @@ def _takes(rows: list[Row], takes: list[Take], subjects: list[str]) -> Iterator[
     for subject in subjects:
         official = [take.key for take in takes if take.subject == subject]
         missing = [key for key in official if key not in present]
-        what = f"{subject}: partitions of takes (official release{_note(missing)})"
+        what = f"{subject}: partitions of takes (official release{without(missing)})"
         yield Check(what, len(official), len(official) - len(missing))
 
 
@@ -53,7 +53,7 @@ def _cameras(store: Store, subjects: list[str]) -> Iterator[Check]:
     present = {(row["subject"], row["camera"]) for row in store.table("cameras").to_pylist()}
     for subject in subjects:
         missing = [camera for camera in CAMERAS if (subject, camera) not in present]
-        yield Check(f"{subject}: calibrated cameras{_note(missing)}", len(CAMERAS), len(CAMERAS) - len(missing))
+        yield Check(f"{subject}: calibrated cameras{without(missing)}", len(CAMERAS), len(CAMERAS) - len(missing))
 
 
 def _offsets(rows: list[Row]) -> Check:
@@ -97,7 +97,3 @@ def _pixels(store: Store) -> Check:
     arrays = [to_numpy(values, field) for values in columns]
     found = sum(int(np.isfinite(array).all(axis=(1, 2)).sum()) for array in arrays)
     return Check("poses with pixels (data_2d_humaneva15_gt.npz)", sum(map(len, arrays)), found)
-
-
-def _note(missing: list[str]) -> str:
-    return f"; missing: {', '.join(missing)}" if missing else ""

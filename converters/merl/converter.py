@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from har_bench.converter import Check, Converter, Reject, Shard, Tables
+from har_bench.converter import Check, Converter, Reject, Shard, Tables, without
 from har_bench.raw import files, home, nothing_found, refuse_archive, split_word
 from har_bench.schema import SEGMENTS as ALL_SEGMENTS
 from har_bench.schema import column, poses_schema, sequences_schema, table, vector
@@ -183,8 +183,7 @@ class MERL(Converter):
         subjects = {row["sequence"]: int(row["subject"]) for row in rows}
         names = [f"{subject}_{session}" for subject, last in SESSIONS.items() for session in range(1, last + 1)]
         missing = [name for name in names if name not in subjects]
-        note = f" (missing: {', '.join(missing)})" if missing else ""
-        checks = [Check(f"videos{note}", len(names), len(rows))]
+        checks = [Check(f"videos{without(missing)}", len(names), len(rows))]
         instances = _instances(store, subjects)
         for split, people in SPLITS.items():
             videos = sum(subject in people for subject in subjects.values())

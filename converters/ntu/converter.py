@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from har_bench.converter import Check, Converter, Reject, Shard, Tables
+from har_bench.converter import Check, Converter, Reject, Shard, Tables, without
 from har_bench.errors import HarBenchError
 from har_bench.raw import files, folders, nothing_found, refuse_archive
 
@@ -147,7 +147,7 @@ class _NTU(Converter):
                 checks.append(Check(f"S{setup:03}: sequences; all are missing", count, 0))
                 continue
             absent = [of.name for of in published(setup) if of.name not in names and (whole or of.name not in listed)]
-            checks.append(Check(f"S{setup:03}: sequences{_named(absent)}", count, count - len(absent)))
+            checks.append(Check(f"S{setup:03}: sequences{without(absent)}", count, count - len(absent)))
         if complete:
             checks += [
                 Check(f"sequences of {split}, without those listed missing", count, store.manifest.splits.get(split, 0))
@@ -242,10 +242,3 @@ def _columns(frames: Frames) -> Columns:
         "lean": single(frames.lean),
         **{name: frames.flags[:, place] for place, name in enumerate(FLAGS)},
     }
-
-
-def _named(names: list[str]) -> str:
-    """The missing ones, by name as long as they are few."""
-    if not names:
-        return ""
-    return f"; missing: {', '.join(names[:5])}" + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -127,7 +127,7 @@ def test_the_sample_is_the_same_for_the_same_seed(raw: Path, tmp_path: Path) -> 
 
 def test_missing_videos_are_named(raw: Path, tmp_path: Path) -> None:
     published = convert(raw, tmp_path / "store").manifest.published
-    assert published[0].what.startswith("videos (missing: 1_3, 2_1, 2_2, 2_3, 3_1")
+    assert published[0].what.startswith("videos; missing: 1_3, 2_1, 2_2, 2_3, 3_1")
     assert (published[0].expected, published[0].found) == (sum(SESSIONS.values()), len(VIDEOS)) == (106, 6)
     assert sum(sum(counts) for counts in PUBLISHED_INSTANCES.values()) == 1711 + 1621 + 562 + 674 + 809
 

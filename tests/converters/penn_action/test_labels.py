@@ -296,8 +296,8 @@ def test_missing_files_are_named(raw: Path, tmp_path: Path) -> None:
     (own / "labels" / "0004.mat").unlink()
     store = har_bench.convert(DATASET, tmp_path, tmp_path / "store", jobs=1, quiet=True)
     first = store.manifest.published[0]
-    assert first.what.startswith("sequences (missing: 0004, 0006, 0007, ")
-    assert first.what.endswith(", 0024 and 2295 more)")
+    assert first.what.startswith("sequences; missing: 0004, 0006, 0007, ")
+    assert first.what.endswith(" and 2,303 more")
     assert (first.expected, first.found) == (2326, len(SEQUENCES) - 1)
     assert store.sequence("0001").info["media"] == "Penn_Action/frames/0001"
 

@@ -76,13 +76,13 @@ class PoseRecipe(Recipe):
     Attributes:
         average: ``action`` is the plain mean over actions of their frame-weighted means; ``frames`` weights by frames.
         recentre: whether the prediction's own root is subtracted too; the truth's always is.
-        skeleton: the scored joints; the root is joint 0.
+        joints: the skeleton of those that are scored; the root is joint 0.
         split: the sequences that it scores.
     """
 
     average: Literal["action", "frames"] = "action"
     recentre: bool = False
-    skeleton: str = ""
+    joints: str = ""
     split: str = ""
 
 
@@ -131,7 +131,7 @@ class PoseAverages(Protocol):
     @property
     def skeletons(self) -> tuple[str, ...]:
         """The joints that the recipe scores."""
-        return (self.recipe.skeleton,)
+        return (self.recipe.joints,)
 
     def select(self, sequences: pa.Table) -> pa.Table:
         """The sequences of the split with the wanted subjects, actions and cameras.
@@ -174,7 +174,7 @@ class PoseAverages(Protocol):
 
     def clues(self, truth: Batch, predictions: Batch) -> Clues:
         """Whether the poses look like others than the recipe asks for: their unit, root, axes and sides."""
-        layout = skeleton(self.recipe.skeleton)
+        layout = skeleton(self.recipe.joints)
         found = clues.of_poses(predictions["keypoints_3d"], truth["keypoints_3d"], truth.starts, layout.flip)
         return {name: clue for name, clue in found.items() if name != "absolute" or self.relative}
 
@@ -208,7 +208,7 @@ class PoseAverages(Protocol):
         return {
             "joint": [
                 {"joint": joint, **dict(zip(ERRORS, values, strict=True))}
-                for joint, values in zip(skeleton(self.recipe.skeleton).joints, errors.T.tolist(), strict=True)
+                for joint, values in zip(skeleton(self.recipe.joints).joints, errors.T.tolist(), strict=True)
             ],
             "threshold": [
                 {"threshold": at, **dict(zip(curves, values, strict=True))}
@@ -243,7 +243,7 @@ class PoseAverages(Protocol):
         counts = {
             "sequences": len(self.state),
             "frames": frames,
-            "joints": frames * len(skeleton(self.recipe.skeleton)),
+            "joints": frames * len(skeleton(self.recipe.joints)),
         }
         return Scores(self.metrics_of(), tables, counts)
 

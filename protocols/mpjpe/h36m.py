@@ -32,7 +32,7 @@ class MPJPERecipe(PoseRecipe):
     """
 
     every: int = 1
-    skeleton: str = "h36m17"
+    joints: str = "h36m17"
     drop: tuple[str, ...] = ("camera-missing",)
     split: str = "standard/test"
 
@@ -62,7 +62,7 @@ RECIPES = (
         average="frames",
         recentre=True,
         every=64,
-        skeleton="h36m-pa17",
+        joints="h36m-pa17",
     ),
 )
 
@@ -72,7 +72,7 @@ class MPJPEOptions(PoseOptions):
     """What of the test subjects is scored."""
 
     every: int | None = option(None, "score one frame in so many, from frame 0 (default: the recipe's)", least=1)
-    skeleton: Literal["h36m17", "h36m16"] | None = option(
+    joints: Literal["h36m17", "h36m16"] | None = option(
         None, "the joints that are scored (default: the recipe's, and h36m16 of predictions that have 16 joints)"
     )
     without_damaged: bool = option(False, "leave out the sequences whose truth is shifted (three of S9's)")
@@ -103,9 +103,9 @@ class MPJPE(PoseAverages):
     def for_joints(self, joints: int, skeleton: str | None) -> Self:
         """Over 16 joints where the predictions have 16, as SemGCN and 3d-pose-baseline print their numbers."""
         sixteen = skeleton == SIXTEEN or (skeleton is None and joints == len(layout(SIXTEEN)))
-        if self.recipe.skeleton != "h36m17" or "skeleton" in self.given or not sixteen:
+        if self.recipe.joints != "h36m17" or "joints" in self.given or not sixteen:
             return self
-        made = type(self)(self.recipe.name, {**self.given, "skeleton": SIXTEEN})
+        made = type(self)(self.recipe.name, {**self.given, "joints": SIXTEEN})
         made.device = self.device
         return made
 
@@ -142,10 +142,10 @@ class MPJPE(PoseAverages):
 
     def remarks(self) -> list[str]:
         """What MPJVE is over frames that are apart, and that means are over fewer joints."""
-        every, joints = self.recipe.every, len(layout(self.recipe.skeleton))
+        every, joints = self.recipe.every, len(layout(self.recipe.joints))
         fewer = f"every mean is over the {joints} joints of {SIXTEEN}, and cannot be compared with one over 17"
         apart = f"MPJVE is of frames that are {every} apart, and cannot be compared with that of all frames"
-        said = [fewer] if self.recipe.skeleton == SIXTEEN else []
+        said = [fewer] if self.recipe.joints == SIXTEEN else []
         return [*said, apart] if every > 1 and "MPJVE" in self.metrics_of() else said
 
     def compute(self) -> Scores:

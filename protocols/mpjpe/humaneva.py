@@ -54,7 +54,7 @@ RECIPES = (
         about="Validate of trial 1, colour cameras, 15 joints, the prediction's root as it comes, mean over actions",
         oracle="VideoPose3D, run.py --dataset humaneva15 --evaluate, with and without --by-subject",
         cite="Pavllo et al., CVPR 2019",
-        skeleton="humaneva15",
+        joints="humaneva15",
         split="videopose3d/test",
     ),
     HumanEvaRecipe(
@@ -64,7 +64,7 @@ RECIPES = (
         oracle="HumanEva-I release code, body_pose: error, error_rel",
         cite="Sigal et al., IJCV 2010",
         average="frames",
-        skeleton="humaneva20",
+        joints="humaneva20",
         split="official/validate",
         measure="error",
     ),
@@ -152,7 +152,7 @@ class HumanEvaMPJPE(PoseAverages):
     @property
     def skeletons(self) -> tuple[str, ...]:
         """The recipe's joints; predictions of the 20 points are also taken for the 15 joints made of them."""
-        return (self.recipe.skeleton,) if self.recipe.measure == "error" else (self.recipe.skeleton, POINTS.name)
+        return (self.recipe.joints,) if self.recipe.measure == "error" else (self.recipe.joints, POINTS.name)
 
     @property
     def has_torch_path(self) -> bool:

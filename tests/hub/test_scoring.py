@@ -95,16 +95,14 @@ def test_sixteen_joints_are_scored_as_sixteen(tmp_path: Path) -> None:
     joints = {row["joint"]: row["MPJPE"] for row in whole.tables["joint"] if row["joint"] != "neck"}
     for how in ({}, {"skeleton": "h36m16"}, {"recipe": "recentred"}, {"jobs": 2}):
         found = har_bench.score("h36m/mpjpe", sampled, fewer, resamples=0, **how)
-        assert found.canonical.endswith("skeleton=h36m16")
-        assert found.options == {"skeleton": "h36m16"}
+        assert found.canonical.endswith("joints=h36m16")
+        assert found.options == {"joints": "h36m16"}
         assert any("16 joints of h36m16" in note for note in found.notes)
         if "recipe" not in how:
             assert found["MPJPE"] == pytest.approx(np.mean(list(joints.values())), rel=1e-12)
     with pytest.raises(HarBenchError, match="cannot be compared; give both with the same joints"):
         har_bench.compare("h36m/mpjpe", sampled, rows, fewer, resamples=10)
-    mapped = har_bench.score(
-        "h36m/mpjpe", sampled, rows, options={"skeleton": "h36m16"}, skeleton="h36m17", resamples=0
-    )
+    mapped = har_bench.score("h36m/mpjpe", sampled, rows, options={"joints": "h36m16"}, skeleton="h36m17", resamples=0)
     assert mapped["P-MPJPE"] == har_bench.score("h36m/mpjpe", sampled, fewer, resamples=0)["P-MPJPE"]
 
 

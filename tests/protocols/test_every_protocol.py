@@ -183,7 +183,7 @@ def test_its_result_can_be_read_and_published(name: str, recipe: str, stores: An
 def scheduler() -> Iterator[str]:
     """A Dask cluster of two processes."""
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster:
         yield cluster.scheduler_address
 
 

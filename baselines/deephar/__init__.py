@@ -1,0 +1,1 @@
+"""deephar: poses and actions of people in pictures and videos, learnt together."""

@@ -1,1 +1,1 @@
-"""deephar: poses and actions from pixels with one network (Luvizon, Picard and Tabia, CVPR 2018 and TPAMI 2020)."""
+"""deephar: poses and actions from pixels, learnt together (Luvizon, Picard and Tabia, CVPR 2018 and TPAMI 2020)."""

@@ -128,7 +128,7 @@ def test_compiled_without_a_break(model: torch.nn.Module, images: torch.Tensor) 
         compiled = torch.compile(model, fullgraph=True, backend="eager")
         for ours, theirs in zip(_flat(model(images)), _flat(compiled(images)), strict=True):
             torch.testing.assert_close(theirs, ours)
-    torch._dynamo.reset()
+    torch.compiler.reset()
 
 
 def _flat(found: object) -> list[torch.Tensor]:

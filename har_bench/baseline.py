@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -33,6 +34,8 @@ class Baseline(ABC):
         quick: options with which it learns something in seconds, for demonstrations and tests.
         quiet: show no progress; the runner sets it.
         history: the losses of every epoch, for models that learn in epochs.
+        outputs: what a model's other outputs predicted beside those that :meth:`predict` gave, by name, once it has;
+            the runner scores each, and shows them in a table ``output``.
     """
 
     summary: ClassVar[str]
@@ -43,6 +46,7 @@ class Baseline(ABC):
 
     quiet: bool = True
     history: Sequence[Mapping[str, float]] = ()
+    outputs: Mapping[str, Sequence[pa.Table]] = MappingProxyType({})
 
     def serves(self, store: Store, protocol: Protocol) -> bool:
         """Whether this model can predict what the protocol scores; poses, unless a subclass says otherwise."""

@@ -134,7 +134,8 @@ def run(
     )
     if destination is not None:
         results.write(result, destination)
-    show_result(result, shown.names if seeds == 1 else list(dict.fromkeys(("seed", *shown.names))))
+    made = [name for name in ("seed", "output") if name in result.tables]
+    show_result(result, list(dict.fromkeys((*made, *shown.names))))
     if destination is not None:
         say(f"result: {destination}")
 

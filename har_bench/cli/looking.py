@@ -16,8 +16,10 @@ app.command(boards)
 
 
 @app.command(name="list")
-def list_all(kind: Literal["converters", "protocols", "baselines", "views", "skeletons", "all"] = "all") -> None:
-    """List what is installed: converters, protocols with their recipes, baselines, views and skeletons.
+def list_all(
+    kind: Literal["converters", "protocols", "baselines", "exporters", "views", "skeletons", "all"] = "all",
+) -> None:
+    """List what is installed: converters, protocols with their recipes, baselines, exporters, views, skeletons.
 
     Args:
         kind: Only these.

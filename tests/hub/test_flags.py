@@ -59,6 +59,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             **QUIET,
         },
     ),
+    "export": ("{mpii} coco {out}/files", {"--option": "-o splits=tompson/valid", **QUIET}),
     "score": (
         ON_H36M,
         {

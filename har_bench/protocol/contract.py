@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from har_bench import devices, registry
 from har_bench.arrays import Floats
+from har_bench.entries.outcomes import Finding
 from har_bench.errors import HarBenchError, listed, unknown
 from har_bench.naming import canonical, parsed
 from har_bench.options import given, read
@@ -205,9 +206,9 @@ class Protocol(ABC):
         return found
 
     @classmethod
-    def contradictions(cls, result: Result) -> list[str]:
-        """What a result of this protocol says against itself, in words; see :mod:`har_bench.protocol.identities`."""
-        return identities.check(result, cls)
+    def contradictions(cls, result: Result) -> list[Finding]:
+        """What a result of this protocol says against itself; see :mod:`har_bench.protocol.identities`."""
+        return identities.findings(result, cls)
 
     @property
     def skeletons(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 Each command is a thin sentence over the Python function of the same name; nothing heavy is imported until it runs.
 """
 
+from har_bench.cli import boards as boards
 from har_bench.cli import lifting as lifting
 from har_bench.cli import looking as looking
 from har_bench.cli import pixels as pixels

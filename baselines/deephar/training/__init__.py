@@ -1,0 +1,1 @@
+"""How deephar's networks are trained: losses, recipes, several datasets mixed, stages, and networks that go on."""

@@ -1,4 +1,4 @@
-"""Commands about numbers: score, run, compare, explain, rescore."""
+"""Commands about numbers: score, targets, run, compare, explain, rescore."""
 
 from __future__ import annotations
 
@@ -65,6 +65,27 @@ def score(
         quiet=quiet,
     )
     _published(result, destination, shown.names)
+
+
+@app.command
+def targets(protocol: str, store: Path, out: Path, *, recipe: str | None = None, option: Options = None) -> None:
+    """List the rows that a protocol scores, in the order in which an array of predictions has them.
+
+    Args:
+        protocol: Such as h36m/mpjpe, or with recipe and options h36m/mpjpe:videopose3d,every=64.
+        store: A converted dataset.
+        out: The .parquet file to write: sequence, frame and person of poses, else the sequences.
+        recipe: A recipe of the protocol.
+        option: An option of the recipe, as name=value; may be repeated.
+    """
+    from har_bench.files import destination
+    from har_bench.scoring.column_files import write
+    from har_bench.store import open_store
+
+    path = destination(out, ".parquet")
+    rows = open_store(store).targets(protocol, recipe, pairs(option))
+    write([rows], path)
+    say(f"{path}: {rows.num_rows:,} rows")
 
 
 @app.command

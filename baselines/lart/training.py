@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from har_bench import remote
-from har_bench.errors import HarBenchError, listed
+from har_bench.errors import HarBenchError, unknown
 from har_bench.training.averaging import average, frozen
 from har_bench.training.curves import History
 from har_bench.training.loop import Plan, Share, train
@@ -137,9 +137,9 @@ def begun(network: Network, aim: Aim, *, smpl: str, fresh: bool) -> None:
     Raises:
         HarBenchError: an unknown term, or one that needs what is not there.
     """
-    unknown = [term for term in aim.terms if term not in TERMS]
-    if unknown or not aim.terms:
-        raise HarBenchError(f"lart has no term {(*unknown, 'at all')[0]!r}; there are {listed(TERMS)}")
+    for term in aim.terms or ("",):
+        if term not in TERMS:
+            raise unknown("term of lart's loss", term, TERMS)
     if not any(term.startswith("pose") for term in aim.terms):
         return
     if smpl:

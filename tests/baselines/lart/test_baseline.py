@@ -148,7 +148,7 @@ def test_what_is_missing_is_said_in_a_sentence(stores: tuple[Store, Store], tmp_
         ({"parts": "hands"}, "has no hands; give parts=joints"),
         ({"widths": "8,8"}, "widths is '8,8'; give three whole numbers"),
         ({"terms": "pose-l1"}, "give smpl_mean_params.npz with --set smpl="),
-        ({"terms": "poses"}, "has no term 'poses'; there are actions"),
+        ({"terms": "poses"}, "term of lart's loss is called 'poses'"),
         ({"batch": 1, "devices": 2}, "batch is 1; give 2 or more"),
     ]
     for options, words in cases:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from har_bench.arrays import Bytes, Floats
+from har_bench.arrays import Bools, Bytes, Floats
 from har_bench.drawing.films import canvas
 from har_bench.drawing.poses import colour_of
 from har_bench.errors import HarBenchError
@@ -107,7 +107,7 @@ def _frames(sequence: SequenceView, bones: Skeleton) -> Iterator[Bytes]:
 
 def _figure(pen: ImageDraw.ImageDraw, points: Floats, bones: Skeleton) -> None:
     """A person of lines, each joint's limb and end in the colour of its side."""
-    seen = np.isfinite(points).all(axis=1)
+    seen: Bools = np.asarray(np.isfinite(points).all(axis=1))
     if not seen.any():
         return
     there = points[seen]

@@ -1,4 +1,4 @@
-"""Commands that prepare data: convert, sample, validate."""
+"""Commands that prepare data: convert, sample, validate, export."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from har_bench.errors import HarBenchError
 
 if TYPE_CHECKING:
     from har_bench.store import Store
+
+LISTED = 12
+"""How many files of an export are named."""
 
 
 @app.command
@@ -116,6 +119,39 @@ def validate(store: Path, *, media: Path | None = None, jobs: int = 0, quiet: bo
     say(f"{store}: {sum(opened.manifest.rows.values()):,} rows, fingerprint {opened.fingerprint[:16]}, as converted")
     if media is not None:
         _check_media(opened, media, jobs, quiet=quiet)
+
+
+@app.command
+def export(
+    store: Path,
+    format: str,  # noqa: A002 - the field's word
+    out: Path,
+    *,
+    option: Options = None,
+    quiet: bool = False,
+) -> None:
+    """Write a store as other people's code reads it: VideoPose3D's npz, pyskl's pickle, COCO's json and so on.
+
+    Args:
+        store: A converted dataset.
+        format: Such as videopose3d or coco, from `har-bench list exporters`.
+        out: The folder to write: a new or an empty one. It appears when everything is in it.
+        option: An option of the format, as name=value, from `har-bench info FORMAT`; may be repeated.
+        quiet: Show no progress.
+    """
+    from har_bench.store import open_store
+
+    opened = open_store(store)
+    written = opened.export(format, out, options=pairs(option), quiet=quiet)
+    left = opened.manifest.rows.get("poses", 0) - written.poses
+    rest = f"; {left:,} poses of the store are not in it" if left > 0 else ""
+    say(f"{out}: {written.poses:,} poses of {written.sequences:,} sequences{rest}")
+    for path in written.files[:LISTED]:
+        say(f"  {path}")
+    if len(written.files) > LISTED:
+        say(f"  and {len(written.files) - LISTED:,} more files")
+    for note in written.notes:
+        say(f"note: {note}")
 
 
 def _check_media(store: Store, raw: Path, jobs: int, *, quiet: bool) -> None:

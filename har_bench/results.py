@@ -14,6 +14,7 @@ import msgspec
 from blake3 import blake3
 
 from har_bench import registry, remote
+from har_bench.entries.outcomes import ResultError, first_of
 from har_bench.errors import HarBenchError, unknown
 from har_bench.files import write_whole
 from har_bench.foreign import json_file
@@ -142,7 +143,8 @@ def read(place: str | Path) -> Result:
 
     Raises:
         HarBenchError: the file is not a result (:class:`NoResultError` where it is well-formed JSON of something
-            else), it comes from a newer har_bench, was changed after it was written, or contradicts itself.
+            else), or comes from a newer har_bench.
+        ResultError: it was changed after it was written, or contradicts itself.
     """
     path = remote.fetch(place)
     content = _content(path)
@@ -154,14 +156,19 @@ def read(place: str | Path) -> Result:
     except msgspec.ValidationError as error:
         raise HarBenchError(f"{path} is not a har_bench result ({error}); score the predictions again") from error
     if content.get(SEAL, "") not in ("", seal(content)):
-        raise HarBenchError(f"{path} was changed after it was written; score the predictions again")
+        raise ResultError(
+            "edited after scoring", f"{path} was changed after it was written; score the predictions again"
+        )
     protocol = registry.installed("protocols", result.protocol)
     try:
         broken = protocol.contradictions(result) if protocol else ()
     except OverflowError as error:
-        raise HarBenchError(f"{path} holds a number that is none ({error}); score the predictions again") from error
+        raise ResultError(
+            "value impossible", f"{path} holds a number that is none ({error}); score the predictions again"
+        ) from error
     if broken:
-        raise HarBenchError(f"{path} contradicts itself: {'; '.join(broken)}; score the predictions again")
+        words = "; ".join(finding.words for finding in broken)
+        raise ResultError(first_of(broken), f"{path} contradicts itself: {words}; score the predictions again")
     return result
 
 

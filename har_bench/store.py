@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -13,24 +14,27 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from har_bench import registry, remote
 from har_bench.cameras import Camera
 from har_bench.errors import HarBenchError, HarBenchWarning, listed, unknown
 from har_bench.files import is_utf8, readable
-from har_bench.schema import TABLES, column, one_array, shape_of, to_numpy, vector
+from har_bench.schema import TABLES, to_numpy
 from har_bench.skeletons import Mapping as JointMapping
 from har_bench.skeletons import Skeleton, mapping, skeleton
 from har_bench.storing import fingerprint, manifest
 from har_bench.storing.hdf5 import ARRAYS, Hdf5Tables, manifest_in
+from har_bench.storing.joints import POINTS as POINTS
+from har_bench.storing.joints import in_layout as in_layout
 from har_bench.storing.parquet import ROW_GROUP, ParquetTables
+from har_bench.storing.rows import by_number as by_number
+from har_bench.storing.rows import containing, spanned
 
 if TYPE_CHECKING:
     import dask.dataframe
     import pandas as pd
 
-POINTS = ("keypoints", "keypoints_3d")
+    from har_bench.exporting import Exported
 
 
 class Tables(Protocol):
@@ -240,7 +244,7 @@ class Store:
         if sequences is not None:
             chosen = chosen.take(pa.array(sorted(self._row(name) for name in sequences), pa.int64()))
         if split is not None:
-            chosen = chosen.filter(_contains(chosen["splits"], self.split_names(split)))
+            chosen = chosen.filter(containing(chosen["splits"], self.split_names(split)))
         return chosen
 
     def _row(self, name: str) -> int:
@@ -253,6 +257,24 @@ class Store:
         info = self.sequences.slice(self._row(name), 1).to_pylist()[0]
         rows = slice(info["first_row"], info["first_row"] + info["rows"])
         return SequenceView(info, self.read("poses", info["part"], rows=rows))
+
+    def each(self, chosen: pa.Table, columns: Sequence[str] | None = None) -> Iterator[SequenceView]:
+        """One sequence after the other, for work on many: consecutive ones of a part are read together.
+
+        Args:
+            chosen: rows of ``sequences``, most quickly in its order.
+            columns: of ``poses``; all by default.
+        """
+        for part, run in itertools.groupby(chosen.to_pylist(), key=lambda row: row["part"] if row["rows"] else None):
+            rows = list(run)
+            if part is None:
+                yield from (
+                    SequenceView(row, self.read("poses", self.parts("poses")[0], columns, slice(0, 0))) for row in rows
+                )
+                continue
+            begin, end = min(row["first_row"] for row in rows), max(row["first_row"] + row["rows"] for row in rows)
+            poses = self.read("poses", part, columns, slice(begin, end))
+            yield from (SequenceView(row, poses.slice(row["first_row"] - begin, row["rows"])) for row in rows)
 
     def poses(
         self,
@@ -299,7 +321,7 @@ class Store:
         for part, rows in self._row_groups(chosen):
             found = self.take(part, rows, reading)
             if personal and split is not None:
-                found = found.filter(_contains(found["splits"], self.split_names(split)))
+                found = found.filter(containing(found["splits"], self.split_names(split)))
             if reading is not columns:
                 found = found.drop_columns("splits")
             yield in_layout(found, joints) if joints else found
@@ -309,7 +331,7 @@ class Store:
         held = chosen["rows"].to_numpy() > 0
         part, first, count = (chosen[name].to_numpy()[held] for name in ("part", "first_row", "rows"))
         for number, places in by_number(part):
-            yield number, _spanned(first[places], count[places])
+            yield number, spanned(first[places], count[places])
 
     def _row_groups(self, chosen: pa.Table) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
         """The same in pieces of one row group, so that memory does not grow with the size of a part."""
@@ -351,6 +373,19 @@ class Store:
             meta=_pandas(self.read(table, self.parts(table)[0], columns, slice(0, 0))),
         )
 
+    def export(
+        self,
+        format: str,  # noqa: A002 - the field's word
+        out: str | Path,
+        *,
+        options: Mapping[str, Any] | None = None,
+        quiet: bool = False,
+    ) -> Exported:
+        """Write the store as other people's code reads it; see :func:`har_bench.exporting.export`."""
+        from har_bench.exporting import export
+
+        return export(self, format, out, options=options, quiet=quiet)
+
     def validate(self) -> None:
         """Read everything and compare it with the manifest.
 
@@ -382,52 +417,3 @@ def _pandas(table: pa.Table) -> pd.DataFrame:
 
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame
-
-
-def by_number(numbers: npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """Each number that there is, in rising order, with its places in their order.
-
-    >>> [(number, places.tolist()) for number, places in by_number(np.array([7, 3, 7]))]
-    [(3, [1]), (7, [0, 2])]
-    """
-    order = np.argsort(numbers, kind="stable")
-    found, starts = np.unique(numbers[order], return_index=True)
-    if len(found):
-        yield from zip(found.tolist(), np.split(order, starts[1:]), strict=True)
-
-
-def _spanned(first: npt.NDArray[np.int64], count: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The numbers of the rows of spans, one span after the other."""
-    ends = np.cumsum(count)
-    return np.repeat(first - ends + count, count) + np.arange(ends[-1])
-
-
-def _contains(lists: pa.ChunkedArray, names: set[str]) -> pa.Array:
-    """Which rows of a list column hold one of ``names``."""
-    array = one_array(lists)
-    hits = pc.is_in(array.flatten(), value_set=pa.array(sorted(names)))
-    found = np.zeros(len(array), bool)
-    found[pc.list_parent_indices(array).filter(hits).to_numpy()] = True
-    return pa.array(found)
-
-
-def in_layout(poses: pa.Table, joints: JointMapping) -> pa.Table:
-    """Poses with their joint columns in another layout."""
-    for name in (*POINTS, "visibility"):
-        if name not in poses.column_names:
-            continue
-        field = poses.schema.field(name)
-        values = to_numpy(poses[name], field)
-        mapped = joints.visibility(values) if name == "visibility" else joints.points(values)
-        metadata = {key.decode(): text.decode() for key, text in (field.metadata or {}).items()}
-        fresh = column(
-            name,
-            field.type.value_type,
-            metadata.get("unit", ""),
-            shape=(len(joints.target), *shape_of(field)[1:]),
-            about=metadata.get("about", ""),
-        )
-        null = poses[name].is_null().to_numpy() if poses[name].null_count else None
-        values_column = vector(mapped, field.type.value_type, mask=null)
-        poses = poses.set_column(poses.column_names.index(name), fresh, values_column)
-    return poses

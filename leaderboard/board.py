@@ -262,10 +262,13 @@ def _scored_board(group: list[Scored], printed: Mapping[tuple[str, str], list[Re
 
 
 def _told_apart(group: list[Scored]) -> list[Scored]:
-    """Entries of one method with the settings in which they differ; with their files where they differ in none."""
-    by_method: dict[str, list[Scored]] = defaultdict(list)
+    """Entries of one method with the settings in which they differ; with their files where they differ in none.
+
+    Those whose cards tell them apart keep what the cards say.
+    """
+    by_method: dict[tuple[str, str], list[Scored]] = defaultdict(list)
     for entry in group:
-        by_method[entry.method].append(entry)
+        by_method[entry.method, entry.setting].append(entry)
     told = []
     for same in by_method.values():
         facts = [entry.result.environment for entry in same]
@@ -273,7 +276,7 @@ def _told_apart(group: list[Scored]) -> list[Scored]:
         differing = [name for name in names if len({each.get(name) for each in facts}) > 1][:MOST_SETTINGS]
         for entry, each in zip(same, facts, strict=True):
             setting = ", ".join(f"{name} {each[name]}" for name in differing if name in each) or entry.file
-            told.append(replace(entry, setting=setting if len(same) > 1 else ""))
+            told.append(replace(entry, setting=setting if len(same) > 1 else entry.setting))
     return told
 
 

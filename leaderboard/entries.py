@@ -17,6 +17,9 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from har_bench.entries import folder as homes
+from har_bench.entries.card import Card
+from har_bench.entries.outcomes import ResultError, first_of
 from har_bench.errors import HarBenchError
 from har_bench.foreign import words
 from har_bench.protocol.checking import require
@@ -211,10 +214,19 @@ class Reported(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class Scored(Entry):
-    """An entry scored here from predictions: a result, and the name of its file under the results folder."""
+    """An entry scored here from predictions.
+
+    Attributes:
+        result: what was scored.
+        file: the name of its file under the results folder.
+        card: who made it and how; None for a result that lies alone.
+        verified: whether a re-score of its predictions is recorded, and everything is as it was then.
+    """
 
     result: Result
     file: str
+    card: Card | None = None
+    verified: bool = False
 
 
 def published(value: float, unit: str, note: str = "") -> Value:
@@ -272,10 +284,12 @@ class Problem(NamedTuple):
     Attributes:
         sentence: the file, what is wrong with it, and the remedy.
         refused: whether it was to be a result; another program's file is only passed over.
+        outcome: what is wrong, by name; empty for another program's file.
     """
 
     sentence: str
     refused: bool
+    outcome: str = ""
 
 
 def scored(folder: Path) -> tuple[list[Scored], list[Problem]]:
@@ -286,32 +300,63 @@ def scored(folder: Path) -> tuple[list[Scored], list[Problem]]:
     """
     if not folder.is_dir():
         raise HarBenchError(f"{folder} is not a folder; give the folder with the result files of har-bench score")
-    entries, problems = [], []
+    found, problems, known = [], [], []
     for path in sorted(folder.rglob("*.json"), key=lambda path: path.relative_to(folder).as_posix()):
         name = words.one_line(path.relative_to(folder).as_posix(), words.LONGEST)
         try:
             result = read(path)
             require(result, name)
+            home = homes.opened(path, result)
+            if home:
+                known.append(home)
+                _require_whole(home, known, name)
         except HarBenchError as error:
             sentence = str(error).replace(words.one_line(str(path)), name)
-            problems.append(Problem(sentence, refused=not isinstance(error, NoResultError)))
+            outcome = error.outcome if isinstance(error, ResultError) else "unreadable"
+            ours = not isinstance(error, NoResultError)
+            problems.append(Problem(sentence, refused=ours, outcome=outcome if ours else ""))
         else:
-            entries.append(entry_of(result, name))
-    return entries, problems
+            found.append(entry_of(result, name, home))
+    return found, problems
 
 
-def entry_of(result: Result, file: str) -> Scored:
-    """A result as an entry; texts in it are shortened to what is shown, and lose what hides or turns text around."""
+def _require_whole(home: homes.Entry, known: list[homes.Entry], name: str) -> None:
+    """Refuse an entry that is not what was scored again, or whose name another one before it has.
+
+    Raises:
+        ResultError: it is not, or has.
+    """
+    wrong = list(home.findings())
+    if twin := homes.twins(known).get(home.folder):
+        wrong.append(twin)
+    if wrong:
+        told = "; ".join(finding.words for finding in wrong)
+        raise ResultError(first_of(wrong), f"{name} cannot be published: {told}; add it again")
+
+
+def entry_of(result: Result, file: str, home: homes.Entry | None = None) -> Scored:
+    """A result as an entry; texts in it are shortened to what is shown, and lose what hides or turns text around.
+
+    Args:
+        result: what was scored.
+        file: the name of its file.
+        home: its folder, if it has one of its own.
+    """
     result = msgspec.convert(words.cleaned(msgspec.to_builtins(result)), Result)
+    card = msgspec.convert(words.cleaned(msgspec.to_builtins(home.card)), Card) if home else None
+    keypoints = result.environment.get("keypoints")
     return Scored(
         dataset=DATASETS.get(result.dataset, result.dataset),
         scoring=result.canonical,
-        method=result.model or Path(file).stem,
-        input=f"2D keypoints: {keypoints}" if (keypoints := result.environment.get("keypoints")) else "",
+        method=(card and card.name) or result.model or Path(file).stem,
+        input=(card and card.input) or (f"2D keypoints: {keypoints}" if keypoints else ""),
+        setting=card.setting if card else "",
         values={
             name: Value(number, words.number(number), result.units.get(name, ""), interval=result.intervals.get(name))
             for name, number in result.metrics.items()
         },
         result=result,
         file=file,
+        card=card,
+        verified=home is not None and home.verified,
     )

@@ -16,6 +16,8 @@ import jinja2
 from markupsafe import Markup
 
 from har_bench.foreign import words
+from har_bench.protocol.readings import readings
+from har_bench.results import Result
 
 from . import pictures
 from .board import Board
@@ -43,7 +45,8 @@ def page(boards: Sequence[Board], problems: Sequence[str] = ()) -> str:
             sections=sections,
             problems=problems,
             n_reported=len({id(entry) for entry in overall if isinstance(entry, Reported)}),
-            n_scored=sum(isinstance(entry, Scored) for entry in overall),
+            n_scored=sum(kind(entry) == "scored" for entry in overall),
+            n_verified=sum(kind(entry) == "verified" for entry in overall),
             n_boards=len(boards),
             style=Markup(style),  # noqa: S704 -- our own file
             script=Markup(script),  # noqa: S704 -- our own file
@@ -72,8 +75,42 @@ def _environment() -> jinja2.Environment:
         interval_text=pictures.interval_text,
         columns=pictures.columns,
         most=MOST_ROWS,
+        heading_of=heading_of,
+        said_of=said_of,
     )
     return environment
+
+
+HEADINGS = {"facts": "{}", "curve": "Over {}", "groups": "By {}"}
+
+
+def heading_of(result: Result, title: str) -> str:
+    """What stands above a table of a result: ``By action``, ``Over threshold``, or the name of mere facts."""
+    reading = readings(result).get(title)
+    heading = HEADINGS[reading.kind if reading else "facts"].format(title.replace("_", " "))
+    return heading[:1].upper() + heading[1:]
+
+
+def said_of(entry: Scored) -> list[tuple[str, str]]:
+    """What the card of an entry says, in words."""
+    if entry.card is None:
+        return []
+    causal = {None: "", True: "yes, it sees no later frame", False: "no"}[entry.card.causal]
+    kept = entry.card.predictions
+    said = {
+        "Who": entry.card.who,
+        "Paper": entry.card.paper,
+        "Year": str(entry.card.year or ""),
+        "Input": entry.card.input,
+        "Frames": str(entry.card.frames or ""),
+        "Extra data": entry.card.extra_data,
+        "Causal": causal,
+        "Code": entry.card.code,
+        "Licence": entry.card.licence,
+        "Command": entry.card.command,
+        "Predictions": f"{kept.url} (blake3 {kept.blake3})" if kept else "beside the result",
+    }
+    return [(heading, words) for heading, words in said.items() if words]
 
 
 def _text(name: str) -> str:

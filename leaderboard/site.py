@@ -26,7 +26,7 @@ def build(
     *,
     datasets: Sequence[str] | None = None,
     protocols: Sequence[str] | None = None,
-    only: Literal["scored", "reported"] | None = None,
+    only: Literal["verified", "scored", "reported"] | None = None,
     on_problem: Callable[[Problem], None] = _warn,
 ) -> list[Path]:
     """Write ``index.html``, ``leaderboard.md``, ``leaderboard.csv`` and ``leaderboard.tex``.
@@ -38,7 +38,7 @@ def build(
         site: the folder to write; made when absent.
         datasets: only these, by our names (``h36m``) or as sources print them (``Human3.6M``); all when None.
         protocols: only boards of these, such as ``mpii/pckh`` or ``mpii/pckh:hrnet``; all when None.
-        only: only what was scored here, or only what sources report.
+        only: only what is verified, only what was scored here (verified or not), or only what sources report.
         on_problem: told of each ``.json`` file that is no result, or none that can be; the others are published
             nevertheless. Warns by default.
 
@@ -51,7 +51,13 @@ def build(
     entries, problems = scored(results)
     for problem in problems:
         on_problem(problem)
-    chosen: list[Entry] = [*(entries if only != "reported" else ()), *(reported() if only != "scored" else ())]
+    here = {
+        None: entries,
+        "scored": entries,
+        "verified": [entry for entry in entries if entry.verified],
+        "reported": [],
+    }[only]
+    chosen: list[Entry] = [*here, *(reported() if only in (None, "reported") else ())]
     found = boards(chosen, datasets, protocols)
     shown = {id(line.entry): line.entry for board in found for line in board.lines}
     contents = {

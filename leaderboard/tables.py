@@ -43,13 +43,13 @@ def latex_escape(text: str) -> str:
 
 
 def status(entry: Entry) -> str:
-    """``scored here`` or ``reported``."""
-    return "scored here" if isinstance(entry, Scored) else "reported"
+    """``verified`` (a re-score is recorded), ``scored here`` or ``reported``."""
+    return {"verified": "verified", "scored": "scored here", "reported": "reported"}[kind(entry)]
 
 
 def kind(entry: Entry) -> str:
-    """``scored`` or ``reported``: what a style sheet and a filter call it."""
-    return "scored" if isinstance(entry, Scored) else "reported"
+    """``verified``, ``scored`` or ``reported``: what a style sheet and a filter call it."""
+    return ("verified" if entry.verified else "scored") if isinstance(entry, Scored) else "reported"
 
 
 def provenance(entry: Entry) -> str:

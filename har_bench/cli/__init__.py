@@ -1,8 +1,9 @@
-"""The command line: ``har-bench convert | score | run | lift | compare | explain | rescore | list | info | …``.
+"""The command line: ``har-bench convert | export | score | run | lift | compare | explain | rescore | info | …``.
 
 Each command is a thin sentence over the Python function of the same name; nothing heavy is imported until it runs.
 """
 
+from har_bench.cli import boards as boards
 from har_bench.cli import lifting as lifting
 from har_bench.cli import looking as looking
 from har_bench.cli import pixels as pixels

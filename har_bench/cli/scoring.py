@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from har_bench.cli.app import Options, Recipe, Settings, Shown, app, pairs, written
 from har_bench.cli.terminal import say, show_report, show_result
+
+if TYPE_CHECKING:
+    from har_bench.results import Result
 
 PLAIN, ALL = Recipe(), Shown()
 
@@ -43,7 +48,6 @@ def score(
         model: Who made the predictions, for the leaderboard; the file's name by default.
         quiet: Show no progress.
     """
-    from har_bench import results
     from har_bench.scoring import score as run
 
     destination = written(out)
@@ -60,11 +64,7 @@ def score(
         model=model,
         quiet=quiet,
     )
-    if destination is not None:
-        results.write(result, destination)
-    show_result(result, shown.names)
-    if destination is not None:
-        say(f"result: {destination}")
+    _published(result, destination, shown.names)
 
 
 @app.command
@@ -111,7 +111,6 @@ def run(
         model: Name on the leaderboard; the baseline's own by default.
         quiet: Show no progress.
     """
-    from har_bench import results
     from har_bench.running import run as once
     from har_bench.running import run_seeds
 
@@ -132,11 +131,7 @@ def run(
         options=pairs(option),
         settings={name: value for name, value in chosen.items() if value} | dict(pairs(setting)),
     )
-    if destination is not None:
-        results.write(result, destination)
-    show_result(result, shown.names if seeds == 1 else list(dict.fromkeys(("seed", *shown.names))))
-    if destination is not None:
-        say(f"result: {destination}")
+    _published(result, destination, shown.names if seeds == 1 else list(dict.fromkeys(("seed", *shown.names))))
 
 
 @app.command
@@ -202,3 +197,14 @@ def rescore(results: Path, *, stores: list[Path], predictions: list[Path], jobs:
 
     outcomes = rescoring.rescore(results, stores=stores, predictions=predictions, jobs=jobs, quiet=quiet)
     show_report(rescoring.tables(outcomes), rescoring.lines(outcomes))
+
+
+def _published(result: Result, out: str | Path | None, breakdowns: Sequence[str]) -> None:
+    """Write a result where it was asked for, and show it."""
+    from har_bench import results
+
+    if out is not None:
+        results.write(result, out)
+    show_result(result, breakdowns)
+    if out is not None:
+        say(f"result: {out}")

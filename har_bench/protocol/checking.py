@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from functools import cache
 
 from har_bench import registry
-from har_bench.errors import HarBenchError, listed, unknown
+from har_bench.entries.outcomes import Finding, ResultError, first_of
+from har_bench.errors import listed, unknown
 from har_bench.protocol.contract import Protocol
 from har_bench.results import Result
 
@@ -30,36 +31,48 @@ def require(result: Result, file: str) -> None:
         file: what messages call it.
 
     Raises:
-        HarBenchError: the file, everything that is wrong, and the remedy, in a sentence.
+        ResultError: the file, everything that is wrong, and the remedy, in a sentence.
     """
     protocol = registry.installed("protocols", result.protocol)
     if protocol is None:
-        raise HarBenchError(
+        raise ResultError(
+            "way unknown",
             f"{file} was scored with the protocol {result.protocol!r}, which is not installed; install its package or "
-            f"score with one of {listed(registry.available('protocols'))}"
+            f"score with one of {listed(registry.available('protocols'))}",
         )
     if wrong := [*way(result, protocol), *numbers(result), *fingerprints(result)]:
-        raise HarBenchError(f"{file} cannot be published: {'; '.join(wrong)}; score the predictions again")
+        words = "; ".join(finding.words for finding in wrong)
+        raise ResultError(first_of(wrong), f"{file} cannot be published: {words}; score the predictions again")
 
 
-def way(result: Result, protocol: type[Protocol]) -> Iterator[str]:
+def way(result: Result, protocol: type[Protocol]) -> Iterator[Finding]:
     """What the protocol does not know: its version, dataset, recipe, or how numbers are called and measured."""
     if not known_version(result.version, protocol.version):
-        yield f"version {result.version!r} of {protocol.name} never was, {protocol.version} is installed"
+        yield Finding(
+            "version unknown",
+            f"version {result.version!r} of {protocol.name} never was, {protocol.version} is installed",
+        )
     if result.dataset != protocol.dataset:
-        yield f"the dataset is {result.dataset!r}, and {protocol.name} is for {protocol.dataset}"
+        yield Finding(
+            "way unknown", f"the dataset is {result.dataset!r}, and {protocol.name} is for {protocol.dataset}"
+        )
     if result.version != protocol.version:
         return
     if result.recipe not in protocol.recipes:
-        yield str(unknown(f"recipe of {protocol.name}", result.recipe, protocol.recipes))
+        yield Finding("way unknown", str(unknown(f"recipe of {protocol.name}", result.recipe, protocol.recipes)))
     elif result.primary != (primary := primary_of(protocol, result.recipe)):
-        yield f"the primary metric is {result.primary!r}, and {protocol.name}:{result.recipe} ranks by {primary}"
+        yield Finding(
+            "way unknown",
+            f"the primary metric is {result.primary!r}, and {protocol.name}:{result.recipe} ranks by {primary}",
+        )
     units = {metric.name: metric.unit for metric in protocol.metrics}
     for name in result.metrics.keys() - units.keys():
-        yield f"{protocol.name} has no metric {name!r}"
+        yield Finding("way unknown", f"{protocol.name} has no metric {name!r}")
     for name, unit in sorted(units.items()):
         if name in result.metrics and result.units.get(name) != unit:
-            yield f"{name} is in {result.units.get(name)!r}, and {protocol.name} measures it in {unit}"
+            yield Finding(
+                "way unknown", f"{name} is in {result.units.get(name)!r}, and {protocol.name} measures it in {unit}"
+            )
 
 
 @cache
@@ -75,21 +88,24 @@ def known_version(version: str, installed: str) -> bool:
     )
 
 
-def numbers(result: Result) -> Iterator[str]:
+def numbers(result: Result) -> Iterator[Finding]:
     """Numbers that are absent, or outside their own intervals."""
     if result.primary not in result.metrics:
-        yield f"there is no number for its primary metric {result.primary!r}"
+        yield Finding("value impossible", f"there is no number for its primary metric {result.primary!r}")
     for name, interval in result.intervals.items():
         value, leeway = result.metrics.get(name), LEEWAY * (interval.high - interval.low) + 1e-9 * abs(interval.high)
         if value is not None and not interval.low - leeway <= value <= interval.high + leeway:
-            yield f"{name} is {value:g}, outside its own interval from {interval.low:g} to {interval.high:g}"
+            yield Finding(
+                "outside its interval",
+                f"{name} is {value:g}, outside its own interval from {interval.low:g} to {interval.high:g}",
+            )
 
 
-def fingerprints(result: Result) -> Iterator[str]:
+def fingerprints(result: Result) -> Iterator[Finding]:
     """Fingerprints that are nobody's."""
     for what in ("store", "predictions"):
         digest = result.fingerprints.get(what)
         if digest is None:
-            yield f"it does not say which {what} it is of"
+            yield Finding("fingerprint differs", f"it does not say which {what} it is of")
         elif not FINGERPRINT.fullmatch(digest):
-            yield f"the fingerprint of its {what} is {digest[:16]!r}, which is none"
+            yield Finding("fingerprint differs", f"the fingerprint of its {what} is {digest[:16]!r}, which is none")

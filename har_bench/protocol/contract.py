@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from har_bench import devices, registry
 from har_bench.arrays import Floats
+from har_bench.entries.outcomes import Finding
 from har_bench.errors import HarBenchError, listed, unknown
 from har_bench.naming import canonical, parsed
 from har_bench.options import given, read
@@ -109,7 +110,7 @@ class Protocol(ABC):
     Attributes:
         name: ``dataset/measure``, such as ``h36m/mpjpe``.
         version: raise it when the same predictions would score differently.
-        dataset: the store it needs.
+        dataset: the store it needs; the first half of its name unless it says otherwise.
         task: the shape of its predictions.
         summary: one line for ``har-bench list``.
         metrics: what it computes; the first is the primary one.
@@ -157,6 +158,11 @@ class Protocol(ABC):
     options: Any
     state: Records[Any]
 
+    def __init_subclass__(cls, **words: Any) -> None:
+        super().__init_subclass__(**words)
+        if "name" in vars(cls) and "dataset" not in vars(cls):
+            cls.dataset = cls.name.partition("/")[0]
+
     def __init__(self, recipe: str | None = None, options: Mapping[str, Any] | None = None) -> None:
         """Choose a recipe and its options; values may be texts, as a command line gives them.
 
@@ -200,9 +206,9 @@ class Protocol(ABC):
         return found
 
     @classmethod
-    def contradictions(cls, result: Result) -> list[str]:
-        """What a result of this protocol says against itself, in words; see :mod:`har_bench.protocol.identities`."""
-        return identities.check(result, cls)
+    def contradictions(cls, result: Result) -> list[Finding]:
+        """What a result of this protocol says against itself; see :mod:`har_bench.protocol.identities`."""
+        return identities.findings(result, cls)
 
     @property
     def skeletons(self) -> tuple[str, ...]:

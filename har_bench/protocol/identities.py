@@ -19,6 +19,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from har_bench import registry
+from har_bench.entries.outcomes import Finding
 from har_bench.errors import HarBenchError
 from har_bench.protocol.declarations import UNITS, Along, Counted, Curve, Groups, Table
 from har_bench.results import Result, Row
@@ -50,6 +51,15 @@ def check(result: Result, protocol: Declared = None) -> list[str]:
         found += [*thresholds(result, declared), *precision_and_recall(result, declared)]
         found += [*alignments(result, declared), *counts(result, declared), *means(result, declared)]
     return found
+
+
+def findings(result: Result, protocol: Declared = None) -> list[Finding]:
+    """The same, each by its kind: a value that cannot be, or one that disagrees with the tables and other metrics."""
+    impossible = set(ranges(result))
+    return [
+        Finding("value impossible" if words in impossible else "disagrees with its tables", words)
+        for words in check(result, protocol)
+    ]
 
 
 def require(result: Result, protocol: Declared = None) -> None:

@@ -6,32 +6,24 @@ results.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-import msgspec
+from typing import get_args
 
 from har_bench import registry, remote, results
+from har_bench.entries.folder import Entry, opened, twins
+from har_bench.entries.outcomes import Outcome, ResultError, Status, first_of, status_of
 from har_bench.errors import HarBenchError
 from har_bench.foreign.words import one_line
 from har_bench.protocol import checking
 from har_bench.results import NoResultError, Result
 from har_bench.store import open_store
+from har_bench.studying.differences import differences
 from har_bench.studying.sources import Sources, again
 
-Status = Literal["equal", "unverified", "wrong"]
-
-SAME = 1e-9
-"""Relative difference of two numbers that other versions of libraries may make."""
-
-NAMED = 3
-"""How many differences are told of a result."""
-
-COMPARED = ("metrics", "intervals", "tables", "counts")
+Verified = tuple[Outcome, str]
+"""An outcome and the reason, in words."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +34,13 @@ class Verdict:
         file: its path under the folder.
         status: ``equal`` when it was scored again and every number came out the same, ``unverified`` when that was
             not possible and nothing speaks against it, ``wrong`` otherwise.
+        outcome: which of them it is, by name.
         reason: in words.
     """
 
     file: str
     status: Status
+    outcome: Outcome
     reason: str
 
 
@@ -77,53 +71,61 @@ def verify(
     for place in (*found.store_roots, *found.prediction_roots):
         if not remote.is_there(place):
             raise HarBenchError(f"{place} does not exist; name a file or a folder that does")
-    verdicts = []
+    verdicts, known = [], []
     for place in (place for place in remote.files_at(folder) if Path(place).suffix == ".json"):
         name = one_line(str(place).removeprefix(str(folder)).lstrip("/\\"))
         try:
-            status, reason = _verdict(place, name, found, jobs, quiet=quiet)
+            result = results.read(place)
+            checking.require(result, name)
+            entry = None if remote.is_far(place) else opened(Path(place), result)
+            known += [entry] if entry else []
+            outcome, reason = _verdict(place, result, entry, found, jobs, quiet=quiet)
+            if twin := twins(known).get(Path(place).parent) if entry else None:
+                outcome, reason = twin
         except NoResultError:
             continue
         except HarBenchError as error:
-            status, reason = "wrong", str(error).replace(one_line(str(place)), name)
-        verdicts.append(Verdict(name, status, reason))
+            outcome = error.outcome if isinstance(error, ResultError) else "unreadable"
+            reason = str(error).replace(one_line(str(place)), name)
+        verdicts.append(Verdict(name, status_of(outcome), outcome, reason))
     return verdicts
 
 
 def lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """A line for each file, and how many there are of each status."""
     for each in verdicts:
-        yield f"{each.file}: {each.status}: {each.reason.removeprefix(f'{each.file} ')}"
+        yield f"{each.file}: {each.outcome}: {each.reason.removeprefix(f'{each.file} ')}"
     counts = {status: sum(each.status == status for each in verdicts) for status in get_args(Status)}
     yield ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no result files"
 
 
-def _verdict(place: str | Path, name: str, found: Sources, jobs: int, *, quiet: bool) -> tuple[Status, str]:
-    """The status of a file that can be read and published.
+def _verdict(
+    place: str | Path, result: Result, entry: Entry | None, found: Sources, jobs: int, *, quiet: bool
+) -> Verified:
+    """The outcome of a file that can be read and published.
 
     Raises:
-        HarBenchError: it cannot, or it cannot be scored again.
+        HarBenchError: it cannot be scored again.
     """
-    result = results.read(place)
-    checking.require(result, name)
+    wrong = list(entry.findings()) if entry else []
+    if wrong:
+        return first_of(wrong), "; ".join(finding.words for finding in wrong)
     installed = registry.installed("protocols", result.protocol).version
     if result.version != installed:
         return (
-            "unverified",
+            "version old",
             f"version {result.version} of {result.protocol} is old, {installed} is installed; rescore it",
         )
     if result.fingerprints["predictions"] not in found.predictions:
         return _without_predictions(place, result)
     if result.fingerprints["store"] not in found.stores:
         return _without_store(result, found)
-    differences = list(islice(_differences(result, again(result, found, jobs, quiet=quiet)), NAMED + 1))
-    if differences:
-        more = " and more" if len(differences) > NAMED else ""
-        return "wrong", f"scored again, {'; '.join(differences[:NAMED])}{more}"
-    return "equal", "scored again, every number is the same"
+    if told := differences(result, again(result, found, jobs, quiet=quiet)):
+        return "numbers differ", f"scored again, {told}"
+    return "re-scored equal", "scored again, every number is the same"
 
 
-def _without_predictions(place: str | Path, result: Result) -> tuple[Status, str]:
+def _without_predictions(place: str | Path, result: Result) -> Verified:
     """Predictions that lie beside a result as its own, and are others, are wrong; absent ones are absent."""
     names = {Path(place).stem, "predictions"}
     home = Path(place)
@@ -132,41 +134,16 @@ def _without_predictions(place: str | Path, result: Result) -> tuple[Status, str
     digest = result.fingerprints["predictions"][:16]
     if beside:
         return (
-            "wrong",
+            "fingerprint differs",
             f"the fingerprint of {', '.join(sorted(beside))} differs from its predictions' (blake3 {digest}…)",
         )
-    return "unverified", f"its predictions (blake3 {digest}…) are absent"
+    return "predictions absent", f"its predictions (blake3 {digest}…) are absent"
 
 
-def _without_store(result: Result, found: Sources) -> tuple[Status, str]:
+def _without_store(result: Result, found: Sources) -> Verified:
     """A store of the same dataset that is another one is wrong; an absent one is absent."""
     others = [place for place in found.stores.values() if open_store(place).manifest.dataset == result.dataset]
     digest = result.fingerprints["store"][:16]
     if others:
-        return "wrong", f"it was scored on another store (blake3 {digest}…) than {', '.join(map(str, others))}"
-    return "unverified", f"no store of it was given (blake3 {digest}…)"
-
-
-def _differences(old: Result, new: Result) -> Iterator[str]:
-    """Every number of a result that came out otherwise; what a later version adds does not count."""
-    before, after = msgspec.to_builtins(old), msgspec.to_builtins(new)
-    for part in COMPARED:
-        theirs = dict(_leaves(after[part], part))
-        for path, value in _leaves(before[part], part):
-            other = theirs.get(path)
-            if not _same(value, other):
-                yield f"{path} is {other} and not {value}"
-
-
-def _leaves(content: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(content, dict | list):
-        for key, value in content.items() if isinstance(content, dict) else enumerate(content):
-            yield from _leaves(value, f"{path} {key}")
-    else:
-        yield path, content
-
-
-def _same(first: Any, second: Any) -> bool:
-    if isinstance(first, int | float) and isinstance(second, int | float):
-        return math.isclose(first, second, rel_tol=SAME, abs_tol=SAME)
-    return bool(first == second)
+        return "other store", f"it was scored on another store (blake3 {digest}…) than {', '.join(map(str, others))}"
+    return "store absent", f"no store of it was given (blake3 {digest}…)"

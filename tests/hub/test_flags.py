@@ -45,7 +45,28 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             **QUIET,
         },
     ),
-    "sample": ("mpii {out}/raw", {"--seed": "--seed 3"}),
+    "leaderboard add": (
+        "{results}/h36m.json --predictions {p3d} --stores {h36m}",
+        {
+            "--to": "--to {out}/entries",
+            "--name": "--name mine",
+            "--setting": "--setting two",
+            "--who": "--who me",
+            "--paper": "--paper ours",
+            "--year": "--year 2026",
+            "--input": "--input CPN",
+            "--frames": "--frames 27",
+            "--extra-data": "--extra-data none",
+            "--causal": "--no-causal",
+            "--code": "--code https://example.org",
+            "--licence": "--licence MIT",
+            "--command": "--command predict",
+            "--url": "--url https://example.org/p.parquet",
+            "--jobs": "--jobs 1",
+            **QUIET,
+        },
+    ),
+    "sample": ("mpii {out}/raw", {"--seed": "--seed 3", "--pictures": "--pictures"}),
     "validate": ("{mpii}", {"--media": "--media {raw}", "--jobs": "--jobs 1", **QUIET}),
     "convert": (
         "mpii {raw} {out}/store",
@@ -59,6 +80,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             **QUIET,
         },
     ),
+    "export": ("{mpii} coco {out}/files", {"--option": "-o splits=tompson/valid", **QUIET}),
     "score": (
         ON_H36M,
         {

@@ -14,7 +14,6 @@ import pytest
 from har_bench.errors import HarBenchError
 from har_bench.foreign import pickles, torch_file
 from tests.hub.torch_writing import (
-    FORMATS,
     RANDOM,
     TYPES,
     Call,
@@ -30,11 +29,6 @@ from tests.hub.torch_writing import (
     vector,
     zipped,
 )
-
-
-@pytest.fixture(params=FORMATS)
-def save(request: pytest.FixtureRequest) -> Callable[..., bytes]:
-    return FORMATS[request.param]
 
 
 @pytest.mark.parametrize("kind", TYPES)

@@ -83,9 +83,9 @@ def test_a_file_changed_after_it_was_written_is_refused(save: Callable[..., Path
     path.write_text(text.replace(change, CHANGES[change]))
     entries, problems = scored(folder)
     assert entries == []
-    assert problems == [
-        Problem("lifter.json was changed after it was written; score the predictions again", refused=True)
-    ]
+    (problem,) = problems
+    assert problem.sentence == "lifter.json was changed after it was written; score the predictions again"
+    assert (problem.refused, problem.outcome) == (True, "edited after scoring")
 
 
 def test_how_a_file_is_laid_out_does_not_matter(save: Callable[..., Path]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from har_bench.leaderboard.board import boards
 from har_bench.leaderboard.entries import entry_of, reported
-from har_bench.leaderboard.page import page
+from har_bench.leaderboard.page import heading_of, page
 from har_bench.leaderboard.pictures import Axis, pictures, strip
 from har_bench.results import Reading
 from tests.leaderboard.conftest import MakeResult
@@ -176,6 +176,12 @@ def test_what_is_drawn_of_a_table_is_what_it_says(make_result):
     assert str(drawn["numbered"]).count("<rect") == 3
     heights = re.findall(r"[\d.]+,([\d.]+)", re.search(r'points="(.*?)"', drawn["threshold"])[1])
     assert [float(y) for y in heights] == [178.0, 95.0, 12.0]
+
+
+def test_a_table_s_heading_says_what_it_is(make_result):
+    said = {"action": "groups", "threshold": "curve", "left_out": "facts"}
+    result = make_result(tables=dict.fromkeys(said, GROUPS), readings={n: Reading(kind=k) for n, k in said.items()})
+    assert [heading_of(result, name) for name in said] == ["By action", "Over threshold", "Left out"]
 
 
 @pytest.mark.parametrize(("rows", "kinds"), [(0, 0), (1, 0), (2, 2), (60, 2), (61, 1)])

@@ -1,0 +1,1 @@
+"""deephar: poses and actions from pixels, learnt together (Luvizon, Picard and Tabia, CVPR 2018 and TPAMI 2020)."""

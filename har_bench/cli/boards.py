@@ -1,0 +1,166 @@
+"""Commands of the leaderboard: build, add, verify."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cyclopts import App, Parameter
+
+from har_bench.cli.app import app
+from har_bench.cli.terminal import say
+
+boards = App(name="leaderboard", help="Tables and pages from a folder of results.")
+app.command(boards)
+
+
+@Parameter(name="*")
+@dataclass
+class Said:
+    """What is said of an entry.
+
+    Attributes:
+        name: Of the method, as the leaderboard prints it; the result's model by default.
+        setting: What tells it from other entries of the same name, such as "seed 1".
+        who: Its authors.
+        paper: A URL or a reference.
+        year: Of publication.
+        input: Where its 2D keypoints come from, such as CPN, or what else it was given.
+        frames: How many it sees at once.
+        extra_data: What it was trained on besides the training split; "none" for nothing.
+        causal: Whether it looks at no later frame.
+        code: Where it is.
+        licence: Of the code or the weights.
+        command: What made the predictions.
+    """
+
+    name: str = ""
+    setting: str = ""
+    who: str = ""
+    paper: str = ""
+    year: int | None = None
+    input: str = ""
+    frames: int | None = None
+    extra_data: str = ""
+    causal: bool | None = None
+    code: str = ""
+    licence: str = ""
+    command: str = ""
+
+
+NOTHING = Said()
+
+
+@boards.command
+def build(
+    results: Path,
+    site: Path,
+    *,
+    dataset: list[str] | None = None,
+    protocol: list[str] | None = None,
+    only: Literal["verified", "scored", "reported"] | None = None,
+) -> None:
+    """Build Markdown, CSV, LaTeX and one self-contained web page from a folder of results.
+
+    A result that cannot be (an impossible number, a protocol that never was, a file changed after it was written) is
+    named and left out; the others are published, and the exit status is 1.
+
+    Args:
+        results: A folder of result files, or its URL; folders in it are searched too.
+        site: The folder to write, or its URL.
+        dataset: Only this dataset, such as h36m; may be repeated.
+        protocol: Only this protocol, such as mpii/pckh or mpii/pckh:hrnet; may be repeated.
+        only: Only what is verified, only what was scored here (verified or not), or only what sources report.
+    """
+    from har_bench import registry, remote
+    from har_bench.cli.entry import FAILED
+
+    refused = []
+
+    def tell(problem: Any) -> None:
+        print(f"har-bench: {problem.sentence}", file=sys.stderr)
+        refused.extend([problem] * problem.refused)
+
+    folder, url = remote.destination_folder(site), remote.as_url(site)
+    write = registry.load("leaderboards", "site")
+    chosen = {"datasets": dataset, "protocols": protocol, "only": only}
+    for path in write(remote.fetch(results), folder, on_problem=tell, **chosen):
+        say(f"{url}/{path.name}" if url else str(path))
+    remote.publish(folder, site, last="index.html")
+    if refused:
+        sys.exit(FAILED)
+
+
+@boards.command
+def add(
+    result: Path,
+    *,
+    predictions: Path,
+    stores: list[Path],
+    to: Path = Path("results"),
+    said: Said = NOTHING,
+    url: str = "",
+    jobs: int = 1,
+    quiet: bool = False,
+) -> None:
+    """Enter a result into a folder of entries, once its predictions were scored again and every number is the same.
+
+    The entry is a folder, DATASET/PROTOCOL/NAME, with result.json, predictions.parquet (compact, and to the last bit
+    what was given), entry.toml and the record of the re-score, which makes it verified. It is never overwritten.
+
+    Args:
+        result: A result file of har-bench score or run.
+        predictions: The file that it was scored from.
+        stores: Stores, or folders that hold stores; found by fingerprint.
+        to: The folder of all entries.
+        said: Who made it, with what, and how.
+        url: Where the predictions are to be had, if they are not to be kept in the folder.
+        jobs: Processes.
+        quiet: Show no progress.
+    """
+    from har_bench import results
+    from har_bench.entries.card import Card
+    from har_bench.studying.adding import add as enter
+
+    fields = asdict(said)
+    fields["name"] = said.name or results.read(result).model or result.stem
+    card = Card(**fields)
+    say(str(enter(result, to, predictions=predictions, stores=stores, card=card, url=url, jobs=jobs, quiet=quiet)))
+
+
+@boards.command
+def verify(
+    folder: Path,
+    *,
+    stores: list[Path] | None = None,
+    predictions: list[Path] | None = None,
+    jobs: int = 1,
+    json: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Say of every result whether it can be believed: possible in itself, and equal when it is scored again.
+
+    A line for each: `re-scored equal`; `predictions absent`, `store absent` or `version old`, where nothing speaks
+    against it; or what is wrong, such as `fingerprint differs` or `edited after scoring`, with the reason. The exit
+    status is 1 if any is wrong. Nothing is written.
+
+    Args:
+        folder: A folder of result files, or its URL; predictions may lie in it too.
+        stores: Stores, or folders that hold stores; found by fingerprint.
+        predictions: More folders that hold predictions; found by fingerprint.
+        jobs: Processes.
+        json: Print a JSON list instead.
+        quiet: Show no progress.
+    """
+    import msgspec
+
+    from har_bench.cli.entry import FAILED
+    from har_bench.studying import verifying
+
+    found = verifying.verify(folder, stores=stores or [], predictions=predictions or [], jobs=jobs, quiet=quiet)
+    for line in [msgspec.json.format(msgspec.json.encode(found)).decode()] if json else verifying.lines(found):
+        say(line)
+    if any(each.status == "wrong" for each in found):
+        sys.exit(FAILED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 from har_bench.cli.app import Options, app, pairs
@@ -70,13 +71,14 @@ def convert(
 
 
 @app.command
-def sample(dataset: str, out: Path, *, seed: int = 0) -> None:
+def sample(dataset: str, out: Path, *, seed: int = 0, pictures: bool = False) -> None:
     """Write a tiny synthetic dataset in the official raw layout, quirks included.
 
     Args:
         dataset: A converter from `har-bench list`.
         out: The folder to write: a new or an empty one.
         seed: Another seed gives other people.
+        pictures: Draw the pictures or videos too, with the people as stick figures.
     """
     from har_bench import registry
     from har_bench.files import whole_folder
@@ -86,7 +88,18 @@ def sample(dataset: str, out: Path, *, seed: int = 0) -> None:
     converter = registry.load("converters", dataset)
     with whole_folder(out) as temporary:
         converter.sample(temporary, seed=seed)
+        if pictures:
+            _draw(dataset, temporary)
     say(f"{out}: a raw {dataset} sample; next: har-bench convert {dataset} {out} stores/{dataset}")
+
+
+def _draw(dataset: str, raw: Path) -> None:
+    """Draw a raw dataset's pictures where a store of it says that they lie."""
+    from har_bench.converting import convert as run
+    from har_bench.drawing.scenes import render
+
+    with TemporaryDirectory() as scratch:
+        render(run(dataset, raw, Path(scratch) / "store", jobs=1, quiet=True), raw)
 
 
 @app.command

@@ -66,7 +66,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             **QUIET,
         },
     ),
-    "sample": ("mpii {out}/raw", {"--seed": "--seed 3"}),
+    "sample": ("mpii {out}/raw", {"--seed": "--seed 3", "--pictures": "--pictures"}),
     "validate": ("{mpii}", {"--media": "--media {raw}", "--jobs": "--jobs 1", **QUIET}),
     "convert": (
         "mpii {raw} {out}/store",

@@ -11,12 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import pyarrow as pa
 
 from har_bench.errors import HarBenchError
-from har_bench.skeletons import mapping
-from har_bench.store import in_layout
+from har_bench.protocol.targets import targets as targets
 
 if TYPE_CHECKING:
     from har_bench.protocol import Protocol
@@ -72,21 +70,3 @@ class Baseline(ABC):
     def describe(self) -> dict[str, Any]:
         """What identifies this model in a result: options, parameter count and so on."""
         return {}
-
-
-def targets(store: Store, protocol: Protocol, columns: Sequence[str] = ()) -> Iterator[pa.Table]:
-    """What a baseline has to predict: keys, ``truth_columns`` and ``columns`` of every row the protocol scores.
-
-    One table per part of the store, whole sequences in it, joints in the protocol's layout.
-    """
-    joints = None
-    if protocol.skeletons and protocol.skeletons[0] != store.skeleton().name:
-        joints = mapping(store.skeleton(), store.skeleton(protocol.skeletons[0]))
-    keys = ("sequence", "frame", "person")
-    wanted = list(dict.fromkeys((*keys, *protocol.truth_columns, *columns)))
-    chosen = protocol.select(store.sequences)
-    for part, rows in store.rows_by_part(chosen):
-        table = store.take(part, rows, wanted)
-        mask = protocol.keep(chosen, table)
-        kept = table if mask is None else table.filter(pa.array(np.asarray(mask, bool)))
-        yield in_layout(kept, joints) if joints else kept

@@ -10,8 +10,10 @@ from har_bench.cli.terminal import say, show_table
 
 
 @app.command(name="list")
-def list_all(kind: Literal["converters", "protocols", "baselines", "views", "skeletons", "all"] = "all") -> None:
-    """List what is installed: converters, protocols with their recipes, baselines, views and skeletons.
+def list_all(
+    kind: Literal["converters", "protocols", "baselines", "exporters", "views", "skeletons", "all"] = "all",
+) -> None:
+    """List what is installed: converters, protocols with their recipes, baselines, exporters, views, skeletons.
 
     Args:
         kind: Only these.

@@ -66,7 +66,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             **QUIET,
         },
     ),
-    "sample": ("mpii {out}/raw", {"--seed": "--seed 3"}),
+    "sample": ("mpii {out}/raw", {"--seed": "--seed 3", "--pictures": "--pictures"}),
     "validate": ("{mpii}", {"--media": "--media {raw}", "--jobs": "--jobs 1", **QUIET}),
     "convert": (
         "mpii {raw} {out}/store",
@@ -80,6 +80,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             **QUIET,
         },
     ),
+    "export": ("{mpii} coco {out}/files", {"--option": "-o splits=tompson/valid", **QUIET}),
     "score": (
         ON_H36M,
         {
@@ -92,6 +93,10 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             "--resamples": "--resamples 3",
             "--model": "--model mine",
         },
+    ),
+    "targets": (
+        "h36m/mpjpe {h36m} {out}/keys.parquet",
+        {"--recipe": "--recipe recentred", "--option": "-o every=2"},
     ),
     "run": (
         "oracle-noise {h36m} --protocol h36m/mpjpe",

@@ -365,7 +365,13 @@ class _Keeper(Checkpoint):
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Lightning without its advertisements; torch's random states, and what Ctrl-C does, stay as they were."""
+    """Lightning without its advertisements; torch's random states, and what Ctrl-C does, stay as they were.
+
+    Convolutions are computed in one way, so that a training that is resumed on a GPU comes to the same weights.
+    """
+    cudnn: Any = torch.backends.cudnn
+    kept = cudnn.deterministic, cudnn.benchmark
+    cudnn.deterministic, cudnn.benchmark = True, False
     interrupted = signal.getsignal(signal.SIGINT)
     loud = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loud]
@@ -380,6 +386,7 @@ def _undisturbed() -> Iterator[None]:
                 raise KeyboardInterrupt from error
             raise
         finally:
+            cudnn.deterministic, cudnn.benchmark = kept
             if signal.getsignal(signal.SIGINT) is not interrupted:  # Lightning ignores it from then on
                 signal.signal(signal.SIGINT, interrupted)
             for logger, level in zip(loud, levels, strict=True):

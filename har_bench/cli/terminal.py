@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from har_bench.errors import HarBenchWarning, unknown
+from har_bench.errors import HarBenchWarning, listed, unknown
 from har_bench.foreign import words
 
 if TYPE_CHECKING:
@@ -223,6 +223,8 @@ def show_result(result: Result, by: Sequence[str] = ()) -> None:
     say(f"{result.environment['predictions']}; {counts}")
     if "keypoints" in result.environment:
         say(f"2D keypoints: {result.environment['keypoints']}; the model takes {result.environment['joints']}")
+    if left := result.tables.get("left_out"):  # a sequence, and why
+        say(f"left out: {listed('{} ({})'.format(*row.values()) for row in left)}")
     for note in result.notes:
         say(f"note: {note}")
     for name in by:
@@ -240,14 +242,17 @@ def _cell(value: str | float | None) -> str:
     return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
+SPEEDS = {
+    "poses_per_second": "{:,.0f} poses/s",
+    "ms_per_sequence": "{:,.1f} ms per sequence",
+    "parameters": "{:,.0f} parameters",
+    "training_seconds": "trained in {:,.0f} s",
+    "peak_memory_mb": "peak memory {:,.0f} MB",
+}
+"""What is measured of a model, in words; a result has some of it."""
+
+
 def _speed(result: Result) -> str:
     """How fast a model was, in a line."""
-    speed = result.speed
-    numbers = [f"{speed['poses_per_second']:,.0f} poses/s, {speed['ms_per_sequence']:,.1f} ms per sequence"]
-    if "parameters" in speed:
-        numbers.append(f"{speed['parameters']:,.0f} parameters")
-    if "training_seconds" in speed:
-        numbers.append(f"trained in {speed['training_seconds']:,.0f} s")
-    if "peak_memory_mb" in speed:
-        numbers.append(f"peak memory {speed['peak_memory_mb']:,.0f} MB")
-    return ", ".join([*numbers, f"on {result.environment.get('device', 'cpu')}"])
+    told = [text.format(result.speed[name]) for name, text in SPEEDS.items() if name in result.speed]
+    return ", ".join([*told, f"on {result.environment.get('device', 'cpu')}"])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from har_bench import cli
-from har_bench.cli.terminal import say, show_table
+from har_bench import cli, results
+from har_bench.cli.terminal import say, show_result, show_table
 from tests.coco_data import content, person, write
 
 
@@ -105,3 +106,11 @@ def test_sentences_break_between_words_on_a_screen_and_nowhere_else(
         "    does not say which joints",
         "    it holds",
     ]
+
+
+def test_what_a_recipe_leaves_out_is_named_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    result = results.read(Path(__file__).parent / "historic_results" / "0.1.0-h36m-mpjpe.json")
+    left = [{"sequence": f"S11/Directions/{camera}", "defects": "camera-missing"} for camera in (1, 2)]
+    show_result(replace(result, tables={**result.tables, "left_out": left}))
+    expected = "left out: S11/Directions/1 (camera-missing), S11/Directions/2 (camera-missing)"
+    assert expected in capsys.readouterr().out.splitlines()

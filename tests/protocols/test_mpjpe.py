@@ -453,15 +453,8 @@ class Scored:
         return self.known[known]
 
     def merged(self, block: str, group: str, recipe: str, step: int) -> MPJPE:
-        camera = re.search(r"cam(?:era)?_?(\d{8})", block)
-        subject = re.search(r"(?:^|_)(S\d+)", block)
-        chosen = MPJPE(
-            options={
-                "cameras": camera.group(1) if camera else "",
-                "subjects": subject.group(1) if subject else "",
-                "without_damaged": "without_damaged" in block,
-            }
-        ).select(self.sequences)
+        options = {name: value for name, value in h36m_data.options_of(block).items() if name != "every"}
+        chosen = MPJPE(options=options).select(self.sequences)
         # deephar's recipe differs in how it averages; what is merged was scored by the other one
         merged = MPJPE("deephar" if group == "frame_weighted" else recipe, {"every": step})
         for name, action in zip(chosen["sequence"].to_pylist(), chosen["action"].to_pylist(), strict=True):
@@ -503,7 +496,7 @@ def lifted(h36m: H36M) -> Scored:
 def check(scored: Scored, golden: dict[str, Any], block: str, group: str) -> None:
     """Every golden number of one group."""
     values = golden[block].get(group) or golden[block]["per_action"][group]
-    step = 64 if "in64" in block or "in_64" in block else 1
+    step = h36m_data.options_of(block).get("every", 1)
     frames = values.get("frames", golden[block]["frames"])
     totals = scored.numbers(block, group, "videopose3d", step)
     assert totals["frames"] == frames

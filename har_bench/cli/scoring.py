@@ -63,6 +63,7 @@ def score(
     if destination is not None:
         results.write(result, destination)
     show_result(result, shown.names)
+    shown.say_latex(result)
     if destination is not None:
         say(f"result: {destination}")
 
@@ -135,6 +136,7 @@ def run(
     if destination is not None:
         results.write(result, destination)
     show_result(result, shown.names if seeds == 1 else list(dict.fromkeys(("seed", *shown.names))))
+    shown.say_latex(result)
     if destination is not None:
         say(f"result: {destination}")
 

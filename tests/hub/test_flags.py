@@ -25,12 +25,12 @@ HOW = {
     "--one-based": ":pixels --one-based",
     "--approximate": "--approximate",
 }
-SHOWN = {"--by": "--by joint --by action", "--by-subject": "--by-subject"}
+SHOWN = {"--by": "--by joint --by action", "--by-subject": "--by-subject", "--latex": "--latex"}
 QUIET = {"--quiet": "--quiet"}
 ON_H36M, ON_MPII = "h36m/mpjpe {h36m} {p3d}", "mpii/pckh {mpii} {p2d}"
 COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "list": ("", {"--kind": "--kind skeletons"}),
-    "info": ("{h36m}", {}),
+    "info": ("{results}/h36m.json", {"--latex": "--latex"}),
     "leaderboard build": (
         "{results} {out}/site",
         {"--dataset": "--dataset mpii", "--protocol": "--protocol mpii/pckh", "--only": "--only scored"},
@@ -66,6 +66,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             **QUIET,
         },
     ),
+    "leaderboard compare": ("{results} --stores {h36m}", {"--resamples": "--resamples 20", **QUIET}),
     "sample": ("mpii {out}/raw", {"--seed": "--seed 3"}),
     "validate": ("{mpii}", {"--media": "--media {raw}", "--jobs": "--jobs 1", **QUIET}),
     "convert": (

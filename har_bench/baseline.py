@@ -9,14 +9,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import pyarrow as pa
 
 from har_bench.errors import HarBenchError
-from har_bench.skeletons import mapping
-from har_bench.store import in_layout
+from har_bench.protocol.targets import targets as targets
 
 if TYPE_CHECKING:
     from har_bench.protocol import Protocol
@@ -49,6 +48,8 @@ class Baseline(ABC):
         quick: options with which it learns something in seconds, for demonstrations and tests.
         quiet: show no progress; the runner sets it.
         history: the losses of every epoch, for models that learn in epochs.
+        outputs: what a model's other outputs predicted beside those that :meth:`predict` gave, by name, once it has;
+            the runner scores each, and shows them in a table ``output``.
     """
 
     summary: ClassVar[str]
@@ -59,6 +60,7 @@ class Baseline(ABC):
 
     quiet: bool = True
     history: Sequence[Mapping[str, float]] = ()
+    outputs: Mapping[str, Sequence[pa.Table]] = MappingProxyType({})
 
     def serves(self, store: Store, protocol: Protocol) -> bool:
         """Whether this model can predict what the protocol scores; poses, unless a subclass says otherwise."""
@@ -92,21 +94,3 @@ class Baseline(ABC):
     def describe(self) -> dict[str, Any]:
         """What identifies this model in a result: options, parameter count and so on."""
         return {}
-
-
-def targets(store: Store, protocol: Protocol, columns: Sequence[str] = ()) -> Iterator[pa.Table]:
-    """What a baseline has to predict: keys, ``truth_columns`` and ``columns`` of every row the protocol scores.
-
-    One table per part of the store, whole sequences in it, joints in the protocol's layout.
-    """
-    joints = None
-    if protocol.skeletons and protocol.skeletons[0] != store.skeleton().name:
-        joints = mapping(store.skeleton(), store.skeleton(protocol.skeletons[0]))
-    keys = ("sequence", "frame", "person")
-    wanted = list(dict.fromkeys((*keys, *protocol.truth_columns, *columns)))
-    chosen = protocol.select(store.sequences)
-    for part, rows in store.rows_by_part(chosen):
-        table = store.take(part, rows, wanted)
-        mask = protocol.keep(chosen, table)
-        kept = table if mask is None else table.filter(pa.array(np.asarray(mask, bool)))
-        yield in_layout(kept, joints) if joints else kept

@@ -8,7 +8,7 @@ explains itself. Vectors are flat fixed-size lists: ``keypoints`` of 17 joints i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -183,6 +183,33 @@ def table(columns: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
         raise unknown("column of the schema", absent[0], schema.names)
     rows = len(next(iter(columns.values())))
     return pa.Table.from_arrays([_as_column(columns.get(field.name), field, rows) for field in schema], schema=schema)
+
+
+def solo_poses(
+    names: Sequence[str], clips: Sequence[tuple[npt.NDArray[Any], npt.NDArray[Any]]], schema: pa.Schema
+) -> pa.Table:
+    """The poses of sequences that show one person in every frame, from frame 0.
+
+    Args:
+        names: of the sequences.
+        clips: each one's (T, J, 3) joints before the camera [mm] and (T, J, 2) pixels; a joint whose place is not
+            finite is absent, any other is visible.
+        schema: see :func:`poses_schema`.
+    """
+    lengths = [len(points) for points, _ in clips]
+    number = schema.field("keypoints").type.value_type.to_pandas_dtype()
+    points, pixels = (np.concatenate(parts, dtype=number) for parts in zip(*clips, strict=True))
+    return table(
+        {
+            "sequence": pa.array(names).take(pa.array(np.repeat(np.arange(len(names)), lengths))),
+            "frame": np.concatenate([np.arange(length, dtype=np.int32) for length in lengths]),
+            "person": np.zeros(len(points), np.int64),
+            "keypoints": pixels,
+            "visibility": np.where(np.isfinite(points).all(axis=-1), np.uint8(2), np.uint8(0)),
+            "keypoints_3d": points,
+        },
+        schema,
+    )
 
 
 def _as_column(values: Any, field: pa.Field, rows: int) -> pa.Array:

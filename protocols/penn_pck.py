@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +18,9 @@ import pyarrow as pa
 
 from har_bench.arrays import Anything, Bools, Floats, taken
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Counted, Curve, Groups, Metric, Protocol, Recipe, Records, Scores, clues, of_split
+from har_bench.protocol import Batch, Protocol, Records, Scores, by_name, clues, of_split
 from har_bench.protocol.clues import Clues
+from har_bench.protocol.declarations import Counted, Curve, Groups, Metric, Recipe
 from har_bench.protocol.tables import cell, grouped, share
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
@@ -220,8 +220,6 @@ class PennPCK(Protocol):
 
     name = "penn_action/pck"
     version = "2"
-    dataset = "penn_action"
-    task = "pose"
     summary = "PCK@0.2 on the test sequences of Penn Action, per group of joints and pooled"
     metrics = (
         Metric("PCK@0.2", "%", "higher", "visible joints within 0.2 of the person's size, pooled over all frames"),
@@ -234,8 +232,9 @@ class PennPCK(Protocol):
         Curve("threshold", rises=("PCK",)),
         *(Groups(name, shares_out=True, counted=COUNTED) for name in ("action", "viewpoint", "sequence")),
     )
-    recipes: ClassVar[Mapping[str, PCKRecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
+    recipes = by_name(*RECIPES)
     notes = clues.POINTS
+    task = "pose"
     truth_columns: tuple[str, ...] = ("keypoints", "visibility", "box")
     prediction_columns = ("keypoints",)
     train_split = "standard/train"

@@ -36,10 +36,17 @@ ODD: list[Any] = [
 """None of these is what any metric or protocol asks for; some are empty, ragged, text, complex, huge or nested."""
 
 
+def filled(shape: tuple[int, ...], kind: str, value: float) -> np.ndarray:
+    """An array of one value, or of what its kind of numbers makes of it."""
+    with np.errstate(all="ignore"):
+        return np.full(shape, value).astype(kind)
+
+
 def odd() -> st.SearchStrategy[Any]:
     """One of :data:`ODD`, a tensor, or an array of any kind of numbers, of 0 to 4 dimensions."""
     shapes = st.lists(st.integers(0, 3), max_size=4).map(tuple)
     kinds = st.sampled_from(["f4", "f8", "i1", "i8", "u8", "?", "c16", "O", "U3", "S2", "f2"])
-    arrays = st.builds(lambda shape, kind: np.zeros(shape).astype(kind), shapes, kinds)
+    fills = st.sampled_from([0.0, 1.0, -1.0, np.nan, np.inf, 1e300])
+    arrays = st.builds(filled, shapes, kinds, fills)
     tensors = st.builds(lambda shape, grad: tensor(np.zeros(shape), requires_grad=grad), shapes, st.booleans())
     return st.one_of(st.sampled_from(ODD), arrays, tensors, arrays.map(lambda array: array.tolist()))

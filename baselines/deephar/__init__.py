@@ -1,1 +1,3 @@
-"""deephar: poses and actions of people in pictures and videos, learnt together."""
+"""deephar: poses and actions from pixels, learnt together (Luvizon, Picard and Tabia, CVPR 2018 and TPAMI 2020)."""
+
+from .baseline import Deephar as Deephar

@@ -16,7 +16,7 @@ from har_bench.cameras import Camera, calibration
 from har_bench.converter import Check, Converter, Reject, Shard, Tables, without
 from har_bench.errors import HarBenchError
 from har_bench.raw import files, refuse_archive
-from har_bench.schema import CAMERAS, column, poses_schema, sequences_schema, table
+from har_bench.schema import CAMERAS, column, poses_schema, sequences_schema, solo_poses, table
 
 from . import metadata as h36m_metadata
 from .archives import JOINTS, Poses, Recording, read_cdf
@@ -117,7 +117,7 @@ class Human36M(Converter):
         lengths = [len(points) for points, _ in views.values()]
         return Tables(
             sequences=_sequences(job, job.take, names, list(views), lengths),
-            poses=_poses(names, list(views.values())),
+            poses=solo_poses(names, list(views.values()), POSES),
             cameras=_cameras(job, list(views)),
             rejects=rejects,
         )
@@ -288,22 +288,6 @@ def _sequences(job: _Job, take: Take, names: list[str], cameras: list[str], leng
             "defects": [take.defects(length) for length in lengths],
         },
         SEQUENCES,
-    )
-
-
-def _poses(names: list[str], views: list[tuple[Poses, Poses]]) -> pa.Table:
-    lengths = [len(points) for points, _ in views]
-    points, pixels = (np.concatenate(parts, dtype=np.float32) for parts in zip(*views, strict=True))
-    return table(
-        {
-            "sequence": pa.array(names).take(pa.array(np.repeat(np.arange(len(names)), lengths))),
-            "frame": np.concatenate([np.arange(length, dtype=np.int32) for length in lengths]),
-            "person": np.zeros(sum(lengths), np.int64),
-            "keypoints": pixels,
-            "visibility": np.where(np.isfinite(points).all(axis=-1), np.uint8(2), np.uint8(0)),
-            "keypoints_3d": points,
-        },
-        POSES,
     )
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from har_bench.arrays import Floats
 from har_bench.cameras import calibration
 from har_bench.converter import Reject, Tables
-from har_bench.schema import CAMERAS, column, poses_schema, sequences_schema, table
+from har_bench.schema import CAMERAS, column, poses_schema, sequences_schema, solo_poses, table
 
 from .calibration import COLOUR, Calibration
 from .takes import DEFECTS, FPS, MOCAP_FPS, Take
@@ -168,19 +168,7 @@ def _poses(footage: Footage, views: list[tuple[Clip, str]], names: list[str], jo
             seen.append(_seen(clip.world, footage.calibrations[camera], (clip.pixels or {}).get(camera)))
     if not kept:
         return None
-    lengths = [len(points) for points, _ in seen]
-    points, pixels = (np.concatenate(parts) for parts in zip(*seen, strict=True))
-    return table(
-        {
-            "sequence": pa.array(kept).take(pa.array(np.repeat(np.arange(len(kept)), lengths))),
-            "frame": np.concatenate([np.arange(length, dtype=np.int32) for length in lengths]),
-            "person": np.zeros(sum(lengths), np.int64),
-            "keypoints": pixels,
-            "visibility": np.where(np.isfinite(points).all(axis=-1), np.uint8(2), np.uint8(0)),
-            "keypoints_3d": points,
-        },
-        poses_schema(joints, points=pa.float64(), dims=(2, 3)),
-    )
+    return solo_poses(kept, seen, poses_schema(joints, points=pa.float64(), dims=(2, 3)))
 
 
 def _seen(world: Floats, calibration: Calibration, pixels: Floats | None) -> tuple[Floats, Floats]:

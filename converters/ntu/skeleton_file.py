@@ -90,16 +90,8 @@ class Frames(NamedTuple):
     def first(self, frames: int) -> Frames:
         """The first frames alone."""
         rows = int(self.bodies[:frames].sum())
-        return self._replace(
-            bodies=self.bodies[:frames],
-            frame=self.frame[:rows],
-            slot=self.slot[:rows],
-            person=self.person[:rows],
-            flags=self.flags[:rows],
-            lean=self.lean[:rows],
-            numbers=self.numbers[:rows],
-            tracking=self.tracking[:rows],
-        )
+        of_bodies = {name: getattr(self, name)[:rows] for name in _Columns._fields if name != "bodies"}
+        return self._replace(bodies=self.bodies[:frames], **of_bodies)
 
 
 class _Columns(NamedTuple):

@@ -1,12 +1,17 @@
-"""Commands about numbers: score, run, compare, explain, rescore."""
+"""Commands about numbers: score, targets, run, compare, explain, rescore."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from har_bench.cli.app import Options, Recipe, Settings, Shown, app, pairs, written
 from har_bench.cli.terminal import say, show_report, show_result
+
+if TYPE_CHECKING:
+    from har_bench.results import Result
 
 PLAIN, ALL = Recipe(), Shown()
 
@@ -43,7 +48,6 @@ def score(
         model: Who made the predictions, for the leaderboard; the file's name by default.
         quiet: Show no progress.
     """
-    from har_bench import results
     from har_bench.scoring import score as run
 
     destination = written(out)
@@ -60,12 +64,28 @@ def score(
         model=model,
         quiet=quiet,
     )
-    if destination is not None:
-        results.write(result, destination)
-    show_result(result, shown.names)
-    shown.say_latex(result)
-    if destination is not None:
-        say(f"result: {destination}")
+    _published(result, destination, shown, shown.names)
+
+
+@app.command
+def targets(protocol: str, store: Path, out: Path, *, recipe: str | None = None, option: Options = None) -> None:
+    """List the rows that a protocol scores, in the order in which an array of predictions has them.
+
+    Args:
+        protocol: Such as h36m/mpjpe, or with recipe and options h36m/mpjpe:videopose3d,every=64.
+        store: A converted dataset.
+        out: The .parquet file to write: sequence, frame and person of poses, else the sequences.
+        recipe: A recipe of the protocol.
+        option: An option of the recipe, as name=value; may be repeated.
+    """
+    from har_bench.files import destination
+    from har_bench.scoring.column_files import write
+    from har_bench.store import open_store
+
+    path = destination(out, ".parquet")
+    rows = open_store(store).targets(protocol, recipe, pairs(option))
+    write([rows], path)
+    say(f"{path}: {rows.num_rows:,} rows")
 
 
 @app.command
@@ -112,7 +132,6 @@ def run(
         model: Name on the leaderboard; the baseline's own by default.
         quiet: Show no progress.
     """
-    from har_bench import results
     from har_bench.running import run as once
     from har_bench.running import run_seeds
 
@@ -133,12 +152,8 @@ def run(
         options=pairs(option),
         settings={name: value for name, value in chosen.items() if value} | dict(pairs(setting)),
     )
-    if destination is not None:
-        results.write(result, destination)
-    show_result(result, shown.names if seeds == 1 else list(dict.fromkeys(("seed", *shown.names))))
-    shown.say_latex(result)
-    if destination is not None:
-        say(f"result: {destination}")
+    made = [name for name in ("seed", "output") if name in result.tables]
+    _published(result, destination, shown, list(dict.fromkeys((*made, *shown.names))))
 
 
 @app.command
@@ -204,3 +219,15 @@ def rescore(results: Path, *, stores: list[Path], predictions: list[Path], jobs:
 
     outcomes = rescoring.rescore(results, stores=stores, predictions=predictions, jobs=jobs, quiet=quiet)
     show_report(rescoring.tables(outcomes), rescoring.lines(outcomes))
+
+
+def _published(result: Result, out: str | Path | None, shown: Shown, breakdowns: Sequence[str]) -> None:
+    """Write a result where it was asked for, and show it."""
+    from har_bench import results
+
+    if out is not None:
+        results.write(result, out)
+    show_result(result, breakdowns)
+    shown.say_latex(result)
+    if out is not None:
+        say(f"result: {out}")

@@ -16,5 +16,6 @@ from har_bench.protocol.declarations import Groups as Groups
 from har_bench.protocol.declarations import Metric as Metric
 from har_bench.protocol.declarations import Recipe as Recipe
 from har_bench.protocol.declarations import Table as Table
+from har_bench.protocol.declarations import by_name as by_name
 from har_bench.protocol.records import Records as Records
 from har_bench.protocol.records import matrix as matrix

@@ -110,7 +110,7 @@ class Protocol(ABC):
     Attributes:
         name: ``dataset/measure``, such as ``h36m/mpjpe``.
         version: raise it when the same predictions would score differently.
-        dataset: the store it needs.
+        dataset: the store it needs; the first half of its name unless it says otherwise.
         task: the shape of its predictions.
         summary: one line for ``har-bench list``.
         metrics: what it computes; the first is the primary one.
@@ -157,6 +157,11 @@ class Protocol(ABC):
     recipe: Any
     options: Any
     state: Records[Any]
+
+    def __init_subclass__(cls, **words: Any) -> None:
+        super().__init_subclass__(**words)
+        if "name" in vars(cls) and "dataset" not in vars(cls):
+            cls.dataset = cls.name.partition("/")[0]
 
     def __init__(self, recipe: str | None = None, options: Mapping[str, Any] | None = None) -> None:
         """Choose a recipe and its options; values may be texts, as a command line gives them.

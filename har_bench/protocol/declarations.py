@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, NamedTuple
+from types import MappingProxyType
+from typing import ClassVar, Literal, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -77,6 +78,14 @@ class Recipe:
     oracle: str
     cite: str
     inflates: str = field(default="", kw_only=True)
+
+
+R = TypeVar("R", bound=Recipe)
+
+
+def by_name(*recipes: R) -> Mapping[str, R]:
+    """A protocol's recipes by their names; the first is the default."""
+    return MappingProxyType({recipe.name: recipe for recipe in recipes})
 
 
 class Counted(NamedTuple):

@@ -112,14 +112,18 @@ def sequences(column: pa.ChunkedArray) -> tuple[list[str], Ints]:
         HarBenchError: a row has none, or it is no text.
     """
     array = one_array(column)
-    keys = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+    wrong = f"the column 'sequence' of the predictions holds {array.type}; give names"
+    try:
+        keys = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+    except pa.ArrowNotImplementedError as error:
+        raise HarBenchError(wrong) from error
     if keys.null_count or keys.dictionary.null_count:
         row = int(np.argmax(keys.is_null().to_numpy(zero_copy_only=False) | _without_text(keys)))
         raise HarBenchError(f"row {row} of the predictions has no sequence; name it")
     try:
         texts = pc.cast(keys.dictionary, pa.string()).to_pylist()
     except (pa.ArrowException, NotImplementedError) as error:
-        raise HarBenchError(f"the column 'sequence' of the predictions holds {array.type}; give names") from error
+        raise HarBenchError(wrong) from error
     codes = keys.indices.to_numpy(zero_copy_only=False)
     used = np.bincount(codes, minlength=len(texts)) > 0
     names = list(dict.fromkeys(text for text, there in zip(texts, used.tolist(), strict=True) if there))
@@ -196,9 +200,10 @@ def whole(name: str, values: Anything) -> Anything:
         wrong = ~np.isfinite(values) | (np.floor(values) != values) | (np.abs(values, dtype=np.float64) >= 2**53)
         if wrong.any():
             raise HarBenchError(f"{what} holds {values[wrong][0]}; give whole numbers, frames from 0")
-    if name == "frame" and len(values) and (values.min() < 0 or values.max() >= 2**31):
-        odd = values.min() if values.min() < 0 else values.max()
-        raise HarBenchError(f"{what} holds {odd}; frames count from 0 and are below 2^31")
+    if name == "frame" and len(values):
+        least, most = int(values.min()), int(values.max())
+        if least < 0 or most >= 2**31:
+            raise HarBenchError(f"{what} holds {least if least < 0 else most}; frames count from 0 and are below 2^31")
     return values.astype(np.int64)
 
 

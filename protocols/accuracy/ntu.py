@@ -37,7 +37,6 @@ class NTU60XSub(_NTU):
     """The 20 test subjects of NTU RGB+D 60."""
 
     name = "ntu60/xsub"
-    dataset = "ntu60"
     summary = "cross-subject accuracy of NTU RGB+D 60: 16,487 sequences, 60 classes"
     split, train_split, codes = "xsub/test", "xsub/train", NTU_CODES[:60]
     ordering = ("subject", "sequence")
@@ -47,7 +46,6 @@ class NTU60XView(_NTU):
     """The test camera of NTU RGB+D 60."""
 
     name = "ntu60/xview"
-    dataset = "ntu60"
     summary = "cross-view accuracy of NTU RGB+D 60: 18,932 sequences, 60 classes"
     split, train_split, codes = "xview/test", "xview/train", NTU_CODES[:60]
 
@@ -56,7 +54,6 @@ class NTU120XSub(_NTU):
     """The 53 test subjects of NTU RGB+D 120."""
 
     name = "ntu120/xsub"
-    dataset = "ntu120"
     summary = "cross-subject accuracy of NTU RGB+D 120: 50,919 sequences, 120 classes"
     split, train_split, codes = "xsub/test", "xsub/train", NTU_CODES[:120]
     ordering = ("subject", "sequence")
@@ -66,6 +63,5 @@ class NTU120XSet(_NTU):
     """The odd setups of NTU RGB+D 120."""
 
     name = "ntu120/xset"
-    dataset = "ntu120"
     summary = "cross-setup accuracy of NTU RGB+D 120: 59,477 sequences, 120 classes"
     split, train_split, codes = "xset/test", "xset/train", NTU_CODES[:120]

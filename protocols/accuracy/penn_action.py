@@ -16,7 +16,6 @@ class PennAccuracy(Accuracy):
     """The 15 actions of Penn Action, on its 1,068 test sequences."""
 
     name = "penn_action/accuracy"
-    dataset = "penn_action"
     summary = "action accuracy on the 1,068 test sequences of Penn Action: top-1, top-5, mean class"
     recipes: ClassVar[Mapping[str, AccuracyRecipe]] = recipes(
         deephar("deephar", 32, 1, "Luvizon et al., CVPR 2018 (clips of 16 frames, every 2nd)"),

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -20,23 +19,9 @@ import pyarrow as pa
 
 from har_bench.arrays import Floats, Ints
 from har_bench.errors import HarBenchError
-from har_bench.protocol import (
-    Along,
-    Batch,
-    Facts,
-    Foreign,
-    Groups,
-    Metric,
-    Options,
-    Protocol,
-    Recipe,
-    Records,
-    Scores,
-    Table,
-    of_split,
-    option,
-)
+from har_bench.protocol import Batch, Foreign, Options, Protocol, Records, Scores, of_split, option
 from har_bench.protocol.clues import Clues, Note, counted
+from har_bench.protocol.declarations import Along, Facts, Groups, Metric, Recipe, Table, by_name
 from har_bench.results import Row
 from har_bench.store import Store
 
@@ -91,7 +76,7 @@ def deephar(name: str, span: int, every: int, cite: str) -> AccuracyRecipe:
 
 def recipes(*more: AccuracyRecipe) -> Mapping[str, AccuracyRecipe]:
     """The recipes that every accuracy has, and its own."""
-    return MappingProxyType({recipe.name: recipe for recipe in (SINGLE_CLIP, MULTI_CLIP, *more)})
+    return by_name(SINGLE_CLIP, MULTI_CLIP, *more)
 
 
 NOTES: Mapping[str, Note] = {
@@ -163,7 +148,6 @@ class Accuracy(Protocol):
     """
 
     version = "1"
-    task = "clip-classification"
     metrics = (
         Metric(
             *("top-1", "%", "higher", "sequences whose class has the highest score; the first class wins a tie"),
@@ -174,6 +158,7 @@ class Accuracy(Protocol):
     )
     notes = NOTES
     option_type = AccuracyOptions
+    task = "clip-classification"
     truth_table = "sequences"
     prediction_columns = ()
     optional_columns = ("scores", "label", "clip")

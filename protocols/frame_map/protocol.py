@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,20 +13,9 @@ import pyarrow.compute as pc
 
 from har_bench.arrays import Anything, Floats, Ints
 from har_bench.errors import HarBenchError
-from har_bench.protocol import (
-    Batch,
-    Foreign,
-    Groups,
-    Metric,
-    Options,
-    Protocol,
-    Recipe,
-    Records,
-    Scores,
-    of_split,
-    option,
-)
+from har_bench.protocol import Batch, Foreign, Options, Protocol, Records, Scores, of_split, option
 from har_bench.protocol.clues import Clues
+from har_bench.protocol.declarations import Groups, Metric, Recipe, by_name
 from har_bench.protocol.tables import cell, mean
 from har_bench.results import Row
 
@@ -170,16 +159,15 @@ class FrameMAP(Protocol):
 
     name = "ava/frame-map"
     version = "1"
-    dataset = "ava"
-    task = "spatio-temporal"
     summary = "mAP at IoU 0.5 of AVA's 60 evaluated actions, as four published tools compute it"
     metrics = (
         Metric("mAP@0.5", "%", "higher", "mean over the actions of the area under precision over recall, IoU 0.5"),
     )
     tables = (Groups("action", measure="AP@0.5"), Groups("group"))
-    recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
+    recipes = by_name(*RECIPES)
     notes = clues.NOTES
     option_type = FrameMAPOptions
+    task = "spatio-temporal"
     truth_table = "segments"
     truth_columns = ("timestamp", "bbox_normalised", "action", "evaluated", "split", "person")
     prediction_columns = ("bbox_normalised", "label", "score")

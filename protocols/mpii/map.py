@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,20 +18,9 @@ import pyarrow as pa
 
 from har_bench.arrays import Bools, Floats
 from har_bench.errors import HarBenchError
-from har_bench.protocol import (
-    Batch,
-    Groups,
-    Metric,
-    Options,
-    Protocol,
-    Recipe,
-    Records,
-    Scores,
-    clues,
-    of_split,
-    option,
-)
+from har_bench.protocol import Batch, Options, Protocol, Records, Scores, clues, of_split, option
 from har_bench.protocol.clues import Clues
+from har_bench.protocol.declarations import Groups, Metric, Recipe, by_name
 from har_bench.protocol.tables import cell, mean
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
@@ -187,8 +175,6 @@ class MultiPersonAP(Protocol):
 
     name = "mpii/map"
     version = "1"
-    dataset = "mpii"
-    task = "keypoint-detection"
     summary = "multi-person AP per joint on MPII's images, as the official toolkit computes it"
     metrics = (
         Metric("mAP", "%", "higher", "mean over 14 joints of the average precision at half a head size"),
@@ -198,9 +184,10 @@ class MultiPersonAP(Protocol):
         ),
     )
     tables = (Groups("joint", measure="AP", means={"mAP": "AP"}), Groups("group", measure="AP"))
-    recipes: ClassVar[Mapping[str, MAPRecipe]] = MappingProxyType({OFFICIAL.name: OFFICIAL})
+    recipes = by_name(OFFICIAL)
     notes = clues.PERSONS
     option_type = MAPOptions
+    task = "keypoint-detection"
     truth_columns = ("keypoints", "head_size")
     prediction_columns = ("keypoints", "score")
     optional_columns = ("keypoint_scores",)

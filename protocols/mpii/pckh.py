@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,21 +21,9 @@ import pyarrow.compute as pc
 
 from har_bench.arrays import Bools, Floats, kernel, taken
 from har_bench.errors import HarBenchError
-from har_bench.protocol import (
-    Along,
-    Batch,
-    Counted,
-    Curve,
-    Foreign,
-    Groups,
-    Metric,
-    Protocol,
-    Records,
-    Scores,
-    clues,
-    of_split,
-)
+from har_bench.protocol import Batch, Foreign, Protocol, Records, Scores, clues, of_split
 from har_bench.protocol.clues import Clues
+from har_bench.protocol.declarations import Along, Counted, Curve, Groups, Metric, by_name
 from har_bench.protocol.tables import cell, places, share
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
@@ -201,8 +189,6 @@ class PCKh(Protocol):
 
     name = "mpii/pckh"
     version = "1"
-    dataset = "mpii"
-    task = "pose"
     summary = "PCKh on the 2,958 MPII validation persons, as six published tools compute it"
     metrics = (
         Metric("PCKh@0.5", "%", "higher", "joints within half a head size of the truth", Along("PCKh", 0.5)),
@@ -223,8 +209,9 @@ class PCKh(Protocol):
         Groups("group", along=COLUMNS),
         Curve("threshold", rises=("PCKh",), areas={"AUC": "PCKh"}),
     )
-    recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
+    recipes = by_name(*RECIPES)
     notes = clues.POINTS
+    task = "pose"
     truth_columns = ("keypoints", "head_size", "head_box", "scale", "objpos", "tompson_row")
     prediction_columns = ("keypoints",)
     train_split = "tompson/train"

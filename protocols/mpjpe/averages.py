@@ -13,22 +13,9 @@ import pyarrow.compute as pc
 
 from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError, unknown
-from har_bench.protocol import (
-    Batch,
-    Curve,
-    Facts,
-    Groups,
-    Metric,
-    Options,
-    Protocol,
-    Recipe,
-    Records,
-    Scores,
-    Table,
-    of_split,
-    option,
-)
+from har_bench.protocol import Batch, Options, Protocol, Records, Scores, of_split, option
 from har_bench.protocol.clues import Clues
+from har_bench.protocol.declarations import Curve, Facts, Groups, Metric, Recipe, Table
 from har_bench.protocol.tables import cell, grouped
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
@@ -110,11 +97,11 @@ def sums_of(records: Records[Scored]) -> Floats:
 class PoseAverages(Protocol):
     """An accumulator of 3D pose errors, in the camera frame."""
 
-    task = "pose"
     metrics = METRICS
     tables = TABLES
     chain = ("P-MPJPE", "N-MPJPE", "MPJPE")
     notes = clues.NOTES
+    task = "pose"
     truth_columns = ("keypoints_3d",)
     prediction_columns = ("keypoints_3d",)
     missing: ClassVar[float] = 0.0  # a missing joint is scored as if it were at the root

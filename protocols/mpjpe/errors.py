@@ -24,7 +24,11 @@ STEP = 5.0
 THRESHOLDS = np.arange(31) * STEP
 """The 31 thresholds of AUC [mm]: 0, 5 … 150. An error counts when it is strictly smaller, so none is below 0."""
 
+UNKNOWN = np.errstate(invalid="ignore", over="ignore")
+"""Errors of joints that are NaN or infinite are so too, without a warning."""
 
+
+@UNKNOWN
 def mpjpe_errors(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
     """(N, J) distances between (N, J, 3) poses, in their unit."""
     first, second = matched(predicted, truth)
@@ -36,6 +40,7 @@ def p_mpjpe_errors(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
     return mpjpe_errors(aligned(predicted, truth), truth)
 
 
+@UNKNOWN
 def n_mpjpe_errors(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
     """(N, J) distances after the best scale per pose about the origin: ``<truth, p> / <p, p>``, 0 for a null pose."""
     first, second = (np.asarray(poses, np.float64) for poses in matched(predicted, truth))
@@ -44,6 +49,7 @@ def n_mpjpe_errors(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
     return mpjpe_errors(first * scale[:, None, None], second)
 
 
+@UNKNOWN
 def mpjve_errors(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
     """(N - 1, J) distances between the first differences of one sequence of poses, per frame and not per second."""
     first, second = matched(predicted, truth)

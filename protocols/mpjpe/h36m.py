@@ -6,14 +6,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from har_bench.converter import known_of
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Facts, Foreign, Scores, option
+from har_bench.protocol import Facts, Foreign, Scores, by_name, option
 from har_bench.results import Row
 from har_bench.skeletons import skeleton as layout
 from har_bench.store import Store
@@ -83,9 +83,8 @@ class MPJPE(PoseAverages):
 
     name = "h36m/mpjpe"
     version = "1"
-    dataset = "h36m"
     summary = "3D pose errors on Human3.6M: MPJPE, P-MPJPE, N-MPJPE, MPJVE, 3DPCK, AUC"
-    recipes: ClassVar[Mapping[str, MPJPERecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
+    recipes = by_name(*RECIPES)
     tables = (*TABLES, Facts("left_out"))
     option_type = MPJPEOptions
     train_split = "standard/train"

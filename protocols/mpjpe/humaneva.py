@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from har_bench.arrays import Floats, taken
 from har_bench.converter import known_of
-from har_bench.protocol import Foreign, Groups, Metric, Scores, option
+from har_bench.protocol import Foreign, Groups, Metric, Scores, by_name, option
 from har_bench.protocol.tables import grouped
 from har_bench.results import Row
 from har_bench.skeletons import mapping, skeleton
@@ -133,10 +131,9 @@ class HumanEvaMPJPE(PoseAverages):
 
     name = "humaneva/mpjpe"
     version = "1"
-    dataset = "humaneva"
     summary = "3D pose errors on HumanEva-I's Validate: MPJPE, P-MPJPE, N-MPJPE, MPJVE; or official error, error_rel"
     metrics = (*METRICS, *OFFICIAL)
-    recipes: ClassVar[Mapping[str, HumanEvaRecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
+    recipes = by_name(*RECIPES)
     tables = (*TABLES, Groups("cell", shares_out=True))
     option_type = HumanEvaOptions
     train_split = "videopose3d/train"

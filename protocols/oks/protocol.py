@@ -11,8 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,21 +20,9 @@ import pyarrow.compute as pc
 
 from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError, listed, unknown
-from har_bench.protocol import (
-    Along,
-    Batch,
-    Curve,
-    Foreign,
-    Metric,
-    Options,
-    Protocol,
-    Records,
-    Scores,
-    clues,
-    of_split,
-    option,
-)
+from har_bench.protocol import Batch, Foreign, Options, Protocol, Records, Scores, clues, of_split, option
 from har_bench.protocol.clues import Clues
+from har_bench.protocol.declarations import Along, Curve, Metric, by_name
 from har_bench.protocol.tables import cell
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
@@ -75,8 +62,6 @@ class OKS(Protocol):
 
     name = "coco/oks"
     version = "1"
-    dataset = "coco"
-    task = "keypoint-detection"
     summary = "AP and AR of detected keypoints by object keypoint similarity, as pycocotools and CrowdPose have it"
     metrics = (
         Metric(
@@ -96,10 +81,11 @@ class OKS(Protocol):
         Metric("AP_hard", "%", "higher", "AP on images with a crowd index from 0.8 on"),
     )
     tables = (Curve("threshold", falls=("AP", "AR")), Curve("precision_recall", measure="precision@0.5"))
-    recipes: ClassVar[Mapping[str, OKSRecipe]] = MappingProxyType({recipe.name: recipe for recipe in RECIPES})
+    recipes = by_name(*RECIPES)
     ignores_truth = True
     notes = clues.PERSONS
     option_type = OKSOptions
+    task = "keypoint-detection"
     truth_columns = (
         "annotation_id", "annotation_row", "category_id", "bbox", "area", "iscrowd", "num_keypoints", "keypoints",
         "visibility",

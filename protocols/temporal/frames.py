@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Facts, Foreign, Groups, Metric, Protocol, Recipe, Records, Scores
+from har_bench.protocol import Batch, Facts, Foreign, Groups, Metric, Protocol, Recipe, Records, Scores, by_name
 from har_bench.protocol.tables import mean
 from har_bench.store import Store
 
@@ -134,15 +134,14 @@ class FrameMAP(Protocol):
 
     name = "merl/frame-map"
     version = "1"
-    dataset = "merl"
-    task = "temporal"
     summary = "AP of the 5 actions of MERL Shopping per image at 15 fps, and accuracy with the background"
     metrics = (
         Metric("mAP", "%", "higher", "mean over the 5 classes of the AP of the images' scores"),
         Metric("accuracy", "%", "higher", "images whose highest score, at the recipe's lag, is their class of 6"),
     )
     tables = (Groups("class", measure="AP", means={"mAP": "AP"}), Facts("alignment"))
-    recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
+    recipes = by_name(*RECIPES)
+    task = "temporal"
     truth_table = "sequences"
     truth_columns = ("sequence",)
     prediction_columns = ("scores",)

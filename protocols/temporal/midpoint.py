@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,9 @@ import pyarrow as pa
 
 from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Along, Batch, Foreign, Groups, Metric, Options, Protocol, Recipe, Records, Scores, option
+from har_bench.protocol import Batch, Foreign, Options, Protocol, Records, Scores, by_name, option
 from har_bench.protocol.clues import Clues
+from har_bench.protocol.declarations import Along, Groups, Metric, Recipe
 from har_bench.store import Store
 
 from . import clues
@@ -108,8 +109,6 @@ class MidpointAP(Protocol):
 
     name = "merl/midpoint-ap"
     version = "1"
-    dataset = "merl"
-    task = "temporal"
     summary = "AP of the 5 actions of MERL Shopping's 28 test videos, hit by midpoint"
     metrics = (
         Metric("mAP", "%", "higher", "mean AP of the 5 classes; a midpoint in a free action of the class is a hit"),
@@ -133,8 +132,9 @@ class MidpointAP(Protocol):
         ),
     )
     notes = clues.NOTES
-    recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
+    recipes = by_name(*RECIPES)
     option_type = MidpointOptions
+    task = "temporal"
     truth_table = "segments"
     truth_columns = ("start", "stop", "label")
     prediction_columns = ("start", "stop", "label", "score")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from har_bench.arrays import Floats, kernel, taken
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Along, Batch, Facts, Foreign, Groups, Metric, Protocol, Recipe, Records, Scores
+from har_bench.protocol import Along, Batch, Facts, Foreign, Groups, Metric, Protocol, Recipe, Records, Scores, by_name
 from har_bench.protocol.tables import cell, mean
 from har_bench.store import Store
 
@@ -236,8 +236,6 @@ class Segmental(Protocol):
 
     name = "merl/segmental"
     version = "1"
-    dataset = "merl"
-    task = "temporal"
     summary = "Frame accuracy, edit score and F1@10, 25, 50 of labelled chunks on MERL Shopping"
     metrics = (
         Metric("F1@50", "%", "higher", "F1 of segments, which are right at tIoU >= 0.5", F1["F1@50"]),
@@ -264,7 +262,8 @@ class Segmental(Protocol):
         ),
         Facts("sampling"),
     )
-    recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
+    recipes = by_name(*RECIPES)
+    task = "temporal"
     truth_table = "sequences"
     truth_columns = ("sequence",)
     prediction_columns = ("frame", "label")

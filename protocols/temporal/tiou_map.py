@@ -20,8 +20,9 @@ import pyarrow as pa
 from har_bench.arrays import Floats, Ints
 from har_bench.errors import HarBenchError
 from har_bench.foreign import json_file
-from har_bench.protocol import Along, Batch, Curve, Foreign, Groups, Metric, Protocol, Recipe, Records, Scores, of_split
+from har_bench.protocol import Batch, Foreign, Protocol, Records, Scores, by_name, of_split
 from har_bench.protocol.clues import Clues
+from har_bench.protocol.declarations import Along, Curve, Groups, Metric, Recipe
 from har_bench.results import Row
 from har_bench.store import Store
 
@@ -114,7 +115,6 @@ class TemporalMAP(Protocol):
     name = "temporal/map"
     version = "1"
     dataset = "merl"
-    task = "temporal"
     summary = "mAP over tIoU thresholds and AR@AN of detected intervals, as ActivityNet and THUMOS'14 papers report"
     metrics = (
         Metric("mAP", "%", "higher", "mean AP over labels and over the recipe's tIoU thresholds"),
@@ -142,7 +142,8 @@ class TemporalMAP(Protocol):
         Curve("proposals", measure="AR"),
     )
     notes = clues.NOTES
-    recipes: ClassVar = {recipe.name: recipe for recipe in RECIPES}
+    recipes = by_name(*RECIPES)
+    task = "temporal"
     truth_table = "segments"
     truth_columns = ("start", "stop", "label")
     prediction_columns = ("start", "stop", "label", "score")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -59,23 +62,23 @@ def matches_on(device: str, scene: Scene) -> Matches:
     return match(persons, detections, sigmas, AREAS, device=device)
 
 
+def timed(benchmark: BenchmarkFixture, work: Callable[[str, Any], Any], device: str, given: Any) -> Any:
+    """What the work on a device gives; numba's time over the device's goes to the table."""
+    if device:
+        benchmark.extra_info["times_numba"] = times_faster(lambda: work("", given), lambda: work(device, given))
+    return benchmark.pedantic(work, args=(device, given), rounds=ROUNDS, warmup_rounds=1)
+
+
 @pytest.mark.benchmark(group="pose errors: sums of 100,000 x 17 poses")
 @pytest.mark.parametrize("device", DEVICES, ids=lambda device: device or "numba")
 def test_pose_errors(benchmark: BenchmarkFixture, poses: Poses, device: str) -> None:
-    if device:
-        ratio = times_faster(lambda: sums_on("", poses), lambda: sums_on(device, poses))
-        benchmark.extra_info["times_numba"] = ratio
-    found = benchmark.pedantic(sums_on, args=(device, poses), rounds=ROUNDS, warmup_rounds=1)
-    np.testing.assert_allclose(found, sums_on("", poses), rtol=1e-6)
+    np.testing.assert_allclose(timed(benchmark, sums_on, device, poses), sums_on("", poses), rtol=1e-6)
 
 
 @pytest.mark.benchmark(group="oks: matching of 104,125 detections")
 @pytest.mark.parametrize("device", DEVICES, ids=lambda device: device or "numba")
 def test_oks(benchmark: BenchmarkFixture, scene: Scene, device: str) -> None:
-    if device:
-        ratio = times_faster(lambda: matches_on("", scene), lambda: matches_on(device, scene))
-        benchmark.extra_info["times_numba"] = ratio
-    found = benchmark.pedantic(matches_on, args=(device, scene), rounds=ROUNDS, warmup_rounds=1)
+    found = timed(benchmark, matches_on, device, scene)
     np.testing.assert_array_equal(found.marks, matches_on("", scene).marks)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -47,3 +48,16 @@ def test_a_folder_of_something_else_is_one_sentence(name: str, tmp_path: Path) -
         har_bench.convert(name, tmp_path / "raw", tmp_path / "store", quiet=True)
     assert "raw" in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+
+
+@pytest.mark.parametrize("archive", ["mpii_human_pose_v1.tar.gz", "nturgbd_skeletons.zip", "S1.tgz", "a.7z"])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_archive_is_to_be_unpacked_whether_it_is_given_or_lies_there(
+    name: str, archive: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "raw" / archive
+    path.parent.mkdir()
+    path.write_bytes(b"PK\x03\x04")
+    for raw in (path.parent, path):
+        with pytest.raises(HarBenchError, match=rf"{re.escape(archive)}.* unpack"):
+            registry.load("converters", name)().discover(raw)

@@ -11,6 +11,7 @@ import fsspec
 import pytest
 
 from tests.hub.strange_files import Load, Strange
+from tests.hub.torch_writing import FORMATS
 
 
 @pytest.fixture
@@ -68,3 +69,9 @@ def strange(tmp_path_factory: pytest.TempPathFactory) -> Strange:
         return loaded
 
     return of
+
+
+@pytest.fixture(params=FORMATS)
+def save(request: pytest.FixtureRequest) -> Callable[..., bytes]:
+    """Both ways in which torch has written files."""
+    return FORMATS[request.param]

@@ -67,7 +67,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "leaderboard compare": ("{results} --stores {h36m}", {"--resamples": "--resamples 20", **QUIET}),
-    "sample": ("mpii {out}/raw", {"--seed": "--seed 3"}),
+    "sample": ("mpii {out}/raw", {"--seed": "--seed 3", "--pictures": "--pictures"}),
     "validate": ("{mpii}", {"--media": "--media {raw}", "--jobs": "--jobs 1", **QUIET}),
     "convert": (
         "mpii {raw} {out}/store",
@@ -81,6 +81,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             **QUIET,
         },
     ),
+    "export": ("{mpii} coco {out}/files", {"--option": "-o splits=tompson/valid", **QUIET}),
     "score": (
         ON_H36M,
         {
@@ -93,6 +94,10 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             "--resamples": "--resamples 3",
             "--model": "--model mine",
         },
+    ),
+    "targets": (
+        "h36m/mpjpe {h36m} {out}/keys.parquet",
+        {"--recipe": "--recipe recentred", "--option": "-o every=2"},
     ),
     "run": (
         "oracle-noise {h36m} --protocol h36m/mpjpe",

@@ -45,11 +45,6 @@ HUGE = 1 << 45
 SYSTEM = named("posix", "system")
 
 
-@pytest.fixture(params=FORMATS)
-def save(request: pytest.FixtureRequest) -> Callable[..., bytes]:
-    return FORMATS[request.param]
-
-
 def deep(levels: int) -> bytes:
     return b"\x80\x02" + b"]" * levels + b"a" * (levels - 1) + b"."
 

@@ -258,14 +258,6 @@ def test_a_store_without_the_released_results_is_refused_or_scored_by_its_labels
 # ---------------------------------------------------------------------------------------------- the released digits
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """The real labels and list of frames."""
-    path = tmp_path_factory.mktemp("merl") / "store"
-    har_bench.convert("merl", MERL, path)
-    return har_bench.open_store(path)
-
-
 RECIPE_OF = {
     "voc07_11pt": "eleven-point",
     "voc10_envelope": "official",
@@ -277,9 +269,9 @@ CASES = [(at, rule) for at, rules in GOLDEN.get("results", {}).items() for rule 
 
 @pytest.mark.real
 @pytest.mark.parametrize(("at", "rule"), CASES)
-def test_released_detections(store: Store, at: str, rule: str) -> None:
+def test_released_detections(merl_store: Store, at: str, rule: str) -> None:
     golden = GOLDEN["results"][at][rule]
-    result = har_bench.score(MidpointAP(RECIPE_OF[rule]), store, MERL / "Results" / "DetectedActions", resamples=0)
+    result = har_bench.score(MidpointAP(RECIPE_OF[rule]), merl_store, MERL / "Results" / "DetectedActions", resamples=0)
     suffix = "" if at == "mid" else f"@{at}"
     ours = [row[f"AP{suffix}"] for row in result.tables["class"]]
     # the golden has three decimals, and its mean is that of the rounded numbers
@@ -289,8 +281,8 @@ def test_released_detections(store: Store, at: str, rule: str) -> None:
 
 
 @pytest.mark.real
-def test_published_ap(store: Store) -> None:
-    result = har_bench.score(MidpointAP(), store, MERL / "Results" / "DetectedActions", resamples=50)
+def test_published_ap(merl_store: Store) -> None:
+    result = har_bench.score(MidpointAP(), merl_store, MERL / "Results" / "DetectedActions", resamples=50)
     published = GOLDEN["published"]
     # the paper's page cuts or rounds: 70.315 is 70.31 there
     assert [row["AP"] for row in result.tables["class"]] == pytest.approx(published["AP"], abs=5.1e-3)
@@ -302,10 +294,10 @@ def test_published_ap(store: Store) -> None:
 
 
 @pytest.mark.real
-def test_ap_on_the_label_files(store: Store) -> None:
+def test_ap_on_the_label_files(merl_store: Store) -> None:
     golden = GOLDEN["AP_mid_with_label_mats"]
     folder = MERL / "Results" / "DetectedActions"
-    result = har_bench.score(MidpointAP(options={"truth": "labels"}), store, folder, resamples=0)
+    result = har_bench.score(MidpointAP(options={"truth": "labels"}), merl_store, folder, resamples=0)
     assert [row["AP"] for row in result.tables["class"]] == pytest.approx(golden["per_class"], abs=1e-9)
     assert result["mAP"] == pytest.approx(golden["mAP"], abs=1e-9)
     assert [row["actions"] for row in result.tables["class"]] == GOLDEN["counts"]["labels"]
@@ -326,9 +318,9 @@ def embedded(number: int) -> np.ndarray:
 
 @pytest.mark.real
 @pytest.mark.parametrize("number", range(1, 6))
-def test_the_truth_inside_the_detections_is_the_runs_of_the_list_of_frames(store: Store, number: int) -> None:
+def test_the_truth_inside_the_detections_is_the_runs_of_the_list_of_frames(merl_store: Store, number: int) -> None:
     found = []
-    for video in store.sequences.to_pylist():
+    for video in merl_store.sequences.to_pylist():
         if video["results_labels"]:
             labels = np.array(video["results_labels"])
             start, stop = runs(labels)
@@ -336,11 +328,3 @@ def test_the_truth_inside_the_detections_is_the_runs_of_the_list_of_frames(store
             found.append(np.stack([start[mine] + video["results_row"], stop[mine] + video["results_row"] - 1], axis=1))
     found = np.concatenate(found)
     assert found[np.argsort(found[:, 0])].tolist() == embedded(number).tolist()
-
-
-@pytest.mark.real
-def test_two_processes_give_the_same(store: Store) -> None:
-    folder = MERL / "Results" / "DetectedActions"
-    one, two = (har_bench.score(MidpointAP(), store, folder, jobs=jobs, resamples=0) for jobs in (1, 2))
-    assert one.metrics == two.metrics
-    assert one.tables == two.tables

@@ -156,19 +156,11 @@ def test_a_store_without_the_released_results_is_refused(tmp_path: Path) -> None
 # ---------------------------------------------------------------------------------------------- the released digits
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """The real labels and list of frames."""
-    path = tmp_path_factory.mktemp("merl") / "store"
-    har_bench.convert("merl", MERL, path)
-    return har_bench.open_store(path)
-
-
 @pytest.mark.real
 @pytest.mark.parametrize("key", GOLDEN.get("frame", {}))
-def test_per_image_numbers(store: Store, key: str) -> None:
+def test_per_image_numbers(merl_store: Store, key: str) -> None:
     golden = GOLDEN["frame"][key]
-    result = har_bench.score(FrameMAP(), store, MERL / "Results" / "framepreds.mat", resamples=0)
+    result = har_bench.score(FrameMAP(), merl_store, MERL / "Results" / "framepreds.mat", resamples=0)
     accuracies = [row["accuracy"] for row in result.tables["alignment"]]
     if key == "frame_level_AP_sklearn":
         assert [row["AP"] for row in result.tables["class"]] == pytest.approx(golden, abs=1e-9)
@@ -180,18 +172,10 @@ def test_per_image_numbers(store: Store, key: str) -> None:
         assert [round(value, 3) for value in accuracies[:-1]] == golden
         assert round(result["accuracy"], 1) == GOLDEN["published"]["frame_accuracy"]
     elif key.startswith("frame_accuracy_gt_rolled"):
-        truth = np.concatenate(scored_rows(store.sequences, key).labels)
+        truth = np.concatenate(scored_rows(merl_store.sequences, key).labels)
         predicted = load_mat(MERL / "Results" / "framepreds.mat")["predictions"].argmax(axis=1).repeat(CHUNK)
         rolled = [100 * right_at(predicted, np.roll(truth, lag)).mean() for lag in range(len(golden))]
         assert [round(float(value), 3) for value in rolled] == golden
     else:
         assert key == "first_frame_of_chunk_label_accuracy"
         assert accuracies[-1] == pytest.approx(golden, abs=1e-9)
-
-
-@pytest.mark.real
-def test_two_processes_give_the_same(store: Store) -> None:
-    path = MERL / "Results" / "framepreds.mat"
-    one, two = (har_bench.score(FrameMAP(), store, path, jobs=jobs, resamples=0) for jobs in (1, 2))
-    assert one.metrics == two.metrics
-    assert one.tables == two.tables

@@ -298,14 +298,6 @@ def test_files_that_are_not_of_these_videos_are_named(sample: Store, tmp_path: P
 # ---------------------------------------------------------------------------------------------- the published digits
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """The real labels and list of frames."""
-    path = tmp_path_factory.mktemp("merl") / "store"
-    har_bench.convert("merl", MERL, path)
-    return har_bench.open_store(path)
-
-
 @cache
 def arrays(model: str) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
     """P, Y and S of a file, by its pieces."""
@@ -374,10 +366,10 @@ def test_numbers_of_the_files(model: str, path: tuple[str, ...], golden: Any) ->
 
 @pytest.mark.real
 @pytest.mark.parametrize("model", [model for model, values in GOLDEN.items() if values["bg_class"] == BACKGROUND])
-def test_files_scored_on_the_store(store: Store, model: str) -> None:
+def test_files_scored_on_the_store(merl_store: Store, model: str) -> None:
     golden = GOLDEN[model]
     swapped = golden.get("swapped_back", {})
-    result = har_bench.score(Segmental(), store, MERL / "TCN_predictions_MERL" / model / "1.mat", resamples=20)
+    result = har_bench.score(Segmental(), merl_store, MERL / "TCN_predictions_MERL" / model / "1.mat", resamples=20)
     assert result["accuracy"] == pytest.approx(golden["accuracy"], abs=1e-9, rel=0)
     assert result["edit"] == pytest.approx(swapped.get("edit", golden["edit_score_bg5"]), abs=1e-9, rel=0)
     f1 = [result[f"F1@{at}"] for at in (10, 25, 50)]
@@ -389,11 +381,3 @@ def test_files_scored_on_the_store(store: Store, model: str) -> None:
         assert table == pytest.approx([100 * area for area in areas[key]["ap"]], abs=1e-9, rel=0)
     assert result.counts["chunks"] == golden["frames"]
     assert result.intervals["edit"].low < result["edit"] < result.intervals["edit"].high
-
-
-@pytest.mark.real
-def test_two_processes_give_the_same(store: Store) -> None:
-    path = MERL / "TCN_predictions_MERL" / "ED-TCN_L2_C3"
-    one, two = (har_bench.score(Segmental(), store, path, jobs=jobs, resamples=0) for jobs in (1, 2))
-    assert one.metrics == two.metrics
-    assert one.tables == two.tables

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from har_bench import Store, registry
 from har_bench.errors import HarBenchError
 from har_bench.protocol import make_protocol
 from har_bench.results import Result
+from har_bench.schema import vector
 from tests.enlarged import predicted, sample
 from tests.strange import odd
 
@@ -104,3 +106,24 @@ def test_frames_that_are_none_are_said(name: str, frames: str, right: Any) -> No
     predictions = table.to_pandas().assign(frame=odd_frames)
     with pytest.raises(HarBenchError, match="frame"):
         har_bench.score(name, store, predictions, resamples=0)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        np.zeros((3, 1), np.float32),
+        [["a"], ["b"], []],
+        [{"a": 1}] * 3,
+        [b"\xff"] * 3,
+        [True, False, True],
+        [date(2020, 1, 1)] * 3,
+        [None] * 3,
+    ],
+    ids=["vectors", "lists", "structures", "bytes", "truth values", "dates", "nothing"],
+)
+def test_names_that_are_none_are_said(names: Any, right: Any) -> None:
+    store, _ = right("ntu60/xsub")
+    column = vector(names, pa.float32()) if isinstance(names, np.ndarray) else pa.array(names)
+    predictions = pa.table({"sequence": column, "label": [0, 0, 0]})
+    with pytest.raises(HarBenchError):
+        har_bench.score("ntu60/xsub", store, predictions, resamples=0)

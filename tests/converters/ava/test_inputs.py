@@ -163,15 +163,6 @@ def test_capital_letters_in_a_name_make_no_difference(own: Path) -> None:
     assert read(own).segments == before.segments
 
 
-@pytest.mark.parametrize("name", ["ava_v2.2.zip", "ava_v2.2.tar", "ava_v2.2.tar.gz"])
-def test_an_archive_is_to_be_unpacked(tmp_path: Path, name: str) -> None:
-    (tmp_path / "raw").mkdir()
-    (tmp_path / "raw" / name).write_bytes(b"PK\x03\x04")
-    for raw in (tmp_path / "raw", tmp_path / "raw" / name):
-        with pytest.raises(HarBenchError, match=f"{name}.* unpack"):
-            AVA().discover(raw)
-
-
 def test_another_kind_of_file_is_not_read_as_a_pickle(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(HarBenchError, match=r"notes\.txt is no file of AVA; expected ava_"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -130,14 +129,6 @@ def test_pixels_alone_are_not_enough(raw: Path, tmp_path: Path) -> None:
     shutil.copytree(raw / "S1" / "MyPoseFeatures" / "D2_Positions", tmp_path / "S1" / "MyPoseFeatures" / "D2_Positions")
     with pytest.raises(HarBenchError, match=r"D2_Positions holds pixels alone; add Poses_D3_Positions_S\*\.tgz"):
         Human36M().discover(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["Poses_D3_Positions_S1.tgz", "Poses_D3_Positions_S1.tar.gz", "h36m.zip"])
-def test_an_archive_is_to_be_unpacked(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"PK\x03\x04")
-    for raw in (tmp_path, tmp_path / name):
-        with pytest.raises(HarBenchError, match=f"{re.escape(name)}.* unpack"):
-            Human36M().discover(raw)
 
 
 # ---- text, and nothing left

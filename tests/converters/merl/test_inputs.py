@@ -152,11 +152,3 @@ def test_two_folders_of_labels_are_not_chosen_between(own: Path, tmp_path: Path)
         shutil.copytree(own / LABELS, tmp_path / "root" / place / LABELS)
     with pytest.raises(HarBenchError, match="holds MERL Shopping 2 times, in a, b; give one of these folders"):
         MERL().discover(tmp_path / "root")
-
-
-@pytest.mark.parametrize("name", ["MERL_Shopping_Dataset.zip", "Labels.tar.gz"])
-def test_an_archive_is_to_be_unpacked(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"anything")
-    for raw in (tmp_path, tmp_path / name):
-        with pytest.raises(HarBenchError, match=f"{name}.* unpack"):
-            MERL().discover(raw)

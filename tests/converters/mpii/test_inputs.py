@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -60,11 +59,3 @@ def test_two_files_of_one_set_are_not_chosen_between(tmp_path: Path) -> None:
     write_sets(tmp_path, valid=[hrnet_row(FIRST)], mpii_val=[hrnet_row(FIRST)])
     with pytest.raises(HarBenchError, match="are the same set of MPII; give one of them"):
         MPII().discover(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["mpii_human_pose_v1_u12_2.zip", "mpii_human_pose_v1.tar.gz"])
-def test_an_archive_is_to_be_unpacked(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"PK\x03\x04")
-    for raw in (tmp_path, tmp_path / name):
-        with pytest.raises(HarBenchError, match=f"{re.escape(name)}.* unpack"):
-            MPII().discover(raw)

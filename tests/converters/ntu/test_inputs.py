@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -81,15 +80,6 @@ def test_deep_folders_are_read_together(tmp_path: Path) -> None:
     for place, name in (("a/b", NAME), ("a/b/c", "S002C001P003R001A001")):
         write_file(tmp_path / place / f"{name}.skeleton", recording(np.random.default_rng(0), PEOPLE, 4))
     assert tables(tmp_path).sequences.num_rows == 2
-
-
-@pytest.mark.parametrize("name", ["nturgbd_skeletons_s001_to_s017.zip", "skeletons.tar.gz", "skeletons.7z"])
-def test_an_archive_is_to_be_unpacked(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"PK\x03\x04")
-    for raw in (tmp_path, tmp_path / name):
-        for converter in (NTU60, NTU120):
-            with pytest.raises(HarBenchError, match=f"{re.escape(name)}.* unpack"):
-                converter().discover(raw)
 
 
 def test_the_further_classes_alone_belong_to_the_other_dataset(tmp_path: Path) -> None:

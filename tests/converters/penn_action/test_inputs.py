@@ -104,14 +104,6 @@ def test_two_copies_are_not_chosen_between(tmp_path: Path) -> None:
         PennAction().discover(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["Penn_Action.tar.gz", "Penn_Action.zip", "Penn_Action.rar"])
-def test_an_archive_is_to_be_unpacked(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"anything")
-    for raw in (tmp_path, tmp_path / name):
-        with pytest.raises(HarBenchError, match=f"{name}.* unpack"):
-            PennAction().discover(raw)
-
-
 def test_frames_alone_are_said(tmp_path: Path) -> None:
     (tmp_path / "frames" / "0001").mkdir(parents=True)
     (tmp_path / "frames" / "0001" / "000001.jpg").write_bytes(b"")

@@ -1,0 +1,97 @@
+"""The ``.h5`` files that Keras writes (``save_weights``, ``save``), of any age, read without Keras.
+
+The root, or its group ``model_weights``, names its layers in ``layer_names``, and each layer its tensors in
+``weight_names``; attributes that grew too long are cut into ``layer_names0``, ``layer_names1``, and so on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from har_bench.errors import Malformed, completing
+from har_bench.foreign.hdf5 import open_file
+from har_bench.training import weights
+
+from .keras_names import FileGroups, Tensor, places
+from .layers import Network
+
+_REMEDY = "give what Keras wrote with save_weights"
+_WHOLE = "model_weights"
+HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+class KerasFile:
+    """The tensors of a file, by group, layer and name.
+
+    Raises:
+        HarBenchError: it is missing, damaged, or none of Keras.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._arrays: dict[Tensor, npt.NDArray[Any]] = {}
+        groups: dict[str, dict[str, dict[str, tuple[int, ...]]]] = {}
+        with completing(path, _REMEDY), open_file(path) as file:
+            for name, array in _tensors(file):
+                self._arrays[name] = array
+                layers = groups.setdefault(name.group, {})
+                layers.setdefault(name.layer, {})[name.tensor] = array.shape
+        self.groups: FileGroups = groups
+
+    def state(self, model: Network) -> weights.State:
+        """The tensors by their names in the network's state, laid out as torch has them; others keep their own."""
+        named = places(self.groups, model)
+        return {name: laid_out(self._arrays[tensor], tensor.tensor) for name, tensor in named.items()}
+
+
+def load(model: Network, path: Path) -> None:
+    """Fill a network from a file.
+
+    Raises:
+        HarBenchError: the file cannot be read, or is of another network: what differs.
+    """
+    weights.fill(model, KerasFile(path).state(model), str(path))
+
+
+def laid_out(array: npt.NDArray[Any], tensor: str) -> npt.NDArray[Any]:
+    """A kernel's axes as torch has them: out, in, then the window; of a depthwise one channel, 1, and the window."""
+    if array.ndim < 2:
+        return array
+    axes = range(array.ndim)
+    first = axes[-2:] if tensor == "depthwise_kernel" else axes[:-3:-1]
+    return np.ascontiguousarray(array.transpose(*first, *axes[:-2]))
+
+
+def _tensors(file: h5py.File) -> Iterator[tuple[Tensor, npt.NDArray[Any]]]:
+    root = file.get(_WHOLE, file)
+    names = _texts(root, "layer_names")
+    if names is None:
+        raise Malformed("is no file of a Keras network (it has no layer_names)")
+    for group in names:
+        if group not in root:
+            raise Malformed(f"names the layer {group!r} and has no group for it", "is the download complete?")
+        for name in _texts(root[group], "weight_names") or []:
+            if name not in root[group]:
+                raise Malformed(f"names the tensor {group}/{name} and has none", "is the download complete?")
+            layer, _, tensor = name.rpartition("/")
+            key = Tensor(group, layer.rpartition("/")[2] or group, tensor.partition(":")[0])
+            yield key, np.asarray(root[group][name][()])
+
+
+def _texts(group: h5py.Group, name: str) -> list[str] | None:
+    """A list of texts among a group's attributes, whole or in pieces."""
+    attributes = group.attrs
+    pieces = [attributes[name]] if name in attributes else []
+    while f"{name}{len(pieces)}" in attributes and name not in attributes:
+        pieces.append(attributes[f"{name}{len(pieces)}"])
+    if not pieces:
+        return None
+    return [
+        text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for each in pieces for text in each
+    ]

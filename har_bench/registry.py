@@ -1,4 +1,4 @@
-"""One registry for converters, protocols, baselines, views and leaderboards: entry points, loaded when used.
+"""One registry for converters, protocols, baselines, views, exporters and leaderboards: entry points, loaded when used.
 
 The built-in plug-ins are declared in pyproject.toml exactly as a stranger's package declares its own; a class that
 is in no package at all is named ``package.module:Name``.
@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from har_bench.errors import HarBenchError, unknown
 
-Kind = Literal["converters", "protocols", "baselines", "views", "leaderboards"]
+Kind = Literal["converters", "protocols", "baselines", "views", "exporters", "leaderboards"]
 
 
 @cache

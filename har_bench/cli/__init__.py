@@ -1,4 +1,4 @@
-"""The command line: ``har-bench convert | score | run | lift | compare | explain | rescore | list | info | …``.
+"""The command line: ``har-bench convert | export | score | run | lift | compare | explain | rescore | info | …``.
 
 Each command is a thin sentence over the Python function of the same name; nothing heavy is imported until it runs.
 """

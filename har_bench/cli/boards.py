@@ -87,6 +87,8 @@ def build(
     write = registry.load("leaderboards", "site")
     chosen = {"datasets": dataset, "protocols": protocol, "only": only}
     for path in write(remote.fetch(results), folder, on_problem=tell, **chosen):
+        if path.parent != folder:  # a page of an entry or of two, which the first one links to
+            continue
         say(f"{url}/{path.name}" if url else str(path))
     remote.publish(folder, site, last="index.html")
     if refused:
@@ -128,6 +130,26 @@ def add(
     fields["name"] = said.name or results.read(result).model or result.stem
     card = Card(**fields)
     say(str(enter(result, to, predictions=predictions, stores=stores, card=card, url=url, jobs=jobs, quiet=quiet)))
+
+
+@boards.command
+def compare(folder: Path, *, stores: list[Path], resamples: int = 10_000, quiet: bool = False) -> None:
+    """Test every two verified entries of a board: could chance alone have put one before the other?
+
+    The paired permutation tests are kept in the folder's separations.csv, by what they were made of, and `build` reads
+    them: entries that are not separated share their ranks. What was tested before is not tested again.
+
+    Args:
+        folder: Of all entries.
+        stores: Stores, or folders that hold stores; found by fingerprint.
+        resamples: Exchanges of the permutation test.
+        quiet: Show no progress.
+    """
+    from har_bench.entries.separations import SEPARATIONS
+    from har_bench.studying.separating import separate
+
+    tests = separate(folder, stores, resamples=resamples, quiet=quiet)
+    say(f"{len(tests)} pairs in {folder / SEPARATIONS}" if tests else f"{folder} has no two entries to compare")
 
 
 @boards.command

@@ -21,7 +21,7 @@ from har_bench.store import Store, open_store
 def listing(kind: str) -> dict[str, list[tuple[str, str]]]:
     """Names and one-line summaries by kind; recipes belong to their protocol's line."""
     shown: dict[str, list[tuple[str, str]]] = {}
-    kinds: tuple[Kind, ...] = ("converters", "protocols", "baselines")
+    kinds: tuple[Kind, ...] = ("converters", "protocols", "baselines", "exporters")
     for each in kinds:
         if kind in (each, "all"):
             shown[each] = [(name, _line(each, name)) for name in registry.available(each)]
@@ -56,6 +56,7 @@ def describe(what: str) -> str:
         "converters": _of_converter,
         "protocols": _of_protocol,
         "baselines": _of_baseline,
+        "exporters": _of_exporter,
     }
     for kind, words in plugins.items():
         if what in registry.available(kind):
@@ -101,6 +102,8 @@ def _of_protocol(name: str, protocol: Any) -> str:
     columns = ", ".join((*keys, *protocol.prediction_columns))
     optional = f", optionally {', '.join(protocol.optional_columns)}" if protocol.optional_columns else ""
     lines.append(f"predictions: Parquet, HDF5 or CSV with {columns}{optional}")
+    if protocol.task == "pose":
+        lines.append(f"also: an array, or one as .npy, in the order of `har-bench targets {name} STORE keys.parquet`")
     if protocol.read_foreign is not Protocol.read_foreign:
         lines.append(f"also: {_first_line(protocol.read_foreign)}")
     return "\n".join(lines)
@@ -118,6 +121,11 @@ def _first_line(thing: Any) -> str:
 def _of_baseline(name: str, baseline: Any) -> str:
     cite = [f"cite: {baseline.cite}"] if baseline.cite else []
     return "\n".join([f"{name}: {baseline.summary}", *cite, *published_in_words(name), *_options(baseline)])
+
+
+def _of_exporter(name: str, exporter: Any) -> str:
+    lines = [f"{name}: {exporter.summary}", "", inspect.getdoc(exporter) or "", ""]
+    return "\n".join([*lines, *(f"left out: {each}" for each in exporter.loses), *_options(exporter)])
 
 
 def _options(made: type) -> list[str]:

@@ -1,9 +1,10 @@
-"""Commands that prepare data: convert, sample, validate."""
+"""Commands that prepare data: convert, sample, validate, export."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 from har_bench.cli.app import Options, app, pairs
@@ -12,6 +13,9 @@ from har_bench.errors import HarBenchError
 
 if TYPE_CHECKING:
     from har_bench.store import Store
+
+LISTED = 12
+"""How many files of an export are named."""
 
 
 @app.command
@@ -67,13 +71,14 @@ def convert(
 
 
 @app.command
-def sample(dataset: str, out: Path, *, seed: int = 0) -> None:
+def sample(dataset: str, out: Path, *, seed: int = 0, pictures: bool = False) -> None:
     """Write a tiny synthetic dataset in the official raw layout, quirks included.
 
     Args:
         dataset: A converter from `har-bench list`.
         out: The folder to write: a new or an empty one.
         seed: Another seed gives other people.
+        pictures: Draw the pictures or videos too, with the people as stick figures.
     """
     from har_bench import registry
     from har_bench.files import whole_folder
@@ -83,7 +88,18 @@ def sample(dataset: str, out: Path, *, seed: int = 0) -> None:
     converter = registry.load("converters", dataset)
     with whole_folder(out) as temporary:
         converter.sample(temporary, seed=seed)
+        if pictures:
+            _draw(dataset, temporary)
     say(f"{out}: a raw {dataset} sample; next: har-bench convert {dataset} {out} stores/{dataset}")
+
+
+def _draw(dataset: str, raw: Path) -> None:
+    """Draw a raw dataset's pictures where a store of it says that they lie."""
+    from har_bench.converting import convert as run
+    from har_bench.drawing.scenes import render
+
+    with TemporaryDirectory() as scratch:
+        render(run(dataset, raw, Path(scratch) / "store", jobs=1, quiet=True), raw)
 
 
 @app.command
@@ -103,6 +119,39 @@ def validate(store: Path, *, media: Path | None = None, jobs: int = 0, quiet: bo
     say(f"{store}: {sum(opened.manifest.rows.values()):,} rows, fingerprint {opened.fingerprint[:16]}, as converted")
     if media is not None:
         _check_media(opened, media, jobs, quiet=quiet)
+
+
+@app.command
+def export(
+    store: Path,
+    format: str,  # noqa: A002 - the field's word
+    out: Path,
+    *,
+    option: Options = None,
+    quiet: bool = False,
+) -> None:
+    """Write a store as other people's code reads it: VideoPose3D's npz, pyskl's pickle, COCO's json and so on.
+
+    Args:
+        store: A converted dataset.
+        format: Such as videopose3d or coco, from `har-bench list exporters`.
+        out: The folder to write: a new or an empty one. It appears when everything is in it.
+        option: An option of the format, as name=value, from `har-bench info FORMAT`; may be repeated.
+        quiet: Show no progress.
+    """
+    from har_bench.store import open_store
+
+    opened = open_store(store)
+    written = opened.export(format, out, options=pairs(option), quiet=quiet)
+    left = opened.manifest.rows.get("poses", 0) - written.poses
+    rest = f"; {left:,} poses of the store are not in it" if left > 0 else ""
+    say(f"{out}: {written.poses:,} poses of {written.sequences:,} sequences{rest}")
+    for path in written.files[:LISTED]:
+        say(f"  {path}")
+    if len(written.files) > LISTED:
+        say(f"  and {len(written.files) - LISTED:,} more files")
+    for note in written.notes:
+        say(f"note: {note}")
 
 
 def _check_media(store: Store, raw: Path, jobs: int, *, quiet: bool) -> None:

@@ -74,8 +74,9 @@ def test_compiled_loops_are_narrow_and_typed_and_compiled_in_one_way(path: Path)
 WRITERS = {
     *("har_bench/files.py", "har_bench/devices.py"),
     *("har_bench/converting/engine.py", "har_bench/converting/folders.py"),
+    "har_bench/foreign/writing.py",
 }
-"""Where files are made whole; the engine, whose journal grows a line at
+"""Where files are made whole; members of an archive that is; the engine, whose journal grows a line at
 a time and whose folder is renamed when it is finished; and what asks Linux to count anew."""
 
 

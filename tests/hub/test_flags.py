@@ -26,12 +26,12 @@ HOW = {
     "--one-based": ":pixels --one-based",
     "--approximate": "--approximate",
 }
-SHOWN = {"--by": "--by joint --by action", "--by-subject": "--by-subject"}
+SHOWN = {"--by": "--by joint --by action", "--by-subject": "--by-subject", "--latex": "--latex"}
 QUIET = {"--quiet": "--quiet"}
 ON_H36M, ON_MPII = "h36m/mpjpe {h36m} {p3d}", "mpii/pckh {mpii} {p2d}"
 COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "list": ("", {"--kind": "--kind skeletons"}),
-    "info": ("{h36m}", {}),
+    "info": ("{results}/h36m.json", {"--latex": "--latex"}),
     "leaderboard build": (
         "{results} {out}/site",
         {"--dataset": "--dataset mpii", "--protocol": "--protocol mpii/pckh", "--only": "--only scored"},
@@ -67,7 +67,8 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             **QUIET,
         },
     ),
-    "sample": ("mpii {out}/raw", {"--seed": "--seed 3"}),
+    "leaderboard compare": ("{results} --stores {h36m}", {"--resamples": "--resamples 20", **QUIET}),
+    "sample": ("mpii {out}/raw", {"--seed": "--seed 3", "--pictures": "--pictures"}),
     "validate": ("{mpii}", {"--media": "--media {raw}", "--jobs": "--jobs 1", **QUIET}),
     "convert": (
         "mpii {raw} {out}/store",
@@ -81,6 +82,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             **QUIET,
         },
     ),
+    "export": ("{mpii} coco {out}/files", {"--option": "-o splits=tompson/valid", **QUIET}),
     "score": (
         ON_H36M,
         {
@@ -93,6 +95,10 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             "--resamples": "--resamples 3",
             "--model": "--model mine",
         },
+    ),
+    "targets": (
+        "h36m/mpjpe {h36m} {out}/keys.parquet",
+        {"--recipe": "--recipe recentred", "--option": "-o every=2"},
     ),
     "run": (
         "oracle-noise {h36m} --protocol h36m/mpjpe",

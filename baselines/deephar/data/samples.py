@@ -51,7 +51,8 @@ class Sample:
             HarBenchError: it has neither joints nor a box.
         """
         if self.boxes is None:
-            return self.rule(self.points[frames], scale)
+            seen = np.isfinite(self.points[frames]).any()
+            return self.rule(self.points[frames] if seen else self.points, scale)
         there = self.boxes[frames][np.isfinite(self.boxes[frames]).all(axis=1)]
         if not len(there):
             raise HarBenchError(f"{self.pictures[0]} and what follows have no box; detect them again")

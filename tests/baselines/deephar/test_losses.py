@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from har_bench.baselines.deephar.training.losses import action_loss, elastic_net, pose_losses
+from har_bench.baselines.deephar.losses import elastic_net, pose_losses
 from har_bench.protocols.mpii import pckh
 from har_bench.protocols.mpjpe import mpjpe, pck3d
 from tests.golden import REAL
@@ -50,11 +50,6 @@ def test_nothing_known_is_no_distance() -> None:
     truth[..., -1] = 0
     found = pose_losses(torch.full((1, 3, 3), 0.5), truth, "l1")
     assert found.item() == pytest.approx(-0.01 * math.log(0.5), rel=1e-5)
-
-
-def test_an_action_by_hand() -> None:
-    found = action_loss(torch.tensor([[0.5, 0.5], [1.0, 0.0]]), torch.tensor([1, 1]))
-    assert found.item() == pytest.approx(-(math.log(0.5) + math.log(1e-7)) / 2, rel=1e-4)
 
 
 @pytest.mark.real

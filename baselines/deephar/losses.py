@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch import nn
 
 Kind = Literal["l1", "l2", "l1l2", "l1l2bincross"]
 
@@ -48,11 +47,6 @@ def elastic_net(predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """(...,) the sum of distances and squares of known coordinates (..., J, D): the loss of the 2018 merge model."""
     apart = torch.where(truth > 0, (predicted - truth).abs(), torch.zeros_like(predicted))
     return (apart + apart**2).sum(dim=(-2, -1))
-
-
-def action_loss(predicted: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-    """The mean cross entropy of probabilities (N, A), as the networks give them, and classes (N,)."""
-    return nn.functional.nll_loss(predicted.clamp(LEAST, 1 - LEAST).log(), classes)
 
 
 def cross_entropy(predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:

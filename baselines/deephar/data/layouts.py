@@ -1,0 +1,100 @@
+"""The joints that the networks give, and how other datasets' become them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+
+from har_bench.arrays import Floats
+from har_bench.errors import HarBenchError
+from har_bench.skeletons import Skeleton, mapping, skeleton
+
+Slots = Callable[[Floats], Floats]
+"""(..., S, D) joints of a dataset -> (..., J, D) those of a network; NaN where there is none."""
+
+NETWORKS: Mapping[int, Sequence[str]] = MappingProxyType(
+    {16: ("mpii-pa16",), 17: ("h36m-pa17", "ntu-pa17", "mpii-pa16"), 20: ("ntu-pa20",)}
+)
+"""The layouts that a network of so many joints stands for, the first of which it is called by."""
+
+THROUGH = "mpii16"
+"""By which layouts of other families come to pa16."""
+
+NAMED: Mapping[str, str] = MappingProxyType({"head": "head_top"})
+"""Penn Action's joints that are called otherwise in pa16."""
+
+COCO16 = "coco16"
+"""COCO's first sixteen joints as they are, without the right ankle: what the seed of COCO and MERL was trained on."""
+
+
+def layout_of(joints: int, order: str = "") -> Skeleton:
+    """The layout of a network of so many joints.
+
+    Args:
+        joints: 16, 17 or 20.
+        order: ``coco16``, or empty for the original's.
+
+    Raises:
+        HarBenchError: there is none.
+    """
+    if order == COCO16:
+        return _coco16()
+    if joints not in NETWORKS:
+        raise HarBenchError(f"deephar's poses have 16, 17 or 20 joints, and not {joints}; give another network")
+    return skeleton(NETWORKS[joints][0])
+
+
+def slots(source: Skeleton, target: Skeleton) -> Slots:
+    """How joints of a dataset become a network's.
+
+    Raises:
+        HarBenchError: they cannot.
+    """
+    if target.name == COCO16:
+        if source.name != "coco17":
+            raise HarBenchError(f"{COCO16} is made of COCO's joints, and these are {source.name}; leave the order out")
+        return lambda points: points[..., : len(target), :]
+    names = NETWORKS.get(len(target), (target.name,))
+    if source.name == "penn13":
+        return _placed([target.joints.index(NAMED.get(joint, joint)) for joint in source.joints], len(target))
+    for name in names:
+        try:
+            joints = mapping(source, skeleton(name))
+        except HarBenchError:
+            continue
+        return _padded(joints.points, len(target))
+    if "mpii-pa16" not in names:
+        raise HarBenchError(f"{source.name} does not become {target.name}; train a network of other joints on it")
+    first, second = mapping(source, skeleton(THROUGH)), mapping(skeleton(THROUGH), skeleton("mpii-pa16"))
+    return _padded(lambda points: second.points(first.points(points)), len(target))
+
+
+def _coco16() -> Skeleton:
+    coco = skeleton("coco17")
+    parents = tuple(parent if parent < len(coco) - 1 else -1 for parent in coco.parents[:-1])
+    joints = (*coco.joints[:-2], "ankle")  # the left one, which has nobody to change sides with
+    return Skeleton(name=COCO16, family="coco16", about="COCO's without the last", joints=joints, parents=parents)
+
+
+def _placed(places: Sequence[int], joints: int) -> Slots:
+    """Each joint into its place; the other places are empty."""
+
+    def put(points: Floats) -> Floats:
+        made = np.full((*points.shape[:-2], joints, points.shape[-1]), np.nan)
+        made[..., places, :] = points
+        return made
+
+    return put
+
+
+def _padded(made: Slots, joints: int) -> Slots:
+    """Joints that the network has besides are empty."""
+
+    def put(points: Floats) -> Floats:
+        found = made(points)
+        missing = [(0, 0)] * (found.ndim - 2) + [(0, joints - found.shape[-2]), (0, 0)]
+        return np.pad(found.astype(np.float64), missing, constant_values=np.nan)
+
+    return put

@@ -1,0 +1,7 @@
+"""Stores in other people's formats: what one is (:class:`Exporter`), and those that any store has."""
+
+from har_bench.exporting.contract import Done as Done
+from har_bench.exporting.contract import Exporter as Exporter
+from har_bench.exporting.engine import Exported as Exported
+from har_bench.exporting.engine import export as export
+from har_bench.exporting.engine import formats as formats

@@ -78,11 +78,11 @@ def fitted(text: str, stream: TextIO | None) -> str:
     if stream is None or not (os.environ.get("COLUMNS") or stream.isatty()):
         return text
     width = shutil.get_terminal_size().columns
+    wrapper = textwrap.TextWrapper(max(width, 20), break_long_words=False, break_on_hyphens=False)
     broken: list[str] = []
     for line in text.split("\n"):
-        inside = line[: len(line) - len(line.lstrip())] + "  "
-        how = {"subsequent_indent": inside, "break_long_words": False, "break_on_hyphens": False}
-        broken += textwrap.wrap(line, max(width, 20), **how) if len(line) > width else [line]
+        wrapper.subsequent_indent = line[: len(line) - len(line.lstrip())] + "  "
+        broken += wrapper.wrap(line) if len(line) > width else [line]
     return "\n".join(broken)
 
 

@@ -64,7 +64,7 @@ def score(
         model=model,
         quiet=quiet,
     )
-    _published(result, destination, shown.names)
+    _published(result, destination, shown, shown.names)
 
 
 @app.command
@@ -152,7 +152,8 @@ def run(
         options=pairs(option),
         settings={name: value for name, value in chosen.items() if value} | dict(pairs(setting)),
     )
-    _published(result, destination, shown.names if seeds == 1 else list(dict.fromkeys(("seed", *shown.names))))
+    made = [name for name in ("seed", "output") if name in result.tables]
+    _published(result, destination, shown, list(dict.fromkeys((*made, *shown.names))))
 
 
 @app.command
@@ -220,12 +221,13 @@ def rescore(results: Path, *, stores: list[Path], predictions: list[Path], jobs:
     show_report(rescoring.tables(outcomes), rescoring.lines(outcomes))
 
 
-def _published(result: Result, out: str | Path | None, breakdowns: Sequence[str]) -> None:
+def _published(result: Result, out: str | Path | None, shown: Shown, breakdowns: Sequence[str]) -> None:
     """Write a result where it was asked for, and show it."""
     from har_bench import results
 
     if out is not None:
         results.write(result, out)
     show_result(result, breakdowns)
+    shown.say_latex(result)
     if out is not None:
         say(f"result: {out}")

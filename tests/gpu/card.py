@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from har_bench.devices import Precision, precision
@@ -31,6 +30,15 @@ def bytes_per_second(at: Setting) -> float:
     return 2 * source.numel() * source.element_size() / at.seconds(lambda: target.copy_(source), at_most_s=0.5)
 
 
+def tensors(value: Any) -> Iterator[torch.Tensor]:
+    """Every tensor in nested containers."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from tensors(each)
+
+
 class Traffic(TorchDispatchMode):
     """Counts the bytes of every operator's operands and results: what goes through memory where nothing is fused."""
 
@@ -38,9 +46,8 @@ class Traffic(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         found = func(*args, **(kwargs or {}))
-        tensors = [each for each in tree_leaves((args, kwargs, found)) if isinstance(each, torch.Tensor)]
         if not func.is_view:
-            self.total += sum(each.numel() * each.element_size() for each in tensors)
+            self.total += sum(each.numel() * each.element_size() for each in tensors((args, kwargs, found)))
         return found
 
 

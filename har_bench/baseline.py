@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,6 +20,21 @@ from har_bench.protocol.targets import targets as targets
 if TYPE_CHECKING:
     from har_bench.protocol import Protocol
     from har_bench.store import Store
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What :meth:`Baseline.check` says of one step by which an input was made.
+
+    Attributes:
+        step: its name.
+        found: what was found there, or how it differs.
+        ok: whether it is as in what the model's published numbers are of; None where it was not compared.
+    """
+
+    step: str
+    found: str
+    ok: bool | None
 
 
 class Baseline(ABC):
@@ -66,6 +82,14 @@ class Baseline(ABC):
     def save(self, path: Path) -> None:
         """Write weights that :meth:`load` reads."""
         raise HarBenchError(f"{type(self).__name__} has no weights to save ({path})")
+
+    def check(self, path: Path) -> Sequence[Finding]:
+        """Whether an input of one's own is made as those of the published numbers are, step by step.
+
+        Raises:
+            HarBenchError: it is no such file, or the model has no such check.
+        """
+        raise HarBenchError(f"{type(self).__name__} checks no files ({path}); lart checks tracklets")
 
     def describe(self) -> dict[str, Any]:
         """What identifies this model in a result: options, parameter count and so on."""

@@ -18,7 +18,7 @@ import torch
 
 from har_bench import devices, remote
 from har_bench.arrays import Ints, Singles
-from har_bench.baseline import Baseline
+from har_bench.baseline import Baseline, Finding
 from har_bench.devices import Precision
 from har_bench.errors import HarBenchError, listed
 from har_bench.options import option
@@ -28,6 +28,7 @@ from har_bench.training import weights
 from har_bench.training.curves import History
 from har_bench.training.loop import Plan
 
+from .checking import check_tracklet
 from .clips import Clip, Clips, opened, width_of
 from .losses import TERMS, Aim, Labels
 from .network import RELEASED, Architecture, Inputs, Layers, Network, zero_masks
@@ -60,6 +61,7 @@ class LART(Baseline):
     )
 
     tracklets: str = option("", "a store of tracklets, converted from LART's or PHALP's files")
+    annotations: str = option("", "a store of AVA's annotations, with which `har-bench check lart` compares a tracklet")
     mean_std: str = option("", "PHALP's 3D/mean_std.npy, with which released weights were trained")
     learn_from: str = option("", "splits of the tracklets to learn from, comma-separated; those that end in -train")
     test: str = option(
@@ -351,6 +353,15 @@ class LART(Baseline):
         self.norm = norm_of(options["mean"], options["deviation"], len(options["mean"]))
         self.frames, self.people, self.origin = options["frames"], options["people"], found.path.name
 
+    def check(self, path: Path) -> Sequence[Finding]:
+        """At which step a tracklet differs from the released ones.
+
+        Raises:
+            HarBenchError: it is no tracklet.
+        """
+        annotations = open_store(self.annotations) if self.annotations else None
+        return check_tracklet(path, norm_read(self.mean_std) if self.mean_std else None, annotations)
+
     def describe(self) -> dict[str, Any]:
         """The network, how it was trained and tested, and on what."""
         network = self._known() if self.tested.kind != "truth" else self.model
@@ -368,7 +379,18 @@ class LART(Baseline):
 
     def _identity(self) -> dict[str, Any]:
         """What makes a training this one, so that a checkpoint of another is not mistaken for its own."""
-        free = {"device", "devices", "checkpoints", "compile", "tracklets", "test", "init", "mean_std", "smpl"}
+        free = {
+            "device",
+            "devices",
+            "checkpoints",
+            "compile",
+            "tracklets",
+            "test",
+            "init",
+            "annotations",
+            "mean_std",
+            "smpl",
+        }
         options = {item.name: getattr(self, item.name) for item in fields(self) if item.init and item.name not in free}
         read = {name: _digest(getattr(self, name)) for name in ("init", "mean_std", "smpl") if getattr(self, name)}
         return options | read | {"baseline": type(self).__name__, "store": self.store.fingerprint}

@@ -92,6 +92,10 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             "--device": "--device cpu",
             "--resamples": "--resamples 3",
             "--model": "--model mine",
+            "--predictions": "",
+            "--ensemble": ":clips --ensemble {clips} {clips} --fuse sums",
+            "--weights": ":clips --ensemble {clips} {clips} --fuse sums --weights 0.6,0.4",
+            "--fuse": ":clips --ensemble {clips} {clips} --fuse logits",
         },
     ),
     "targets": (
@@ -129,6 +133,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
 
 OTHER_WORDS = {
     "score :pixels": ON_MPII,
+    "score :clips": "penn_action/accuracy {penn_action}",
     "explain :pixels": ON_MPII,
     "compare :pixels": f"{ON_MPII} {{p2d}}",
     "convert :store": "mpii {mpii} {out}/store",
@@ -139,8 +144,8 @@ OTHER_WORDS = {
 ELSEWHERE = {"--scheduler"}
 """Needs a cluster: test_clusters.py."""
 
-OF_MODELS = {"demo", "lift", "pose", "weights list", "weights fetch", "weights verify", "classify"}
-"""Commands with tests of their own: test_demo.py, test_lifting_video.py, test_media_posing.py and others."""
+OF_MODELS = {"demo", "lift", "pose", "weights list", "weights fetch", "weights verify", "check", "classify"}
+"""Commands with tests of their own: test_demo.py, test_lifting_video.py, test_media_posing.py, test_checking.py and others."""
 
 
 def commands(app: Any = cli.app, before: str = "") -> Iterator[tuple[str, Any]]:
@@ -169,9 +174,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Samples, stores, predictions and a result."""
     home = tmp_path_factory.mktemp("flags")
     found = {"home": home, "raw": home / "mpii-raw", "coco": home / "coco-raw", "results": home / "results"}
-    for dataset in ("mpii", "coco", "h36m"):
+    for dataset in ("mpii", "coco", "h36m", "penn_action"):
         registry.load("converters", dataset).sample(home / f"{dataset}-raw")
-    for dataset, name, file in (("mpii", "mpii/pckh", "p2d"), ("h36m", "h36m/mpjpe", "p3d")):
+    for dataset, name, file in (
+        ("mpii", "mpii/pckh", "p2d"),
+        ("h36m", "h36m/mpjpe", "p3d"),
+        ("penn_action", "penn_action/accuracy", "clips"),
+    ):
         store = har_bench.convert(dataset, home / f"{dataset}-raw", home / dataset, jobs=1, quiet=True)
         found |= {dataset: home / dataset, file: home / f"{file}.parquet"}
         pq.write_table(predicted(make_protocol(name), store), found[file])
@@ -192,7 +201,7 @@ def test_a_command_runs_with_each_of_its_flags(
         other, _, given = given.partition(" ")
         base = OTHER_WORDS[f"{words} {other}"]
     steps = [(base, given)]
-    if flag in ("--weights", "--init"):
+    if words == "run" and flag in ("--weights", "--init"):
         steps.insert(0, (OTHER_WORDS["run :martinez"], "--save {out}/m.safetensors"))
     for each in steps:
         line = f"{words} {' '.join(each)}".format(out=tmp_path, **files)

@@ -76,7 +76,7 @@ def score(
         model=model,
         quiet=quiet,
     )
-    _published(result, destination, shown.names)
+    _published(result, destination, shown, shown.names)
 
 
 def _given(predictions: Path | None, files: list[Path] | None, weights: str, fuse: Any) -> Any:
@@ -186,7 +186,7 @@ def run(
         settings={name: value for name, value in chosen.items() if value} | dict(pairs(setting)),
     )
     made = [name for name in ("seed", "output") if name in result.tables]
-    _published(result, destination, list(dict.fromkeys((*made, *shown.names))))
+    _published(result, destination, shown, list(dict.fromkeys((*made, *shown.names))))
 
 
 @app.command
@@ -254,12 +254,13 @@ def rescore(results: Path, *, stores: list[Path], predictions: list[Path], jobs:
     show_report(rescoring.tables(outcomes), rescoring.lines(outcomes))
 
 
-def _published(result: Result, out: str | Path | None, breakdowns: Sequence[str]) -> None:
+def _published(result: Result, out: str | Path | None, shown: Shown, breakdowns: Sequence[str]) -> None:
     """Write a result where it was asked for, and show it."""
     from har_bench import results
 
     if out is not None:
         results.write(result, out)
     show_result(result, breakdowns)
+    shown.say_latex(result)
     if out is not None:
         say(f"result: {out}")

@@ -150,7 +150,7 @@ def test_what_cannot_be_fused_is_said(store: Store, pair: tuple[Path, Path], tmp
         ((pair[0], few), {"fuse": "sums"}, rf"few\.pkl and .* are not of the same sequences \(1 are .* {first}\)"),
         ((pair[0], narrow), {"fuse": "sums"}, r"narrow\.pkl has 59 classes and .* has 60"),
         ((pair[0], clips), {"fuse": "sums"}, r"clips\.pkl has 2 clips of .*; average them to one row"),
-        ((pair[0], labels), {"fuse": "sums"}, r"labels\.csv has no scores of .*, as labels are none"),
+        ((pair[0], labels), {"fuse": "sums"}, r"labels\.csv has no scores of .*, and labels cannot be fused"),
     ]
     for files, options, words in cases:
         with pytest.raises(HarBenchError, match=words):

@@ -94,6 +94,10 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             "--device": "--device cpu",
             "--resamples": "--resamples 3",
             "--model": "--model mine",
+            "--predictions": "",
+            "--ensemble": ":clips --ensemble {clips} {clips} --fuse sums",
+            "--weights": ":clips --ensemble {clips} {clips} --fuse sums --weights 0.6,0.4",
+            "--fuse": ":clips --ensemble {clips} {clips} --fuse logits",
         },
     ),
     "targets": (
@@ -171,6 +175,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
 
 OTHER_WORDS = {
     "score :pixels": ON_MPII,
+    "score :clips": "penn_action/accuracy {penn_action}",
     "explain :pixels": ON_MPII,
     "compare :pixels": f"{ON_MPII} {{p2d}}",
     "convert :store": "mpii {mpii} {out}/store",
@@ -186,8 +191,9 @@ OTHER_WORDS = {
 ELSEWHERE = {"--scheduler"}
 """Needs a cluster: test_clusters.py."""
 
-APART = {"demo", "weights fetch"}
-"""Commands with tests of their own, for they take long or need a network: test_demo.py and test_published.py."""
+APART = {"demo", "weights fetch", "check"}
+"""Commands with tests of their own, for they take long, need a network or a model: test_demo.py, test_published.py and
+test_checking.py of LART."""
 
 PICTURES = {"lift", "pose"}
 """Need torch and PyAV."""
@@ -219,9 +225,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Samples, stores, predictions and a result."""
     home = tmp_path_factory.mktemp("flags")
     found = {"home": home, "raw": home / "mpii-raw", "coco": home / "coco-raw", "results": home / "results"}
-    for dataset in ("mpii", "coco", "h36m"):
+    for dataset in ("mpii", "coco", "h36m", "penn_action"):
         registry.load("converters", dataset).sample(home / f"{dataset}-raw")
-    for dataset, name, file in (("mpii", "mpii/pckh", "p2d"), ("h36m", "h36m/mpjpe", "p3d")):
+    for dataset, name, file in (
+        ("mpii", "mpii/pckh", "p2d"),
+        ("h36m", "h36m/mpjpe", "p3d"),
+        ("penn_action", "penn_action/accuracy", "clips"),
+    ):
         store = har_bench.convert(dataset, home / f"{dataset}-raw", home / dataset, jobs=1, quiet=True)
         found |= {dataset: home / dataset, file: home / f"{file}.parquet"}
         pq.write_table(predicted(make_protocol(name), store), found[file])

@@ -179,9 +179,9 @@ class MergeModel(Network):
         places, sure, shares, features = whole
         return Watched([torch.cat([places, sure], dim=-1)], self.heads(places, sure, shares, features))
 
-    def poses(self, images: torch.Tensor) -> list[torch.Tensor]:
+    def poses(self, images: torch.Tensor, blocks: int = 0) -> list[torch.Tensor]:
         """(N, 3, H, W) pictures in -1..1 -> (N, J, 3 or 4) of every block: places in 0..1, then how visible."""
-        return [self.reader(maps).pose for maps in self.trunk(self.trunk.features(images))]
+        return [self.reader(maps).pose for maps in self.trunk(self.trunk.features(images), blocks)]
 
     def groups(self) -> dict[str, list[nn.Module]]:
         """The parts by the name of their group in a Keras file: stem, first scales, and the rest in one model."""

@@ -63,7 +63,7 @@ class Deephar(PixelModel, Actor):
         "cvpr18", "the branch whose formula says how visible a joint is; the published weights of 2018 need cvpr18"
     )
     joints: str = option("", "the layout of the network's joints, where its weights do not tell")
-    block: int = option(0, "the prediction that is taken, from 1; 0 is the last", least=0)
+    block: int = option(0, "the prediction after which the network stops, from 1; 0 is the last", least=0)
     outputs_too: bool = option(False, "score the network's other predictions beside it, in a table of their own")
     crops: int = option(1, "crops of each person, of several sizes, that are averaged: 1 to 5", least=1)
     flip: bool = option(False, "see each crop in a mirror too, and average")
@@ -203,6 +203,7 @@ class Deephar(PixelModel, Actor):
                 self.precision,
                 compiled=self.compile,
                 batch=self.batch,
+                blocks=0 if self.outputs_too else self.block,
             )
             flip = skeleton(loaded.layout).flip
             self._places = Places(

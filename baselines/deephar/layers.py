@@ -77,8 +77,11 @@ class Network(nn.Module, ABC):
     """A network that gives poses of pictures, and knows which of its parts is which group of a Keras file."""
 
     @abstractmethod
-    def poses(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """(N, 3, H, W) pictures in -1..1 -> (N, J, 3 or 4) of every block: places in 0..1, then how visible."""
+    def poses(self, images: torch.Tensor, blocks: int = 0) -> list[torch.Tensor]:
+        """(N, 3, H, W) pictures in -1..1 -> (N, J, 3 or 4) of every block: places in 0..1, then how visible.
+
+        ``blocks`` are the first so many, after which nothing is computed; 0 is all of them.
+        """
 
     @abstractmethod
     def groups(self) -> dict[str, list[nn.Module]]:

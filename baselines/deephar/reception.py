@@ -246,10 +246,11 @@ class Trunk(nn.Module):
         found: torch.Tensor = self.scales[0](self.sepconv1(self.stem(images)))
         return found
 
-    def forward(self, features: torch.Tensor) -> list[torch.Tensor]:
-        """(N, M, H / 8, W / 8) maps of every block, of :meth:`features`."""
+    def forward(self, features: torch.Tensor, blocks: int = 0) -> list[torch.Tensor]:
+        """(N, M, H / 8, W / 8) maps of every block, of :meth:`features`; ``blocks`` are the first so many."""
         found = []
-        for number, (scales, block) in enumerate(zip(self.scales, self.blocks, strict=True)):
+        parts = list(zip(self.scales, self.blocks, strict=True))
+        for number, (scales, block) in enumerate(parts[: blocks or None]):
             features, maps = block(scales(features) if number else features)
             found.append(maps)
         return found
@@ -279,9 +280,9 @@ class Reception(Network):
         """The poses of pictures."""
         return self.poses(images)
 
-    def poses(self, images: torch.Tensor) -> list[torch.Tensor]:
+    def poses(self, images: torch.Tensor, blocks: int = 0) -> list[torch.Tensor]:
         """(N, 3, H, W) pictures in -1..1 -> (N, J, 3 or 4) of every block: places in 0..1, then how visible."""
-        return [self.reader(maps).pose for maps in self.trunk(self.trunk.features(images))]
+        return [self.reader(maps).pose for maps in self.trunk(self.trunk.features(images), blocks)]
 
     def groups(self) -> dict[str, list[nn.Module]]:
         """The parts by the name of their group in a Keras file, in the order of the file."""

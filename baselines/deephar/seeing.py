@@ -34,16 +34,24 @@ class Seeing:
         precision: in float32, tf32 or bf16.
         compiled: compile it first.
         batch: pictures at a time, those of clips counted.
+        blocks: after how many predictions poses are done; 0 is all of them.
     """
 
     def __init__(
-        self, model: Network, device: torch.device, precision: Precision, *, compiled: bool = False, batch: int = 16
+        self,
+        model: Network,
+        device: torch.device,
+        precision: Precision,
+        *,
+        compiled: bool = False,
+        batch: int = 16,
+        blocks: int = 0,
     ) -> None:
         self.device, self.precision, self.batch = device, precision, batch
         model.to(device)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has no overload for it alone
         model.eval()
-        self._poses: Callable[[torch.Tensor], list[torch.Tensor]] = model.poses
+        self._poses: Callable[[torch.Tensor], list[torch.Tensor]] = partial(model.poses, blocks=blocks)
         self._watch: Callable[[torch.Tensor], Watched] = model
         if compiled:
             self._poses, self._watch = torch.compile(self._poses), torch.compile(self._watch)

@@ -158,38 +158,39 @@ class SPNet(Network):
         walked = self.walk(images)
         return Watched(walked.poses, walked.actions)
 
-    def poses(self, images: torch.Tensor) -> list[torch.Tensor]:
+    def poses(self, images: torch.Tensor, blocks: int = 0) -> list[torch.Tensor]:
         """(N, 3, H, W) pictures in -1..1 -> (N, J, 3 or 4) of every block: places in 0..1, then how sure."""
-        return self.walk(images).poses
+        return self.walk(images, blocks).poses
 
-    def walk(self, images: torch.Tensor) -> Walked:
-        """All that the network says, with what an action looked at."""
+    def walk(self, images: torch.Tensor, blocks: int = 0) -> Walked:
+        """All that the network says, with what an action looked at; ``blocks`` end it after so many, if it has more."""
         clip = images.shape[:-3]
         hidden = self.entry(images.flatten(0, -4))
         carried: dict[int, torch.Tensor] = {0: hidden}
         first: dict[int, torch.Tensor] = {0: hidden}
         acted: dict[int, torch.Tensor] = {}
         walked, state, acts = Walked([], [], [], []), None, iter(self.actions)
-        for number, pyramid in enumerate(cast("Iterable[Pyramid]", self.pyramids), 1):
-            for level in pyramid.levels:
-                hidden = pyramid.resize(level, hidden)
-                first.setdefault(level, hidden)
-                hidden, maps = pyramid.predict(level, hidden + carried[level] if level in carried else hidden)
-                carried[level] = hidden
-                walked.poses.append(unfolded(maps.pose, 0, clip))
-                if self.options.acts(number) and len(clip) > 1:
-                    before = pyramid.refresh(level, state)
-                    before = before + acted[level] if level in acted and before is not None else before
-                    state, logits, shares, moving = next(acts)(
-                        unfolded(maps.heat, 0, clip),
-                        None if maps.depth is None else unfolded(maps.depth, 0, clip),
-                        unfolded(first[level], 0, clip),
-                        before,
-                    )
-                    acted[level] = state
-                    walked.actions.extend(logits)
-                    walked.shares.append(shares)
-                    walked.moving.append(moving)
+        pyramids = enumerate(cast("Iterable[Pyramid]", self.pyramids), 1)
+        steps = [(number, pyramid, level) for number, pyramid in pyramids for level in pyramid.levels]
+        for number, pyramid, level in steps[: blocks or None]:
+            hidden = pyramid.resize(level, hidden)
+            first.setdefault(level, hidden)
+            hidden, maps = pyramid.predict(level, hidden + carried[level] if level in carried else hidden)
+            carried[level] = hidden
+            walked.poses.append(unfolded(maps.pose, 0, clip))
+            if self.options.acts(number) and len(clip) > 1:
+                before = pyramid.refresh(level, state)
+                before = before + acted[level] if level in acted and before is not None else before
+                state, logits, shares, moving = next(acts)(
+                    unfolded(maps.heat, 0, clip),
+                    None if maps.depth is None else unfolded(maps.depth, 0, clip),
+                    unfolded(first[level], 0, clip),
+                    before,
+                )
+                acted[level] = state
+                walked.actions.extend(logits)
+                walked.shares.append(shares)
+                walked.moving.append(moving)
         return walked
 
     def groups(self) -> dict[str, list[nn.Module]]:

@@ -48,14 +48,17 @@ class White(Network):
         self.joints, self.depth = joints, depth
         self.unused = nn.Parameter(torch.zeros(1))
 
-    def poses(self, images: torch.Tensor) -> list[torch.Tensor]:
+    def poses(self, images: torch.Tensor, blocks: int = 0) -> list[torch.Tensor]:
         white = (images.mean(dim=1) > 0).float()
         total = white.sum(dim=(1, 2)).clamp(min=1)
         height, width = white.shape[1:]
         x = (white.sum(dim=1) * (torch.arange(width) + 0.5)).sum(dim=1) / total / width
         y = (white.sum(dim=2) * (torch.arange(height) + 0.5)).sum(dim=1) / total / height
         deep = [] if self.depth is None else [torch.full_like(x, self.depth)]
-        poses = [torch.stack([x + right, y, *deep, torch.full_like(x, 0.9)], dim=-1) for right in (0.0, 0.1)]
+        poses = [
+            torch.stack([x + right, y, *deep, torch.full_like(x, 0.9)], dim=-1)
+            for right in (0.0, 0.1)[: blocks or None]
+        ]
         return [pose[:, None].expand(-1, self.joints, -1) for pose in poses]
 
     def groups(self) -> dict[str, list[nn.Module]]:

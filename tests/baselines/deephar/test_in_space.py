@@ -37,9 +37,9 @@ class Told(Network):
         super().__init__()
         self.pose = nn.Parameter(torch.tensor(pose, dtype=torch.float64))
 
-    def poses(self, images: torch.Tensor) -> list[torch.Tensor]:
+    def poses(self, images: torch.Tensor, blocks: int = 0) -> list[torch.Tensor]:
         said = [torch.full_like(self.pose, 0.5), self.pose]
-        return [each[None].expand(len(images), -1, -1).double() for each in said]
+        return [each[None].expand(len(images), -1, -1).double() for each in said[: blocks or None]]
 
     def groups(self) -> dict[str, list[nn.Module]]:
         return {}

@@ -172,6 +172,18 @@ def test_merging_is_the_trunk_and_the_heads() -> None:
     torch.testing.assert_close(found, whole.actions)
 
 
+def test_a_network_may_stop_after_any_block() -> None:
+    images = pictures(2)
+    for model in (Reception(SMALL), SPNet(TINY), MergeModel(SMALL, ActionOptions(3))):
+        drawn(model)
+        with torch.no_grad():
+            whole = model.poses(images)
+            for blocks in range(1, len(whole)):
+                found = model.poses(images, blocks)
+                assert len(found) == blocks
+                torch.testing.assert_close(found, whole[:blocks])
+
+
 def test_a_picture_is_a_clip_without_actions() -> None:
     model = drawn(SPNet(TINY))
     clip = pictures(1, 3)

@@ -121,6 +121,19 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "compare": (f"{ON_H36M} {{p3d}}", {**HOW, **QUIET, "--resamples": "--resamples 20"}),
     "explain": (ON_H36M, {**HOW, **QUIET, "--worst": "--worst 2"}),
+    "show": (
+        "{h36m} S11/Directions/54138969 --out {out}/a.png",
+        {
+            "--predictions": "--predictions mine={p3d}",
+            "--protocol": "--protocol h36m/mpjpe --predictions mine={p3d}",
+            "--frames": "--frames 0:2",
+            "--media": ":pictures --media {raw}",
+            "--layout": ":file --layout h36m17",
+            "--camera": "--camera",
+            "--beside": "--beside",
+            "--worst": ":worst --worst 1",
+        },
+    ),
     "rescore": (
         "{results} --stores {h36m} --predictions {home}",
         {"--stores": "--stores {mpii}", "--predictions": "--predictions {results}", "--jobs": "--jobs 1", **QUIET},
@@ -129,6 +142,9 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
 """The words of a right call of every command, and for each flag what is put behind them; ``:name`` is other words."""
 
 OTHER_WORDS = {
+    "show :pictures": "{mpii} 004645041.jpg --out {out}/a.png",
+    "show :file": "{p3d} --out {out}/a.png",
+    "show :worst": "{h36m} --out {out}/a.png --protocol h36m/mpjpe --predictions mine={p3d}",
     "score :pixels": ON_MPII,
     "explain :pixels": ON_MPII,
     "compare :pixels": f"{ON_MPII} {{p2d}}",

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from cyclopts import App, Parameter
 
 from har_bench.cli.app import app
-from har_bench.cli.terminal import say
+from har_bench.cli.terminal import complain, hand_over, say
 
 boards = App(name="leaderboard", help="Tables and pages from a folder of results.")
 app.command(boards)
@@ -80,7 +80,7 @@ def build(
     refused = []
 
     def tell(problem: Any) -> None:
-        print(f"har-bench: {problem.sentence}", file=sys.stderr)
+        complain(problem.sentence)
         refused.extend([problem] * problem.refused)
 
     folder, url = remote.destination_folder(site), remote.as_url(site)
@@ -182,7 +182,9 @@ def verify(
     from har_bench.studying import verifying
 
     found = verifying.verify(folder, stores=stores or [], predictions=predictions or [], jobs=jobs, quiet=quiet)
-    for line in [msgspec.json.format(msgspec.json.encode(found)).decode()] if json else verifying.lines(found):
-        say(line)
+    if json:
+        hand_over(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        say("\n".join(verifying.lines(found)))
     if any(each.status == "wrong" for each in found):
         sys.exit(FAILED)

@@ -100,10 +100,12 @@ def _protocol(store: Store, name: str | None) -> Protocol:
     """
     if name is not None:
         return make_protocol(name)
-    for each in registry.available("protocols"):
-        found = registry.installed("protocols", each)
-        if found and found.dataset == store.dataset and found.prediction_columns[0] in POINTS:
-            return make_protocol(each)
+    known = [registry.installed("protocols", each) for each in registry.available("protocols")]
+    fitting = [
+        each for each in known if each and each.dataset == store.dataset and each.prediction_columns[0] in POINTS
+    ]
+    if fitting:  # one that asks for points alone, without scores of detections, where there is one
+        return make_protocol(min(fitting, key=lambda each: len(each.prediction_columns)).name)
     names = listed(registry.available("protocols"))
     raise HarBenchError(f"no protocol scores poses of {store.dataset}; say with --protocol how to read them: {names}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from tests.gpu import baselines, deephar, human36m, lifting, metrics
+from tests.gpu import baselines, deephar, human36m, lart, lifting, metrics
 from tests.gpu.setting import Family
 
 FAMILIES: dict[str, Family] = {
@@ -17,5 +17,6 @@ FAMILIES: dict[str, Family] = {
     "temporal-cnn": partial(baselines.on_both, "temporal-cnn", "penn_action/accuracy"),
     "deephar": deephar.networks,
     "deephar, blocks": deephar.stages,
+    "lart": lart.on_both,
     "human36m": human36m.trained,  # the last one: it takes the time that is left
 }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 import har_bench
 from har_bench import cli, registry, results
@@ -94,6 +95,10 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             "--device": "--device cpu",
             "--resamples": "--resamples 3",
             "--model": "--model mine",
+            "--predictions": "",
+            "--ensemble": ":clips --ensemble {clips} {clips} --fuse sums",
+            "--weights": ":clips --ensemble {clips} {clips} --fuse sums --weights 0.6,0.4",
+            "--fuse": ":clips --ensemble {clips} {clips} --fuse logits",
         },
     ),
     "targets": (
@@ -122,6 +127,20 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "compare": (f"{ON_H36M} {{p3d}}", {**HOW, **QUIET, "--resamples": "--resamples 20"}),
     "explain": (ON_H36M, {**HOW, **QUIET, "--worst": "--worst 2"}),
+    "show": (
+        "{mpii} 004645041.jpg --out {out}/a.png",
+        {
+            "--sequence": "--frames 0:1",
+            "--predictions": "--predictions mine={p2d}",
+            "--protocol": "--protocol mpii/pckh:official --predictions mine={p2d}",
+            "--frames": "--frames 0:2",
+            "--media": "--media {shown}",
+            "--layout": ":file --layout h36m17",
+            "--camera": "--camera",
+            "--beside": "--beside",
+            "--worst": ":worst --worst 1",
+        },
+    ),
     "lift": (
         "videopose3d {walk} {out}/j.npy --weights {lifter} --layout coco17 --width 1920 --height 1080 --fps 25",
         {
@@ -170,7 +189,10 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
 """The words of a right call of every command, and for each flag what is put behind them; ``:name`` is other words."""
 
 OTHER_WORDS = {
+    "show :file": "{p3d} --out {out}/a.png",
+    "show :worst": "{h36m} --out {out}/a.png --protocol h36m/mpjpe --predictions mine={p3d}",
     "score :pixels": ON_MPII,
+    "score :clips": "penn_action/accuracy {penn_action}",
     "explain :pixels": ON_MPII,
     "compare :pixels": f"{ON_MPII} {{p2d}}",
     "convert :store": "mpii {mpii} {out}/store",
@@ -186,8 +208,9 @@ OTHER_WORDS = {
 ELSEWHERE = {"--scheduler"}
 """Needs a cluster: test_clusters.py."""
 
-APART = {"demo", "weights fetch"}
-"""Commands with tests of their own, for they take long or need a network: test_demo.py and test_published.py."""
+APART = {"demo", "weights fetch", "check"}
+"""Commands with tests of their own, for they take long, need a network or a model: test_demo.py, test_published.py and
+test_checking.py of LART."""
 
 PICTURES = {"lift", "pose"}
 """Need torch and PyAV."""
@@ -219,13 +242,21 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Samples, stores, predictions and a result."""
     home = tmp_path_factory.mktemp("flags")
     found = {"home": home, "raw": home / "mpii-raw", "coco": home / "coco-raw", "results": home / "results"}
-    for dataset in ("mpii", "coco", "h36m"):
+    found["shown"] = home / "shown"
+    (found["shown"] / "images").mkdir(parents=True)
+    Image.new("RGB", (1280, 720)).save(found["shown"] / "images" / "004645041.jpg")
+    for dataset in ("mpii", "coco", "h36m", "penn_action"):
         registry.load("converters", dataset).sample(home / f"{dataset}-raw")
-    for dataset, name, file in (("mpii", "mpii/pckh", "p2d"), ("h36m", "h36m/mpjpe", "p3d")):
+    for dataset, name, file in (
+        ("mpii", "mpii/pckh", "p2d"),
+        ("h36m", "h36m/mpjpe", "p3d"),
+        ("penn_action", "penn_action/accuracy", "clips"),
+    ):
         store = har_bench.convert(dataset, home / f"{dataset}-raw", home / dataset, jobs=1, quiet=True)
         found |= {dataset: home / dataset, file: home / f"{file}.parquet"}
         pq.write_table(predicted(make_protocol(name), store), found[file])
-        results.write(har_bench.score(name, store, found[file], resamples=0), home / "results" / f"{dataset}.json")
+        if file != "clips":
+            results.write(har_bench.score(name, store, found[file], resamples=0), home / "results" / f"{dataset}.json")
     return found
 
 

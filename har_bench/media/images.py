@@ -68,6 +68,8 @@ def opened(path: Path) -> Image.Image:
     Raises:
         HarBenchError: nothing is there, or no file.
     """
+    if not path.exists():
+        raise HarBenchError(f"{path} is not there; give the path of an image")
     with completing(path, "give the path of an image"):
         opening.size_of(path)
     with _ADVICE, warnings.catch_warnings():

@@ -273,6 +273,8 @@ class Video:
         return itertools.islice(demux(self._container, self._stream), first, None)
 
     def _refuse_what_is_cut_short(self) -> None:
+        if not self.path.exists():
+            raise HarBenchError(f"{self.path} is not there; give the path of a video file")
         with completing(self.path, "fetch it again"):
             size = opening.size_of(self.path)
             announced = announced_bytes(self.path)

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,8 +17,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+
+from tests.hub.model_readings import MODEL_READERS
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESSES = 8 << 30
@@ -82,7 +82,7 @@ def readers() -> dict[str, Callable[[Path], Any]]:
         for shard in converter.discover(path):
             converter.read(shard)
 
-    return model_readers() | {
+    return dict(MODEL_READERS) | {
         "columns": columns,
         "scored": lambda path: har_bench.score("tests.toy:ToyError", path.parent / "store", path, resamples=0),
         "track": lambda path: open_track(path, layout="coco17", size=(100, 100), fps=50),
@@ -105,60 +105,6 @@ def readers() -> dict[str, Callable[[Path], Any]]:
         "records": json_file.records,
         "packed": compressed.read,
         "cdf": read_pose,
-    }
-
-
-def model_readers() -> dict[str, Callable[[Path], Any]]:
-    """Readers of models' files, of entries, of detections, and of pictures."""
-    import pyarrow as pa
-
-    from har_bench.baselines.deephar.keras_file import KerasFile
-    from har_bench.baselines.lart.checking import check_tracklet
-    from har_bench.baselines.lart.released import released
-    from har_bench.baselines.lart.windows import norm_read
-    from har_bench.baselines.nearest import NearestCentroid
-    from har_bench.cli.describing_files import described
-    from har_bench.converters.ava.tracklets import Name, read_poses
-    from har_bench.entries import card, record, separations
-    from har_bench.keypoints.tracks import open_track
-    from har_bench.media.boxes import BoxFile
-    from har_bench.media.images import read_image
-    from har_bench.media.video import Video
-    from har_bench.published import recognised
-    from har_bench.training import weights
-
-    sequences = pa.table({"sequence": ["a"], "image_id": [7]})
-    images: Any = SimpleNamespace(sequences=sequences, dataset="toy", path=Path("store"))
-
-    def moved(path: Path, name: str, reader: Callable[[Path], Any]) -> object:
-        with tempfile.TemporaryDirectory() as folder:
-            if path.is_file():
-                shutil.copyfile(path, Path(folder, name))
-            else:
-                os.mkfifo(Path(folder, name))
-            return reader(Path(folder))
-
-    def seen(path: Path) -> None:
-        with Video(path) as video:
-            for number in range(len(video)):
-                video.frame(number)
-
-    return {
-        "keras": KerasFile,
-        "lart weights": lambda path: released(weights.read(path)),
-        "lart tracklet": lambda path: read_poses(path, Name("clip", 1)),
-        "lart checked": check_tracklet,
-        "lart norm": lambda path: norm_read(str(path)),
-        "floor": lambda path: NearestCentroid().load(path),
-        "boxes": lambda path: BoxFile(path, images),
-        "label": lambda path: moved(path, "clip_1.txt", lambda folder: open_track(folder, size=(100, 100), fps=50)),
-        "card": card.read,
-        "record": record.read,
-        "separations": lambda path: moved(path, separations.SEPARATIONS, separations.read),
-        "image": read_image,
-        "video": seen,
-        "described": described,
-        "published": recognised,
     }
 
 

@@ -150,7 +150,7 @@ def test_the_labels_of_yolo(penn: Store, tmp_path: Path) -> None:
     said = dict(line.split(": ", 1) for line in (tmp_path / "out" / "data.yaml").read_text().splitlines())
     assert json.loads(said["kpt_shape"]) == [13, 3]
     assert json.loads(said["flip_idx"]) == penn.skeleton().flip.tolist()
-    assert (said["train"], said["val"], said["names"]) == ('"train.txt"', '"test.txt"', '{0: "person"}')
+    assert (said["train"], said["val"], said["names"]) == ("train.txt", "test.txt", "{0: person}")
     pictures = (tmp_path / "out" / "train.txt").read_text().splitlines()
     assert len(pictures) == len(penn.poses("train"))
     view = penn.sequence(pictures[0].split("/")[3])

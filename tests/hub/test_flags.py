@@ -208,9 +208,9 @@ OTHER_WORDS = {
 ELSEWHERE = {"--scheduler"}
 """Needs a cluster: test_clusters.py."""
 
-APART = {"demo", "weights fetch", "check"}
-"""Commands with tests of their own, for they take long, need a network or a model: test_demo.py, test_published.py and
-test_checking.py of LART."""
+APART = {"demo", "weights fetch", "check", "classify"}
+"""Commands with tests of their own, for they take long, need a network or a model: test_demo.py, test_published.py,
+test_checking.py of LART, and test_telling.py."""
 
 PICTURES = {"lift", "pose"}
 """Need torch and PyAV."""

@@ -25,22 +25,13 @@ THROUGH = "mpii16"
 NAMED: Mapping[str, str] = MappingProxyType({"head": "head_top"})
 """Penn Action's joints that are called otherwise in pa16."""
 
-COCO16 = "coco16"
-"""COCO's first sixteen joints as they are, without the right ankle: what the seed of COCO and MERL was trained on."""
 
-
-def layout_of(joints: int, order: str = "") -> Skeleton:
+def layout_of(joints: int) -> Skeleton:
     """The layout of a network of so many joints.
-
-    Args:
-        joints: 16, 17 or 20.
-        order: ``coco16``, or empty for the original's.
 
     Raises:
         HarBenchError: there is none.
     """
-    if order == COCO16:
-        return _coco16()
     if joints not in NETWORKS:
         raise HarBenchError(f"deephar's poses have 16, 17 or 20 joints, and not {joints}; give another network")
     return skeleton(NETWORKS[joints][0])
@@ -52,11 +43,8 @@ def slots(source: Skeleton, target: Skeleton) -> Slots:
     Raises:
         HarBenchError: they cannot.
     """
-    if target.name == COCO16:
-        if source.name != "coco17":
-            raise HarBenchError(f"{COCO16} is made of COCO's joints, and these are {source.name}; leave the order out")
-        return lambda points: points[..., : len(target), :]
-    names = NETWORKS.get(len(target), (target.name,))
+    ours = NETWORKS.get(len(target), ())
+    names = ours if target.name in ours else (target.name,)
     if source.name == "penn13":
         return _placed([target.joints.index(NAMED.get(joint, joint)) for joint in source.joints], len(target))
     for name in names:
@@ -69,13 +57,6 @@ def slots(source: Skeleton, target: Skeleton) -> Slots:
         raise HarBenchError(f"{source.name} does not become {target.name}; train a network of other joints on it")
     first, second = mapping(source, skeleton(THROUGH)), mapping(skeleton(THROUGH), skeleton("mpii-pa16"))
     return _padded(lambda points: second.points(first.points(points)), len(target))
-
-
-def _coco16() -> Skeleton:
-    coco = skeleton("coco17")
-    parents = tuple(parent if parent < len(coco) - 1 else -1 for parent in coco.parents[:-1])
-    joints = (*coco.joints[:-2], "ankle")  # the left one, which has nobody to change sides with
-    return Skeleton(name=COCO16, family="coco16", about="COCO's without the last", joints=joints, parents=parents)
 
 
 def _placed(places: Sequence[int], joints: int) -> Slots:

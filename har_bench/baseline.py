@@ -7,19 +7,34 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import pyarrow as pa
 
 from har_bench.errors import HarBenchError
-from har_bench.skeletons import mapping
-from har_bench.store import in_layout
+from har_bench.protocol.targets import targets as targets
 
 if TYPE_CHECKING:
     from har_bench.protocol import Protocol
     from har_bench.store import Store
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What :meth:`Baseline.check` says of one step by which an input was made.
+
+    Attributes:
+        step: its name.
+        found: what was found there, or how it differs.
+        ok: whether it is as in what the model's published numbers are of; None where it was not compared.
+    """
+
+    step: str
+    found: str
+    ok: bool | None
 
 
 class Baseline(ABC):
@@ -33,6 +48,8 @@ class Baseline(ABC):
         quick: options with which it learns something in seconds, for demonstrations and tests.
         quiet: show no progress; the runner sets it.
         history: the losses of every epoch, for models that learn in epochs.
+        outputs: what a model's other outputs predicted beside those that :meth:`predict` gave, by name, once it has;
+            the runner scores each, and shows them in a table ``output``.
     """
 
     summary: ClassVar[str]
@@ -43,6 +60,7 @@ class Baseline(ABC):
 
     quiet: bool = True
     history: Sequence[Mapping[str, float]] = ()
+    outputs: Mapping[str, Sequence[pa.Table]] = MappingProxyType({})
 
     def serves(self, store: Store, protocol: Protocol) -> bool:
         """Whether this model can predict what the protocol scores; poses, unless a subclass says otherwise."""
@@ -75,24 +93,14 @@ class Baseline(ABC):
         """Write weights that :meth:`load` reads."""
         raise HarBenchError(f"{type(self).__name__} has no weights to save ({path})")
 
+    def check(self, path: Path) -> Sequence[Finding]:
+        """Whether an input of one's own is made as those of the published numbers are, step by step.
+
+        Raises:
+            HarBenchError: it is no such file, or the model has no such check.
+        """
+        raise HarBenchError(f"{type(self).__name__} checks no files ({path}); lart checks tracklets")
+
     def describe(self) -> dict[str, Any]:
         """What identifies this model in a result: options, parameter count and so on."""
         return {}
-
-
-def targets(store: Store, protocol: Protocol, columns: Sequence[str] = ()) -> Iterator[pa.Table]:
-    """What a baseline has to predict: keys, ``truth_columns`` and ``columns`` of every row the protocol scores.
-
-    One table per part of the store, whole sequences in it, joints in the protocol's layout.
-    """
-    joints = None
-    if protocol.skeletons and protocol.skeletons[0] != store.skeleton().name:
-        joints = mapping(store.skeleton(), store.skeleton(protocol.skeletons[0]))
-    keys = ("sequence", "frame", "person")
-    wanted = list(dict.fromkeys((*keys, *protocol.truth_columns, *columns)))
-    chosen = protocol.select(store.sequences)
-    for part, rows in store.rows_by_part(chosen):
-        table = store.take(part, rows, wanted)
-        mask = protocol.keep(chosen, table)
-        kept = table if mask is None else table.filter(pa.array(np.asarray(mask, bool)))
-        yield in_layout(kept, joints) if joints else kept

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from blake3 import blake3
@@ -19,6 +19,9 @@ from har_bench.errors import HarBenchError, unknown
 from har_bench.files import write_whole
 from har_bench.foreign import json_file
 from har_bench.naming import canonical
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RESULT_SCHEMA = 1
 SEAL = "seal"
@@ -114,6 +117,27 @@ class Result(msgspec.Struct, kw_only=True, omit_defaults=False):
     def canonical(self) -> str:
         """The printable name of the way this was scored: a leaderboard's column."""
         return canonical(self.protocol, self.recipe, self.options)
+
+    def to_pandas(self, table: str | None = None) -> pd.DataFrame:
+        """A table of the result, such as ``action``, as a pandas dataframe; the metrics by default.
+
+        Raises:
+            HarBenchError: there is no such table.
+        """
+        import pandas as pd
+
+        if table is None:
+            rows = {name: (value, self.units.get(name, "")) for name, value in self.metrics.items()}
+            return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "unit"])
+        if table not in self.tables:
+            raise unknown(f"table of {self.canonical}", table, self.tables)
+        return pd.DataFrame(self.tables[table])
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the numbers, what was scored, and the notes."""
+        from har_bench.drawing.notebook import of_result
+
+        return of_result(self)
 
     def to_json(self) -> bytes:
         """The file's bytes: indented JSON, keys in the order of the class, then the seal of them all."""

@@ -25,6 +25,9 @@ from har_bench.scoring.pairing import selection
 from har_bench.scoring.ways import Missing
 from har_bench.store import Store, open_store
 
+OWN, BEST = "the score", "best on the test set"
+"""Which output's numbers these are: the one that the result is of, and the one that nobody could have chosen."""
+
 
 @dataclass
 class Stopwatch:
@@ -132,6 +135,7 @@ def run(
     if "parameters" in described:
         speed["parameters"] = float(described["parameters"])
     result.speed = speed | clock.speed() | held
+    _add_outputs(result, machine, chosen.canonical, opened, missing)
     result.environment |= {"baseline": name} | {key: str(value) for key, value in described.items()}
     return result
 
@@ -180,6 +184,20 @@ def train(
     machine.save(destination)
     remote.publish(destination, save)
     return machine
+
+
+def _add_outputs(result: Result, machine: Baseline, protocol: str, store: Store, missing: Missing) -> None:
+    """Score a model's other outputs; the best of all on what is scored is named, and is never the result."""
+    found = {OWN: result.metrics}
+    for name, tables in machine.outputs.items():
+        found[name] = score(protocol, store, pa.concat_tables(tables), missing=missing, resamples=0).metrics
+    if len(found) == 1:
+        return
+    primary = make_protocol(protocol).primary
+    best = (max if primary.better == "higher" else min)(found, key=lambda name: found[name].get(primary.name, np.nan))
+    rows: list[Row] = [{"output": name, **metrics} for name, metrics in found.items()]
+    result.tables |= {"output": [*rows, {"output": f"{BEST} ({best})", **found[best]}]}
+    result.readings |= {"output": Reading(kind="facts")}
 
 
 def run_seeds(

@@ -15,26 +15,28 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from har_bench import registry, remote
+from har_bench import remote
 from har_bench.cameras import Camera
 from har_bench.errors import HarBenchError, HarBenchWarning, listed, unknown
 from har_bench.files import is_utf8, readable
-from har_bench.schema import TABLES, to_numpy
+from har_bench.schema import TABLES
 from har_bench.skeletons import Mapping as JointMapping
 from har_bench.skeletons import Skeleton, mapping, skeleton
-from har_bench.storing import fingerprint, manifest
+from har_bench.storing import fingerprint, frames, manifest
 from har_bench.storing.hdf5 import ARRAYS, Hdf5Tables, manifest_in
 from har_bench.storing.joints import POINTS as POINTS
 from har_bench.storing.joints import in_layout as in_layout
 from har_bench.storing.parquet import ROW_GROUP, ParquetTables
 from har_bench.storing.rows import by_number as by_number
 from har_bench.storing.rows import containing, spanned
+from har_bench.storing.sequence import SequenceView as SequenceView
 
 if TYPE_CHECKING:
     import dask.dataframe
     import pandas as pd
 
     from har_bench.exporting import Exported
+    from har_bench.storing.windows import Windows
 
 
 class Tables(Protocol):
@@ -112,33 +114,6 @@ def _alone(path: Path) -> Store:
     return Store(path, found, Hdf5Tables(path, found.parts, found.seals))
 
 
-class SequenceView:
-    """One sequence's poses: every column of ``poses`` is an attribute, a NumPy array whose first axis is the row.
-
-    Rows are in the order of (person, frame). ``info`` is the sequence's row of the ``sequences`` table.
-    """
-
-    def __init__(self, info: Mapping[str, Any], poses: pa.Table) -> None:
-        self.info = dict(info)
-        self.poses = poses
-
-    def __getattr__(self, name: str) -> npt.NDArray[Any]:
-        if name.startswith("__") or name not in self.poses.column_names:
-            raise AttributeError(str(unknown(f"column of {self.info['sequence']}", name, self.poses.column_names)))
-        return to_numpy(self.poses[name], self.poses.schema.field(name))
-
-    def __len__(self) -> int:
-        return int(self.poses.num_rows)
-
-    def view(self, name: str) -> npt.NDArray[Any]:
-        """The arrays that a published selection rule makes of this sequence, such as NTU's ``ctrgcn``.
-
-        Rules are views, not part of the conversion; ``har-bench list views`` names those installed.
-        """
-        array: npt.NDArray[Any] = registry.load("views", name)(self)
-        return array
-
-
 class Store:
     """A converted dataset, read-only.
 
@@ -161,6 +136,12 @@ class Store:
     def __repr__(self) -> str:
         rows = self.manifest.rows
         return f"<{self.dataset} store {self.path}: {rows['sequences']} sequences, {rows.get('poses', 0)} poses>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the dataset, its splits and tables."""
+        from har_bench.drawing.notebook import of_store
+
+        return of_store(self)
 
     @property
     def dataset(self) -> str:
@@ -284,7 +265,7 @@ class Store:
         skeleton: str | None = None,
         sequences: Sequence[str] | None = None,
     ) -> pa.Table:
-        """Poses as one Arrow table (``.to_pandas()`` for pandas).
+        """Poses as one Arrow table (``.toframes.pandas_of()`` for pandas).
 
         Args:
             split: such as ``test`` or ``tompson/valid``; where the split is a matter of persons, only those persons.
@@ -368,10 +349,66 @@ class Store:
         import dask.dataframe as dd
 
         return dd.from_map(
-            functools.partial(_pandas_part, self.place, table, columns),
+            functools.partial(_part_of, self.place, table, columns),
             list(self.parts(table)),
-            meta=_pandas(self.read(table, self.parts(table)[0], columns, slice(0, 0))),
+            meta=frames.pandas_of(self.read(table, self.parts(table)[0], columns, slice(0, 0))),
         )
+
+    def to_pandas(
+        self,
+        split: str | None = None,
+        columns: Sequence[str] | None = None,
+        *,
+        skeleton: str | None = None,
+        wide: bool = False,
+    ) -> pd.DataFrame:
+        """Poses as a pandas dataframe; vectors are one column each, or with ``wide`` a column a number.
+
+        The columns of ``wide`` are called ``keypoints_left_hip_x``, ``visibility_left_hip``, ``bbox_w`` and so on.
+        """
+        found = self.poses(split, columns, skeleton=skeleton)
+        if not wide:
+            return frames.pandas_of(found)
+        return frames.wide(found, self.skeleton(skeleton) if self.manifest.skeletons else None)
+
+    def windows(
+        self,
+        length: int,
+        *,
+        split: str | None = None,
+        columns: Sequence[str] | None = None,
+        skeleton: str | None = None,
+        sequences: Sequence[str] | None = None,
+        stride: int = 1,
+        padded: bool = True,
+    ) -> Windows:
+        """Windows of consecutive frames of one person, for training loops; they are held in memory.
+
+        Args:
+            length: frames of a window.
+            split: as of :meth:`poses`.
+            columns: of ``poses`` (an array a window) or of ``sequences`` (a value a window, such as ``label``); the
+                joints' coordinates by default.
+            skeleton: as of :meth:`poses`.
+            sequences: as of :meth:`poses`.
+            stride: take one window in so many of a run of frames.
+            padded: one window about every frame, the first or last frame being repeated where a run ends; else only
+                those that lie in a run.
+        """
+        from har_bench.storing.windows import windows
+
+        chosen = {"split": split, "skeleton": skeleton, "sequences": sequences}
+        return windows(self, length, stride=stride, padded=padded, columns=columns, **chosen)
+
+    def targets(self, protocol: str, recipe: str | None = None, options: Mapping[str, Any] | None = None) -> pa.Table:
+        """The rows that a protocol scores, in the order in which an array of predictions has them.
+
+        Returns:
+            ``sequence, frame, person`` of poses; ``sequence`` alone for what is not scored pose by pose.
+        """
+        from har_bench.protocol.targets import keys
+
+        return keys(self, protocol, recipe, options)
 
     def export(
         self,
@@ -406,14 +443,6 @@ class Store:
         return fingerprint.combined(f"{table} {fingerprint.of_table(self.read(table, part))}" for table, part in parts)
 
 
-def _pandas_part(place: str | Path, table: str, columns: Sequence[str] | None, part: int) -> pd.DataFrame:
+def _part_of(place: str | Path, table: str, columns: Sequence[str] | None, part: int) -> pd.DataFrame:
     """One part of a table in a Dask worker, which opens the store for itself."""
-    return _pandas(_opened(place).read(table, part, columns))
-
-
-def _pandas(table: pa.Table) -> pd.DataFrame:
-    """A table as pandas, without a copy; Dask would write NumPy's vectors out as texts."""
-    import pandas as pd
-
-    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
-    return frame
+    return frames.pandas_of(_opened(place).read(table, part, columns))

@@ -113,7 +113,7 @@ def seen_at(shares: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
     return (shares.to(features.dtype).flatten(-2) @ places).permute(0, 3, 1, 2)
 
 
-class ActionHeads(Network):
+class ActionHeads(nn.Module):
     """Actions of clips of which the poses are known: the network for which another one's poses will do."""
 
     def __init__(self, options: ActionOptions) -> None:
@@ -178,6 +178,10 @@ class MergeModel(Network):
         whole = [unfolded(each, 0, clips.shape[:2]) for each in (*reading, features)]
         places, sure, shares, features = whole
         return Watched([torch.cat([places, sure], dim=-1)], self.heads(places, sure, shares, features))
+
+    def poses(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """(N, 3, H, W) pictures in -1..1 -> (N, J, 3 or 4) of every block: places in 0..1, then how visible."""
+        return [self.reader(maps).pose for maps in self.trunk(self.trunk.features(images))]
 
     def groups(self) -> dict[str, list[nn.Module]]:
         """The parts by the name of their group in a Keras file: stem, first scales, and the rest in one model."""

@@ -100,8 +100,12 @@ def _only(layers: Layers) -> Mapping[str, Shape]:
 
 def _kernel(layers: Layers) -> Shape:
     """The shape of the first kernel of a group: of a separable layer's window, or (H, W, in, out)."""
-    tensors = next(iter(layers.values()))
-    return tensors.get("depthwise_kernel") or tensors["kernel"]
+    return next(iter(_kernels(layers)))
+
+
+def _kernels(layers: Layers) -> list[Shape]:
+    named = (tensors.get("depthwise_kernel") or tensors.get("kernel") for tensors in layers.values())
+    return [shape for shape in named if shape]
 
 
 def _maps(names: Mapping[str, Layers], variant: Variant) -> ReceptionOptions:
@@ -125,10 +129,11 @@ def _merge(names: Mapping[str, Layers], variant: Variant) -> Architecture:
     inner = names["Model1"]
     windows = [tensors["depthwise_kernel"][0] for tensors in inner.values() if "depthwise_kernel" in tensors]
     blocks = 1 + sum(layer.startswith("sepconv_l1_conv") for layer in inner)
-    kernels = [layers["kernel"] for layers in names["PoseAR"].values() if "kernel" in layers]
-    begun, seen = kernels[0], _kernel(names["GuidedVisAR"])
-    actions = next(shape[3] for shape in reversed(kernels) if shape[:2] == (3, 3))
-    heads = ActionOptions(actions, "v1" if begun[3] == 8 else "v2", begun[2], seen[2])
+    begun = next(shape for shape in _kernels(names["PoseAR"]) if shape[:2] == (3, 1))
+    seen = max(shape[2] for shape in _kernels(names["GuidedVisAR"]) if shape[:2] == (1, 1))
+    weighted = (kernel for layers in names.values() for kernel in _kernels(layers)[:1])
+    actions = next(shape[2] for shape in weighted if shape[:2] + shape[3:] == (1, 1, 1))
+    heads = ActionOptions(actions, "v1" if begun[3] == 8 else "v2", begun[2], seen)
     return Architecture(replace(_maps(names, variant), blocks=blocks, kernel=windows[0]), heads)
 
 

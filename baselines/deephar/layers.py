@@ -74,7 +74,11 @@ def global_max_min(hidden: torch.Tensor) -> torch.Tensor:
 
 
 class Network(nn.Module, ABC):
-    """A network that knows which of its parts is which group of a Keras file."""
+    """A network that gives poses of pictures, and knows which of its parts is which group of a Keras file."""
+
+    @abstractmethod
+    def poses(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """(N, 3, H, W) pictures in -1..1 -> (N, J, 3 or 4) of every block: places in 0..1, then how visible."""
 
     @abstractmethod
     def groups(self) -> dict[str, list[nn.Module]]:

@@ -37,6 +37,7 @@ from .data.stores import Wanted, samples
 from .layers import Network
 from .learning import NAME, Lesson, carry_on
 from .recipes import ANY, RECIPES, SPLITS, USUAL, USUAL_SPLIT, Part, Recipe, with_classes, without_actions
+from .weighing import Loaded
 
 FREE = frozenset(
     ("device", "devices", "workers", "images", "boxes", "checkpoints", "compile", "epochs", "batch", "init", "flip")
@@ -115,8 +116,8 @@ class Learner(PixelModel):
         """Predict with a network from now on."""
 
     @abstractmethod
-    def begun(self, path: Path) -> tuple[Network, Architecture, str]:
-        """The network of a file of weights, what defines it, and its joints."""
+    def begun(self, path: Path) -> Loaded:
+        """The network of a file of weights, to train on."""
 
     def fit(self, store: Store, protocol: Protocol) -> None:
         """Learn from the protocol's training split."""
@@ -200,7 +201,7 @@ class Learner(PixelModel):
         joints, other = self.joints, None
         if self.init:
             path = remote.fetch(self.init)
-            other, its, given = self.begun(path)
+            other, its, given, _ = self.begun(path)
             joints = joints or given
             if not self.architecture:
                 architecture = with_classes(its, classes) if recipe.acts else without_actions(its)

@@ -276,6 +276,10 @@ class Reception(Network):
         self.reader = Reader(options)
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """The poses of pictures."""
+        return self.poses(images)
+
+    def poses(self, images: torch.Tensor) -> list[torch.Tensor]:
         """(N, 3, H, W) pictures in -1..1 -> (N, J, 3 or 4) of every block: places in 0..1, then how visible."""
         return [self.reader(maps).pose for maps in self.trunk(self.trunk.features(images))]
 

@@ -158,6 +158,10 @@ class SPNet(Network):
         walked = self.walk(images)
         return Watched(walked.poses, walked.actions)
 
+    def poses(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """(N, 3, H, W) pictures in -1..1 -> (N, J, 3 or 4) of every block: places in 0..1, then how sure."""
+        return self.walk(images).poses
+
     def walk(self, images: torch.Tensor) -> Walked:
         """All that the network says, with what an action looked at."""
         clip = images.shape[:-3]

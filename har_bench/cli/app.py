@@ -102,7 +102,7 @@ class Shown:
         chosen = make_protocol(protocol, recipe, options)
         titles = [table.title for table in chosen.tables]
         for name in self.names:
-            if name not in (*titles, "seed"):  # the table of a run of several seeds
+            if name not in (*titles, "seed", "output"):  # of a run of several seeds, of a model with several outputs
                 raise unknown(f"breakdown of {chosen.canonical}", name, titles)
 
 

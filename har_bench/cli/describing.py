@@ -102,6 +102,8 @@ def _of_protocol(name: str, protocol: Any) -> str:
     columns = ", ".join((*keys, *protocol.prediction_columns))
     optional = f", optionally {', '.join(protocol.optional_columns)}" if protocol.optional_columns else ""
     lines.append(f"predictions: Parquet, HDF5 or CSV with {columns}{optional}")
+    if protocol.task == "pose":
+        lines.append(f"also: an array, or one as .npy, in the order of `har-bench targets {name} STORE keys.parquet`")
     if protocol.read_foreign is not Protocol.read_foreign:
         lines.append(f"also: {_first_line(protocol.read_foreign)}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Commands about numbers: score, run, compare, explain, rescore."""
+"""Commands about numbers: score, targets, run, compare, explain, rescore."""
 
 from __future__ import annotations
 
@@ -68,6 +68,27 @@ def score(
 
 
 @app.command
+def targets(protocol: str, store: Path, out: Path, *, recipe: str | None = None, option: Options = None) -> None:
+    """List the rows that a protocol scores, in the order in which an array of predictions has them.
+
+    Args:
+        protocol: Such as h36m/mpjpe, or with recipe and options h36m/mpjpe:videopose3d,every=64.
+        store: A converted dataset.
+        out: The .parquet file to write: sequence, frame and person of poses, else the sequences.
+        recipe: A recipe of the protocol.
+        option: An option of the recipe, as name=value; may be repeated.
+    """
+    from har_bench.files import destination
+    from har_bench.scoring.column_files import write
+    from har_bench.store import open_store
+
+    path = destination(out, ".parquet")
+    rows = open_store(store).targets(protocol, recipe, pairs(option))
+    write([rows], path)
+    say(f"{path}: {rows.num_rows:,} rows")
+
+
+@app.command
 def run(
     baseline: str,
     store: Path,
@@ -131,7 +152,8 @@ def run(
         options=pairs(option),
         settings={name: value for name, value in chosen.items() if value} | dict(pairs(setting)),
     )
-    _published(result, destination, shown.names if seeds == 1 else list(dict.fromkeys(("seed", *shown.names))))
+    made = [name for name in ("seed", "output") if name in result.tables]
+    _published(result, destination, list(dict.fromkeys((*made, *shown.names))))
 
 
 @app.command

@@ -18,7 +18,7 @@ SIGNS: Mapping[str, tuple[str, ...]] = {
     "a PyTorch port of 3d-pose-baseline (Martinez et al.)": ("linear_stages.", "batch_norm1."),
     "SemGCN": ("gconv_input.", "gconv_layers."),
     "VideoPose3D": ("expand_conv.weight", "shrink.weight"),
-    "LART": ("encoder.pose_encoder", "encoder.pos_embedding"),
+    "LART": ("pose_shape_encoder.", "action_head_ava."),
     "HMR or 4D-Humans": ("smpl_head.",),
     "ViTPose": ("backbone.blocks.", "keypoint_head."),
     "HRNet": ("stage2.0.branches.", "final_layer."),

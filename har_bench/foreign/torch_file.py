@@ -26,6 +26,7 @@ from har_bench.foreign.budget import Budget
 from har_bench.foreign.machine import Machine, Named, Names
 from har_bench.foreign.names import ordered
 from har_bench.foreign.opening import Content
+from har_bench.foreign.settings import LEFT_OUT
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 _VERSIONS = range(1, 11)
@@ -42,7 +43,8 @@ def load(path: Path) -> Any:
 
     Tensors and parameters become arrays, bfloat16 as float32; those that shared a storage share memory, so a caller
     that writes to one copies it first. Bare storages become flat arrays, devices their names, and a pickled
-    ``numpy.random.RandomState`` the dict that its ``set_state`` takes.
+    ``numpy.random.RandomState`` the dict that its ``set_state`` takes. Of the configurations that Hydra and Lightning
+    put beside the weights nothing is read: a text stands in their place (:mod:`har_bench.foreign.settings`).
 
     Args:
         path: a file of ``torch.save``, in the zip format (since torch 1.6) or the one before.
@@ -117,6 +119,7 @@ class _Checkpoint:
             ("torch._utils", "_rebuild_parameter"): self._parameter,
             ("torch._utils", "_rebuild_parameter_with_state"): self._parameter,
             ("collections", "Counter"): _counter,
+            **LEFT_OUT,
         }
 
     def zipped(self, archive: Archive) -> Any:

@@ -19,6 +19,7 @@ from har_bench.arrays import Anything, Bytes, Floats
 from har_bench.baseline import Baseline, targets
 from har_bench.errors import HarBenchError
 from har_bench.media import boxes as given
+from har_bench.media import predicted
 from har_bench.media.batches import in_groups
 from har_bench.media.boxes import Boxes
 from har_bench.media.of_store import Pictures, Shot
@@ -28,11 +29,9 @@ from har_bench.options import given as options_of
 from har_bench.options import option, read
 from har_bench.progress import progress
 from har_bench.protocol import Protocol
-from har_bench.schema import column, table
+from har_bench.schema import table
 from har_bench.skeletons import Mapping, mapping, skeleton
 from har_bench.store import Store
-
-KEYS = ("sequence", "frame", "person")
 
 
 class _Look(NamedTuple):
@@ -156,17 +155,18 @@ class PixelModel(Baseline):
         """One pose for each row that the protocol scores."""
         name: Literal["keypoints", "keypoints_3d"] = protocol.prediction_columns[0]  # type: ignore[assignment]
         columns = [each for each in given.COLUMNS if each in store.schema("poses").names]
+        others: dict[str, list[pa.Table]] = {}
         for rows in targets(store, protocol, columns):
-            count = len(joints.target.joints)
-            flat, deep = np.empty((rows.num_rows, count, 2)), np.empty((rows.num_rows, count, 3))
+            order, seen = [], []
             for look, poses in self._looks(pictures, self._of_rows(rows), joints):
-                flat[look.rows] = poses.points
-                if poses.points_3d is not None:
-                    deep[look.rows] = poses.points_3d
-            made = {key: rows[key] for key in KEYS} | {"keypoints": flat.astype(np.float32)}
-            if name == "keypoints_3d":
-                made[name] = (deep - deep[:, :1]).astype(np.float32)
-            yield table(made, _pose_schema(joints.target.name, count, in_space=name == "keypoints_3d"))
+                order.append(look.rows)
+                seen.append(poses)
+            back = np.argsort(np.concatenate(order)) if order else np.zeros(0, np.intp)
+            for other in seen[0].others if seen else ():
+                said = [poses.others[other] for poses in seen]
+                others.setdefault(other, []).append(predicted.posed(rows, said, back, joints.target, name))
+            yield predicted.posed(rows, seen, back, joints.target, name)
+        self.outputs = others
 
     def _detections(self, store: Store, protocol: Protocol, pictures: Pictures, joints: Mapping) -> Iterator[pa.Table]:
         """Everybody found, or a pose for each given box."""
@@ -183,11 +183,11 @@ class PixelModel(Baseline):
                 "score": poses.score * look.sure if look.boxes is not None else poses.score,
                 "bbox": poses.boxes.astype(np.float32),
             }
-            parts.append(table(made, _detection_schema(joints.target.name, len(joints.target.joints))))
+            parts.append(table(made, predicted.detection_schema(joints.target.name, len(joints.target.joints))))
         yield (
             pa.concat_tables(parts)
             if parts
-            else _detection_schema(joints.target.name, len(joints.target.joints)).empty_table()
+            else predicted.detection_schema(joints.target.name, len(joints.target.joints)).empty_table()
         )
 
     def _looks(self, pictures: Pictures, looks: Sequence[_Look], joints: Mapping) -> Iterator[tuple[_Look, Poses]]:
@@ -265,31 +265,3 @@ def _or_whole(look: _Look, image: Bytes) -> Boxes:
     boxes = _unknown(0) if look.boxes is None else look.boxes
     known = np.isfinite(boxes.box).all(axis=1, keepdims=True)
     return boxes._replace(box=np.where(known, boxes.box, given.whole(image).box))
-
-
-def _pose_schema(layout: str, joints: int, *, in_space: bool) -> pa.Schema:
-    deep = [column("keypoints_3d", pa.float32(), "mm", shape=(joints, 3), about="about the root")] if in_space else []
-    return pa.schema(
-        [
-            column("sequence", pa.string(), nullable=False),
-            column("frame", pa.int32(), about="0-based", nullable=False),
-            column("person", pa.int64(), nullable=False),
-            column("keypoints", pa.float32(), "px", shape=(joints, 2)),
-            *deep,
-        ],
-        {"layout": layout},
-    )
-
-
-def _detection_schema(layout: str, joints: int) -> pa.Schema:
-    return pa.schema(
-        [
-            column("sequence", pa.string(), nullable=False),
-            column("frame", pa.int32(), about="0-based", nullable=False),
-            column("keypoints", pa.float32(), "px", shape=(joints, 2)),
-            column("keypoint_scores", pa.float32(), shape=(joints,)),
-            column("score", pa.float64()),
-            column("bbox", pa.float32(), "px", shape=(4,), about="x, y, w, h"),
-        ],
-        {"layout": layout},
-    )

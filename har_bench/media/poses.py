@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from har_bench.arrays import Floats, Ints
-from har_bench.skeletons import Mapping
+from har_bench.skeletons import Mapping as Joints
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Poses:
         boxes: (n, 4) x, y, w, h [px] around each person.
         points_3d: (n, J, 3) mm: x right, y down, z away from the camera; None where a model has no third dimension.
         person: (n,) ids that stay with a person through a film; None where images are looked at one by one.
+        others: what the model's other outputs say of the same persons, by name; none where it has only one.
     """
 
     points: Floats
@@ -30,6 +32,7 @@ class Poses:
     boxes: Floats
     points_3d: Floats | None = None
     person: Ints | None = None
+    others: Mapping[str, Poses] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -43,15 +46,17 @@ class Poses:
             self.boxes[which],
             None if self.points_3d is None else self.points_3d[which],
             None if self.person is None else self.person[which],
+            {name: other.take(which) for name, other in self.others.items()},
         )
 
-    def mapped(self, joints: Mapping) -> Poses:
+    def mapped(self, joints: Joints) -> Poses:
         """The same persons in another layout; a joint made of several is as sure as the least sure one."""
         return replace(
             self,
             points=joints.points(self.points),
             scores=joints.visibility(self.scores),
             points_3d=None if self.points_3d is None else joints.points(self.points_3d),
+            others={name: other.mapped(joints) for name, other in self.others.items()},
         )
 
 

@@ -18,7 +18,9 @@ from har_bench import remote
 from har_bench.arrays import Anything, numbers, plain
 from har_bench.errors import HarBenchError, completing
 from har_bench.files import readable
-from har_bench.foreign import opening
+from har_bench.foreign import npy, opening
+from har_bench.protocol.targets import keys
+from har_bench.schema import column, vector
 from har_bench.scoring.column_files import read_columns
 from har_bench.scoring.column_files import write as write
 from har_bench.scoring.columns import Columns, by_sequence, table_of
@@ -64,9 +66,31 @@ def open_predictions(source: Any, protocol: Protocol, store: Store) -> Predictio
         array = numbers(source, "the array of predictions")
         if not array.size or not array.ndim:
             raise HarBenchError(f"the array of predictions has the shape {array.shape}; give a row for each answer")
-        taken_for = f"an array in the order of {protocol.row_order or 'the scored rows'}"
-        return RowPredictions(array, name, taken_for, _digest(array))
+        return _array(array, protocol, store, _digest(array))
     raise HarBenchError(f"predictions cannot be a {type(source).__name__}; give a path, a table, a mapping or an array")
+
+
+def _array(array: Anything, protocol: Protocol, store: Store, digest: str) -> Predictions:
+    """An array alone: in the published order of rows, where there is one, or in that of ``har-bench targets``.
+
+    Raises:
+        HarBenchError: it has another number of rows than are scored.
+    """
+    name, taken_for = _main_column(protocol), f"an array in the order of {protocol.row_order or 'the scored rows'}"
+    if protocol.task != "pose":
+        return RowPredictions(array, name, taken_for, digest)
+    rows = keys(store, protocol)
+    if len(array) == rows.num_rows:
+        values = vector(array.reshape(len(array), -1)) if array.ndim > 1 else pa.array(array)
+        field = column(name, values.type.value_type, shape=array.shape[1:]) if array.ndim > 1 else name
+        table = rows.append_column(field, values)
+        return Predictions(by_sequence(table), taken_for, digest)
+    if protocol.row_order is not None:
+        return RowPredictions(array, name, taken_for, digest)
+    raise HarBenchError(
+        f"the array of predictions has {len(array):,} rows, where {protocol.canonical} scores {rows.num_rows:,}; write "
+        "a row for each, in the order of `har-bench targets`, or give a mapping from sequence to array"
+    )
 
 
 def _main_column(protocol: Protocol) -> str:
@@ -122,11 +146,14 @@ def _from_file(path: Path, protocol: Protocol, store: Store) -> Predictions:
         opened = _foreign(foreign, _main_column(protocol), fingerprint.of_path(path))
         opened.notes = foreign.notes
         return opened
+    if path.suffix == ".npy":
+        array = numbers(npy.load(path), f"the array of {path}")
+        return _array(array, protocol, store, fingerprint.of_path(path))
     found = read_columns(path)
     if found is None:
         raise HarBenchError(
             f"{path} is no predictions file that {protocol.name} knows; write our columns as .parquet, .csv, .h5, "
-            f".hdf5, see `har-bench info {protocol.name}`"
+            f".hdf5, or an array as .npy, see `har-bench info {protocol.name}`"
         )
     return found
 

@@ -73,6 +73,8 @@ class Plan:
         loose: the names in it that may become others while a training is not finished, such as the size of a batch that
             did not fit into the memory.
         steps: how many batches an epoch has, for the time that is left; 0 where that is not known.
+        clip: the longest that a step's gradient, as one vector, may be; longer ones are shortened. 0 is any length.
+        stepped: called with the model after every step, as for a moving average of its weights.
     """
 
     epochs: int
@@ -88,6 +90,8 @@ class Plan:
     identity: Mapping[str, Any] | None = None
     loose: tuple[str, ...] = ()
     steps: int = 0
+    clip: float = 0.0
+    stepped: Callable[[Any], None] | None = None
 
 
 def train(
@@ -130,6 +134,7 @@ def train(
             strategy="ddp_spawn" if plan.devices > 1 else "auto",
             precision={"float32": "32-true", "tf32": "32-true", "bf16": "bf16-mixed"}[plan.precision],  # type: ignore[arg-type]
             max_epochs=plan.epochs,
+            gradient_clip_val=plan.clip or None,
             default_root_dir=folder,
             callbacks=[_Keeper(folder, quiet=quiet)],
             logger=False,
@@ -245,6 +250,10 @@ class _Learner(lightning.LightningModule):
         for name, term in {**terms, "batches": torch.ones((), device=self.device)}.items():
             self.sums[name] = self.sums.get(name, torch.zeros((), device=self.device)) + term.detach()
         return torch.stack(list(terms.values())).sum()
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        if self.plan.stepped:
+            self.plan.stepped(self.model)
 
     def on_train_epoch_end(self) -> None:
         for name, value in self.sums.items():

@@ -94,6 +94,10 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             "--model": "--model mine",
         },
     ),
+    "targets": (
+        "h36m/mpjpe {h36m} {out}/keys.parquet",
+        {"--recipe": "--recipe recentred", "--option": "-o every=2"},
+    ),
     "run": (
         "oracle-noise {h36m} --protocol h36m/mpjpe",
         {

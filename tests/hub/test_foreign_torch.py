@@ -212,3 +212,14 @@ def test_what_torch_itself_writes(new: bool, tmp_path: Path) -> None:
 
     for name in set(value) - {"bfloat16", "random_state", "size"}:
         assert_same(found[name], value[name])
+
+
+def test_a_configuration_beside_the_weights_is_passed_over(tmp_path: Path) -> None:
+    """Nothing of it is imported, and a text says that it was there."""
+    kind = named("typing", "Any"), named("builtins", "int")
+    node = Call(named("omegaconf.nodes", "IntegerNode"), (), {"_val": 3, "_kinds": list(kind)})
+    cfg = Call(named("omegaconf.dictconfig", "DictConfig"), (), {"_content": {"depth": node}})
+    kept = Call(named("lightning.fabric.utilities.data", "AttributeDict"), ())
+    found = read(zipped({"cfg": cfg, "kept": kept, "w": vector([1.0, 2.0])}), tmp_path)
+    assert found["cfg"] == "settings, which were not read"
+    assert (found["kept"], found["w"].tolist()) == ({}, [1, 2])

@@ -216,7 +216,7 @@ def test_wrong_predictions_from_python_are_one_sentence(store: Store, table: pa.
         (3, "cannot be a int"),
         ({"sequence": ["a"], "keypoints_3d": np.zeros((2, 17, 3))}, "same number of rows"),
         (table.drop_columns("keypoints_3d"), "no column of the predictions is called 'keypoints_3d'"),
-        (np.zeros((49, 17, 3)), "no published row order"),
+        (np.zeros((48, 17, 3)), "has 48 rows, where .* scores .*; write a row for each"),
         ("nowhere.parquet", "does not exist"),
     ):
         with pytest.raises(HarBenchError, match=message):

@@ -1,0 +1,141 @@
+"""Keras files of deephar's networks: written here as Keras writes them, and told apart from others."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from har_bench import HarBenchError
+from har_bench.baselines.deephar import weighing
+from har_bench.baselines.deephar.architecture import Architecture
+from har_bench.baselines.deephar.keras_names import layers_of
+from har_bench.baselines.deephar.layers import Network, Norm, Separable
+from har_bench.baselines.deephar.soft_argmax import Frozen
+from tests.baselines.deephar.networks import MERGE, RECEPTION, SPNET, drawn
+
+KINDS = {"sep": "separable_conv2d", "norm": "batch_normalization", "other": "conv2d"}
+
+
+def write(path: Path, model: Network, *, pieces: bool = False, inside: str = "", first: int = 7) -> Path:
+    """A network as Keras saves it: names that were counted go on from ``first``, tensors come in any order."""
+    with h5py.File(path, "w") as file:
+        root = file.create_group(inside) if inside else file
+        names, counter, seen = [], Counter[str](), Counter[str]()
+        for name, parts in model.groups().items():
+            group = root.create_group(rename(name, first))
+            names.append(rename(name, first))
+            tensors = {}
+            for part in parts:
+                for layer, module in layers_of(part):
+                    kind = (
+                        "sep"
+                        if isinstance(module, Separable | Frozen)
+                        else "norm"
+                        if isinstance(module, Norm)
+                        else "other"
+                    )
+                    counter[kind] += 1
+                    called = layer if "sepconv" in layer else f"{KINDS[kind]}_{counter[kind] + first}"
+                    if called == layer:
+                        seen[layer] += 1
+                        called = layer if seen[layer] == 1 else f"{layer}_{seen[layer] - 1}"
+                    for tensor, array in keras(module).items():
+                        tensors[f"{called}/{tensor}:0"] = array
+            listed = list(tensors)
+            random.Random(1).shuffle(listed)
+            for each in listed:
+                group.create_dataset(each, data=tensors[each])
+            group.attrs["weight_names"] = [each.encode() for each in listed]
+        if pieces:
+            half = len(names) // 2
+            root.attrs["layer_names0"], root.attrs["layer_names1"] = (
+                [name.encode() for name in each] for each in (names[:half], names[half:])
+            )
+        else:
+            root.attrs["layer_names"] = [name.encode() for name in names]
+    return path
+
+
+def rename(name: str, first: int) -> str:
+    """As Keras would call a group in a process in which other networks were made before."""
+    if act := re.fullmatch(r"act(\d+)_(.*)", name):
+        return f"act{int(act[1]) + first}_{act[2]}"
+    if name.startswith("HeatmapWeight"):
+        return f"separable_conv2d_{first + (name.endswith('visual'))}"
+    return f"td_{name}" if name in ("Stem", "rBlock1", "Model1") else name
+
+
+def keras(module: torch.nn.Module) -> dict[str, np.ndarray]:
+    """The tensors of a layer as Keras has them."""
+    state = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
+    if isinstance(module, Norm):
+        known = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+        return {known[name]: array for name, array in state.items() if name in known}
+    if isinstance(module, Separable | Frozen):
+        depthwise, pointwise = list(state.values())
+        return {
+            "depthwise_kernel": depthwise.transpose(2, 3, 0, 1),
+            "pointwise_kernel": pointwise.transpose(2, 3, 1, 0),
+        }
+    (kernel,) = state.values()
+    return {"kernel": kernel.transpose(*range(2, kernel.ndim), 1, 0)}
+
+
+@pytest.mark.parametrize("architecture", [RECEPTION, MERGE, SPNET], ids=["reception", "merge", "spnet"])
+@pytest.mark.parametrize("form", [{}, {"pieces": True}, {"inside": "model_weights", "first": 0}], ids=str)
+def test_a_network_comes_back_from_its_file(
+    architecture: Architecture, form: dict[str, object], tmp_path: Path
+) -> None:
+    model = drawn(architecture)
+    loaded = weighing.load(write(tmp_path / "weights.h5", model, **form))  # type: ignore[arg-type]
+    assert loaded.architecture == architecture
+    assert loaded.layout == "mpii-pa16"
+    for name, tensor in model.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(loaded.model.state_dict()[name], tensor, rtol=0, atol=0)
+
+
+def test_a_file_of_another_network_is_refused_and_what_differs_is_told(tmp_path: Path) -> None:
+    """So it went for whoever loaded weights of 2018 into the network of 2020."""
+    path = write(tmp_path / "weights.h5", drawn(MERGE))
+    with pytest.raises(HarBenchError, match=r"weights\.h5 does not fit the model.*parameters where it needs.*lacks"):
+        weighing.load(path, expected=SPNET)
+    with pytest.raises(HarBenchError, match=r"has other shapes for heads\.pose"):
+        weighing.load(path, expected=Architecture(MERGE.reception, MERGE.heads and type(MERGE.heads)(60)))
+
+
+def test_what_is_no_file_of_deephar_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "other.h5"
+    with h5py.File(path, "w") as file:
+        file["numbers"] = np.zeros(3)
+    with pytest.raises(HarBenchError, match="no layer_names"):
+        weighing.load(path)
+    with h5py.File(path, "w") as file:
+        file.create_group("dense_1")["dense_1/kernel:0"] = np.zeros((2, 3))
+        file["dense_1"].attrs["weight_names"] = [b"dense_1/kernel:0"]
+        file.attrs["layer_names"] = [b"dense_1"]
+    with pytest.raises(HarBenchError, match="none of deephar's networks"):
+        weighing.load(path)
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [b"gone"]
+    with pytest.raises(HarBenchError, match=r"names the layer 'gone'.*complete"):
+        weighing.load(path)
+
+
+def test_layers_that_only_a_longer_network_has_are_left_out(tmp_path: Path) -> None:
+    """Keras keeps what feeds the next block; the last block of a network has none."""
+    model = drawn(SPNET)
+    path = write(tmp_path / "weights.h5", model, first=0)
+    last = "up2_pb0_heatmaps_fw_maps"
+    with h5py.File(path, "a") as file:
+        file.create_group(last)["conv2d_9/kernel:0"] = np.zeros((1, 1, 24, 16), np.float32)
+        file[last].attrs["weight_names"] = [b"conv2d_9/kernel:0"]
+        file.attrs["layer_names"] = [*(np.bytes_(name) for name in file.attrs["layer_names"]), last.encode()]
+    assert weighing.load(path).architecture == SPNET

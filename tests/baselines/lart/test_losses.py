@@ -1,0 +1,123 @@
+"""The losses are LART's, and count whom they should."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from har_bench.baselines.lart.losses import Aim, Batch, idle, labelled, losses, terms  # noqa: E402
+from har_bench.baselines.lart.network import Architecture, Inputs, Layers, Network, zero_masks  # noqa: E402
+from tests.golden import REAL, load  # noqa: E402
+from tests.lart_weights import formula_weights  # noqa: E402
+
+PARTS = (("loca", "place"), ("pose", "pose"))
+GOLDEN = load("lart/losses.json")
+WORDS = {
+    "action_BCE": "actions",
+    "loca_l1": "place-l1",
+    "loca_l2": "place-l2",
+    "pose_l1": "pose-l1",
+    "pose_l2": "pose-l2",
+}
+KINDS = {"all": "all", "gt": "true", "pseduo_gt": "pseudo"}
+TINY = Architecture(Layers(229, 6, 4), None, None, 1, 2, 4, 8)
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    made = Architecture(Layers(229, 229, 16), Layers(135, 32, 16), Layers(48, 40, 32), 2, 4, 16, 96)
+    found = Network(made).eval()
+    found.load_state_dict({name: torch.as_tensor(value) for name, value in formula_weights(made).items()}, strict=False)
+    return found
+
+
+@pytest.fixture(scope="module")
+def items() -> Mapping[str, Any]:
+    with np.load(REAL / "lart/dataset_items.npz") as found:
+        return {name: torch.as_tensor(value)[None] for name, value in found.items()}
+
+
+def batch_of(items: Mapping[str, Any], name: str) -> Batch:
+    detected = items[f"{name}/in/has_detection"][..., 0] > 0
+    arrays = [items[f"{name}/in/{part}"] for part in ("pose_shape", "joints_3D", "apperance_emb")]
+    return Batch(
+        Inputs(arrays[0], detected, *arrays[1:]),
+        items[f"{name}/out/action_label_ava"][..., 0, :60],
+        items[f"{name}/out/has_gt"][..., 0, 0],
+        items[f"{name}/out/pose_shape"][..., 0, :],
+    )
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("case", GOLDEN)
+def test_a_loss_is_larts(case: str, network: Network, items: Mapping[str, Any]) -> None:
+    item, kinds, labels = case.split("|")
+    batch = batch_of(items, item)
+    aim = Aim(tuple(WORDS[kind] for kind in kinds.split(",")), KINDS[labels])  # type: ignore[arg-type]
+    with torch.inference_mode():
+        found = terms(network, batch, zero_masks(batch.inputs.detected), aim)
+    of = {name: float(value) for name, value in found.items()}
+    for name, golden in {"action": "actions", "pose": "pose", "loca": "place"}.items():
+        value = sum(value for term, value in of.items() if term.partition("-")[0] == golden)
+        assert value == pytest.approx(GOLDEN[case][name], abs=1e-5, rel=1e-6)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["item0", "item3"])
+def test_what_is_said_of_a_window_is_what_larts_evaluator_averages(
+    name: str, network: Network, items: Mapping[str, Any]
+) -> None:
+    batch = batch_of(items, name)
+    golden = np.load(REAL / "lart/sigmoid_preds_ego.npz")[load("lart/dataset_items.json")[name[-1]]["name"]]
+    with torch.inference_mode():
+        found = network.actions(network(batch.inputs, zero_masks(batch.inputs.detected)), 3)[0, :, 0].sigmoid()
+    np.testing.assert_allclose(found.numpy(), golden, rtol=0, atol=1e-5)
+
+
+def some() -> Batch:
+    torch.manual_seed(0)
+    detected = torch.tensor([[[True, True], [True, False]]])
+    inputs = Inputs(torch.randn(1, 2, 2, 229), detected)
+    return Batch(inputs, torch.rand(1, 2, 2, 60), torch.tensor([[[2, 1], [0, 2]]]), torch.randn(1, 2, 2, 229))
+
+
+def test_whose_labels_count() -> None:
+    """Of four tokens one is annotated, one has a pseudo label, one none, and one is annotated and was not detected."""
+    batch = some()
+    assert labelled(batch, "all").tolist() == [[[True, True], [False, False]]]
+    assert labelled(batch, "true").tolist() == [[[True, False], [False, False]]]
+    assert labelled(batch, "pseudo").tolist() == [[[False, True], [False, False]]]
+
+
+def test_the_loss_by_hand_and_of_the_one_alone() -> None:
+    batch, network = some(), Network(TINY).eval().requires_grad_(False)
+    masks = zero_masks(batch.inputs.detected)
+    logits = network.actions(network(batch.inputs, masks), 2)[0, 0]
+    each = torch.nn.functional.binary_cross_entropy_with_logits(logits, batch.labels[0, 0], reduction="none").mean(1)
+    assert float(terms(network, batch, masks, Aim())["actions"]) == pytest.approx(float(10 * each.mean()), rel=1e-5)
+    alone = terms(network, batch, masks, Aim(others=False))["actions"]
+    assert float(alone) == pytest.approx(float(10 * each[0]), rel=1e-5)
+
+
+def test_a_batch_without_labels_costs_nothing() -> None:
+    batch = some()._replace(has_gt=torch.zeros(1, 2, 2))
+    loss = losses({"lart": Network(TINY).eval()}, batch, aim=Aim())["actions"]
+    assert float(loss.detach()) == 0
+    loss.backward()
+
+
+def test_what_is_called_idle_gets_no_gradient_and_all_else_some() -> None:
+    network = Network(replace(TINY, drop_path=0.0))
+    network.train()
+    for chosen in (("actions",), ("actions", "place-l1"), ("pose-l2",)):
+        network.zero_grad()
+        sum(losses({"lart": network}, some(), aim=Aim(chosen)).values()).backward()
+        gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
+        reached = {name for name, found in gradients.items() if found is not None and found.any()}
+        assert reached == {name for name, _ in network.named_parameters() if not name.startswith(idle(chosen))}

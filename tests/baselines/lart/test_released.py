@@ -1,0 +1,102 @@
+"""LART's checkpoints are read as they are: no prefix, no body model and no configuration stands in the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from har_bench.baselines.lart import LART  # noqa: E402
+from har_bench.baselines.lart.network import Architecture, Layers, Network  # noqa: E402
+from har_bench.baselines.lart.released import released  # noqa: E402
+from har_bench.errors import HarBenchError, HarBenchWarning  # noqa: E402
+from har_bench.protocol import make_protocol  # noqa: E402
+from har_bench.training import weights  # noqa: E402
+from tests.hub.torch_writing import Call, named, storage, tensor, zipped  # noqa: E402
+from tests.walking_tracklets import datasets  # noqa: E402
+
+MADE = Architecture(Layers(229, 6, 4), Layers(135, 6, 2), Layers(4, 6, 2), 2, 1, 64, 8)
+
+
+def config() -> Call:
+    """A configuration of Hydra's as Lightning pickles it: objects of classes, each with its state and its parent."""
+    plain, anything = named("builtins", "dict"), named("typing", "Any")
+    cache = Call(named("collections", "defaultdict"), (plain,))
+    about = {"ref_type": anything, "object_type": plain, "resolver_cache": cache}
+    node = Call(named("omegaconf.nodes", "AnyNode"), (), {"_val": 8})
+    node.state["_metadata"] = Call(named("omegaconf.base", "Metadata"), (), {"ref_type": anything})
+    whole = Call(named("omegaconf.dictconfig", "DictConfig"), (), {"_content": {"depth": node}})
+    whole.state["_metadata"] = Call(named("omegaconf.base", "ContainerMetadata"), (), about)
+    node.state["_parent"] = whole
+    return whole
+
+
+def checkpoint(path: Path, network: Network, prefix: str = "encoder.", **more: Any) -> Path:
+    """A file as Lightning writes it: the network's tensors, SMPL's, and settings."""
+    state = {f"{prefix}{name}": value.numpy() for name, value in network.state_dict().items()}
+    if prefix:
+        state["smpl.v_template"] = np.zeros((3, 3), np.float32)
+    tensors = {}
+    for number, (name, value) in enumerate(state.items()):
+        held = storage(value, "FloatStorage", str(number))
+        strides = tuple(each // value.itemsize for each in np.empty(value.shape, value.dtype).strides)
+        tensors[name] = tensor(held, value.shape, strides)
+    path.write_bytes(zipped({"epoch": 2, "state_dict": tensors, "optimizer_states": [{"state": {}}]} | more))
+    return path
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    torch.manual_seed(4)
+    return Network(MADE).eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("prefix", ["encoder.", "encoder._orig_mod.", ""])
+def test_a_checkpoint_loads_unchanged(prefix: str, network: Network, tmp_path: Path) -> None:
+    path = checkpoint(tmp_path / "epoch_002-EMA.ckpt", network, prefix, hyper_parameters={"cfg": config()})
+    found = released(weights.read(path))
+    assert (found.made, found.averaged) == (MADE, True)
+    machine = LART()
+    machine.load(path)
+    assert machine.model is not None
+    pairs = zip(network.state_dict().values(), machine.model.state_dict().values(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_the_moving_average_is_told_from_the_last_weights(network: Network, tmp_path: Path) -> None:
+    last = checkpoint(tmp_path / "epoch_002.ckpt", network)
+    assert not released(weights.read(last)).averaged
+    checkpoint(tmp_path / "epoch_002-EMA.ckpt", network)
+    with pytest.warns(HarBenchWarning, match=r"epoch_002\.ckpt are the weights of the last step"):
+        LART().load(last)
+
+
+def test_released_weights_want_phalps_mean_and_predict_with_it(network: Network, tmp_path: Path) -> None:
+    truth, tracklets = datasets(tmp_path, clips=3)
+    path, protocol = checkpoint(tmp_path / "lart.ckpt", network), make_protocol("ava/frame-map:lart")
+    machine = LART(tracklets=str(tracklets.path), device="cpu")
+    machine.load(path)
+    with pytest.raises(HarBenchError, match=r"lart\.ckpt are LART's released weights.*give its 3D/mean_std\.npy"):
+        list(machine.predict(truth, protocol))
+    np.save(tmp_path / "mean_std.npy", np.stack([np.zeros((1, 226)), np.ones((1, 226))]))
+    given = LART(tracklets=str(tracklets.path), mean_std=str(tmp_path / "mean_std.npy"), device="cpu")
+    given.load(path)
+    (found,) = given.predict(truth, protocol)
+    assert found.num_rows == 3 * 60
+    assert given.describe()["weights"] == "lart.ckpt"
+
+
+def test_other_weights_are_named(network: Network, tmp_path: Path) -> None:
+    torch.save(
+        {"state_dict": {"expand_conv.weight": torch.ones(3, 2, 1), "shrink.weight": torch.ones(2)}}, tmp_path / "x"
+    )
+    with pytest.raises(HarBenchError, match=r"is not LART's: it has 8 parameters in 2 tensors.*VideoPose3D"):
+        LART().load(tmp_path / "x")
+    state = network.state_dict()
+    torch.save({name: value for name, value in state.items() if not name.startswith("action_head_ava")}, tmp_path / "y")
+    with pytest.raises(HarBenchError, match=r"y lacks tensors of LART's network \('action_head_ava\.0\.0\.weight'\)"):
+        LART().load(tmp_path / "y")

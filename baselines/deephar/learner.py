@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import pyarrow as pa
 import torch
 from torch import nn
 
 from har_bench import devices, remote
-from har_bench.classifying.classes import Classes
 from har_bench.devices import Precision
-from har_bench.errors import HarBenchError, HarBenchWarning, listed, unknown
-from har_bench.media.of_store import Pictures, Shot
+from har_bench.errors import HarBenchError, listed, unknown
 from har_bench.media.pixel_model import PixelModel
 from har_bench.options import option
 from har_bench.protocol import Protocol
@@ -32,66 +28,36 @@ from .architecture import Architecture
 from .data.augmentation import AUGMENTATIONS, NONE
 from .data.feed import Feed, Source
 from .data.layouts import layout_of
-from .data.samples import Sample, Target
-from .data.stores import Wanted, samples
+from .data.samples import Target
+from .data.stores import Wanted
+from .given import Given, classes_of, people, present, told_classes
 from .layers import Network
 from .learning import NAME, Lesson, carry_on
-from .recipes import ANY, RECIPES, SPLITS, USUAL, USUAL_SPLIT, Part, Recipe, with_classes, without_actions
+from .recipes import RECIPES, SPLITS, TINY_EPOCHS, USUAL, USUAL_SPLIT, Part, Recipe, with_classes, without_actions
 from .weighing import Loaded
 
-FREE = frozenset(
-    ("device", "devices", "workers", "images", "boxes", "checkpoints", "compile", "epochs", "batch", "init", "flip")
+TELLING = (
+    *("recipe", "tiny", "epochs", "per_step", "lr", "steps", "frames", "augment", "held_out", "joints", "precision"),
+    "seed",
 )
-"""Options that a training may be gone on with when they are others."""
-
-
-@dataclass(frozen=True)
-class Given:
-    """A store to learn from.
-
-    Attributes:
-        store: the store.
-        root: the folder of its pictures.
-        split: what of it.
-        classes: of its sequences.
-    """
-
-    store: Store
-    root: Path
-    split: str
-    classes: Classes | None
-
-    @cached_property
-    def pictures(self) -> Pictures:
-        """Its pictures, one after the other: several are read by the threads that cut them."""
-        return Pictures(self.store, self.root, workers=1)
-
-
-class Actions:
-    """The classes of a store that no protocol knows: its sequences' actions, in alphabetical order."""
-
-    def __init__(self, store: Store, split: str) -> None:
-        names = store.select(split)["action"].to_pylist() if "action" in store.sequences.column_names else []
-        self.names = sorted({name for name in names if name})
-        if not self.names:
-            raise HarBenchError(f"{store.path} has no sequences with actions in {split}; give a store that has")
-
-    @property
-    def classes(self) -> int:
-        """How many."""
-        return len(self.names)
-
-    def class_of(self, sequences: pa.Table) -> list[int | None]:
-        """By the action's name; None where the split has none of it."""
-        known = {name: number for number, name in enumerate(self.names)}
-        return [known.get(action) for action in sequences["action"].to_pylist()]
+"""Options that make a training another one."""
 
 
 @dataclass
 class Learner(PixelModel):
     """A model of pictures that learns by a recipe. Subclasses take the network and read those that it begins with."""
 
-    recipe: str = option("", "how it is trained: `har-bench info deephar` lists them; by the dataset and task if empty")
+    training: ClassVar[tuple[str, ...]] = (
+        *("recipe", "tiny", "epochs", "per_step", "lr", "steps", "frames", "augment", "held_out", "init"),
+        "checkpoints",
+    )
+    """The options that do nothing where weights are loaded."""
+
+    recipe: str = option(
+        "",
+        "how it is trained: mpii, mixed, penn, ntu, penn-merge, coco, merl, merl-actions or actions; by the dataset "
+        "and the task if empty",
+    )
     tiny: bool = option(False, "the recipe with a network, pictures and epochs for a try of seconds")
     epochs: int | None = option(None, "passes over the recipe's first dataset; rates and stages in proportion", least=1)
     per_step: int | None = option(None, "pictures and clips of a step from each dataset; as the recipe says", least=1)
@@ -129,8 +95,8 @@ class Learner(PixelModel):
         Raises:
             HarBenchError: no recipe for these stores, pictures that are not there, or weights of another network.
         """
-        recipe, given = self._recipe(stores, protocol), self._given(stores, protocol)
-        groups = _present(recipe, given)
+        recipe, given = self._recipe(stores[0].dataset, protocol), self._given(stores, protocol)
+        groups = present(recipe, given)
         classes = self._classes(groups)
         architecture, model, layout = self._network(recipe, classes)
         feed = self._feed(groups, recipe, architecture, layout)
@@ -157,16 +123,18 @@ class Learner(PixelModel):
         )
         self.take(model, architecture, layout.name, f"trained by {self.recipe or 'its usual recipe'}, seed {self.seed}")
 
-    def _recipe(self, stores: Sequence[Store], protocol: Protocol | None) -> Recipe:
-        name = self.recipe or USUAL.get((stores[0].dataset, protocol.task if protocol else ""), "")
+    def _recipe(self, dataset: str, protocol: Protocol | None) -> Recipe:
+        name = self.recipe or USUAL.get((dataset, "" if protocol is None else protocol.task), "")
         if name not in RECIPES:
             if self.recipe:
                 raise unknown("recipe of deephar", name, RECIPES)
             raise HarBenchError(
-                f"which recipe {stores[0].dataset} is learnt by is not clear; give --set recipe={listed(RECIPES)}"
+                f"which recipe {dataset} is learnt by is not clear; give --set recipe={listed(RECIPES)}"
             )
-        recipe = RECIPES[name].tiny() if self.tiny else RECIPES[name]
-        if self.epochs is not None:
+        recipe = RECIPES[name]
+        if self.tiny:
+            recipe = recipe.tiny(self.epochs or TINY_EPOCHS)
+        elif self.epochs is not None:
             recipe = recipe.lasting(self.epochs)
         if self.per_step is not None:
             count = self.per_step
@@ -184,16 +152,15 @@ class Learner(PixelModel):
             )
         folders = folders * len(stores) if len(folders) == 1 else folders
         made = []
-        for place, (store, folder) in enumerate(zip(stores, folders, strict=True)):
-            own = protocol if place == 0 else None
-            split = own.train_split if own else SPLITS.get(store.dataset, USUAL_SPLIT)
-            classes = own if isinstance(own, Classes) else None
-            made.append(Given(store, Path(folder), split, classes))
+        owns = [protocol, *[None] * (len(stores) - 1)]
+        for store, folder, own in zip(stores, folders, owns, strict=True):
+            split = SPLITS.get(store.dataset, USUAL_SPLIT) if own is None else own.train_split
+            made.append(Given(store, Path(folder), split, told_classes(own)))
         return made
 
     def _classes(self, groups: Sequence[Sequence[tuple[Part, Given]]]) -> int:
         """How many actions are learnt; 0 of a recipe for poses."""
-        found = {_classes_of(given).classes for group in groups for part, given in group if part.clips}
+        found = {classes_of(given).classes for group in groups for part, given in group if part.clips}
         return max(found, default=0)
 
     def _network(self, recipe: Recipe, classes: int) -> tuple[Architecture, Network, Skeleton]:
@@ -233,18 +200,7 @@ class Learner(PixelModel):
             sources = []
             for part, given in group:
                 wanted = Wanted(layout, architecture.dims, 1 if part.clips else part.every)
-                found = _with_pictures(
-                    list(
-                        samples(
-                            given.store,
-                            given.split,
-                            wanted,
-                            root=given.root,
-                            classes=_classes_of(given) if part.clips else None,
-                        )
-                    ),
-                    given,
-                )
+                found = people(part, given, wanted)
                 varied = AUGMENTATIONS[part.augmentation] if self.augment and not plain else NONE
                 varied = replace(varied, steps=AUGMENTATIONS[part.augmentation].steps)
                 frames = recipe.frames if part.clips else 0
@@ -263,7 +219,7 @@ class Learner(PixelModel):
         if not self.held_out:
             return None
         first = given[0]
-        others = replace(first, split=self.held_out, classes=_classes_of(first) if recipe.acts else None)
+        others = replace(first, split=self.held_out, classes=classes_of(first) if recipe.acts else None)
         chosen = [[(part, others) for part, of in group if of.store is first.store] for group in groups]
         return self._feed([group for group in chosen if group], recipe, architecture, layout, plain=True)
 
@@ -271,68 +227,11 @@ class Learner(PixelModel):
         self, stores: Sequence[Store], protocol: Protocol | None, architecture: Architecture
     ) -> Mapping[str, Any]:
         """What makes a training this one, so that a checkpoint of another is not mistaken for its own."""
-        options = {name: value for name, value in self._training_options().items() if name not in FREE}
         begun = fingerprint.of_file(remote.fetch(self.init)) if self.init else ""
-        return options | {
+        return {name: getattr(self, name) for name in TELLING} | {
             "baseline": type(self).__name__,
             "stores": [store.fingerprint for store in stores],
-            "split": protocol.train_split if protocol else "",
+            "split": "" if protocol is None else protocol.train_split,
             "init": begun,
             "network": repr(architecture),
         }
-
-    def _training_options(self) -> dict[str, Any]:
-        names = ("recipe", "tiny", "per_step", "lr", "steps", "frames", "augment", "held_out", "joints", "precision")
-        return {name: getattr(self, name) for name in (*names, "seed", "architecture")}
-
-
-def _present(recipe: Recipe, given: Sequence[Given]) -> list[list[tuple[Part, Given]]]:
-    """The recipe's parts with their stores; those without one are left out, which is said.
-
-    Raises:
-        HarBenchError: a group has none.
-    """
-    made, absent = [], []
-    for group in recipe.groups:
-        found = [(part, of) for part in group if (of := _of(part, given)) is not None]
-        absent += [part.dataset for part in group if _of(part, given) is None]
-        if not found:
-            raise HarBenchError(
-                f"the recipe learns from {listed(part.dataset for part in group)}, and the stores are of "
-                f"{listed(each.store.dataset for each in given)}; give a store of it too"
-            )
-        made.append(found)
-    if absent:
-        told = f"the recipe also learns from {', '.join(absent)}, of which no store is given; it does without"
-        warnings.warn(HarBenchWarning(told), stacklevel=2)
-    return made
-
-
-def _of(part: Part, given: Sequence[Given]) -> Given | None:
-    if part.dataset == ANY:
-        return given[0]
-    named = (each for each in given if part.dataset in (each.store.dataset, each.store.dataset.rstrip("0123456789")))
-    return next(named, None)
-
-
-def _classes_of(given: Given) -> Classes:
-    return given.classes or Actions(given.store, given.split)
-
-
-def _with_pictures(found: Sequence[Sample], given: Given) -> list[Sample]:
-    """Those whose pictures are there; that some are not is said."""
-
-    def there(sample: Sample) -> bool:
-        first = sample.pictures[0]
-        return given.pictures.has(first.sequence) if isinstance(first, Shot) else first.exists()
-
-    kept = [sample for sample in found if there(sample)]
-    if not kept:
-        raise HarBenchError(
-            f"{given.root} holds no picture of the {len(found)} people of {given.store.dataset} in {given.split}; give "
-            "the folder of the raw download with --set images=FOLDER"
-        )
-    if len(kept) < len(found):
-        told = f"{len(found) - len(kept)} of {len(found)} people of {given.store.dataset} have no pictures there"
-        warnings.warn(HarBenchWarning(f"{told}, and are left out"), stacklevel=2)
-    return kept

@@ -123,12 +123,12 @@ class Recipe:
         drops = {moved(since): drop for since, drop in self.drops.items()}
         return replace(self, epochs=epochs, drops=drops, frozen=moved(self.frozen) if self.frozen else 0)
 
-    def tiny(self) -> Recipe:
+    def tiny(self, epochs: int = TINY_EPOCHS) -> Recipe:
         """The same turns, stages and losses with batches and epochs for a try."""
         shares = [min(TINY_COUNT // 2, part.count) for group in self.groups for part in group]
         parts = iter(shares)
         groups = tuple(tuple(replace(part, count=next(parts)) for part in group) for group in self.groups)
-        return replace(self.lasting(TINY_EPOCHS), groups=groups, frames=TINY_FRAMES)
+        return replace(self.lasting(epochs), groups=groups, frames=TINY_FRAMES)
 
     def architecture(self, *, tiny: bool = False, name: str = "", classes: int = 0) -> Architecture:
         """The network that it trains.
@@ -152,9 +152,8 @@ def smaller(of: Architecture) -> Architecture:
     """The smallest network of the same kind that pictures of 64 pixels go through."""
     if of.spnet is not None:
         acting = of.spnet.action_pyramids and (1, 2)
-        widths = {"growth": 16, "pose_features": 32, "visual_features": 32}
-        shape = replace(of.spnet, size=TINY_SIDE, pyramids=2, levels=2, kernel=3, action_pyramids=acting, **widths)
-        return replace(of, spnet=shape)
+        shape = replace(of.spnet, size=TINY_SIDE, pyramids=2, levels=2, kernel=3, action_pyramids=acting)
+        return replace(of, spnet=replace(shape, growth=16, pose_features=32, visual_features=32))
     options = of.reception or ReceptionOptions()
     return replace(of, reception=replace(options, blocks=1, kernel=3, size=TINY_SIDE, depths=min(options.depths, 4)))
 
@@ -270,10 +269,11 @@ USUAL: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         ("mpii", "pose"): "mpii",
         ("h36m", "pose"): "mixed",
-        ("coco", "keypoint-detection"): "coco",
+        ("coco", ""): "coco",
+        ("merl", ""): "merl",
         ("penn_action", "clip-classification"): "penn-merge",
         ("ntu60", "clip-classification"): "ntu",
         ("ntu120", "clip-classification"): "ntu",
     }
 )
-"""The recipe for a dataset and a protocol's task, where none is named."""
+"""The recipe for a dataset and a protocol's task, or without a protocol, where none is named."""

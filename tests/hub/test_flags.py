@@ -118,6 +118,20 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             "--model": "--model mine",
         },
     ),
+    "train": (
+        "martinez {h36m} --protocol h36m/mpjpe --set epochs=1 --save {out}/m.safetensors",
+        {
+            **QUIET,
+            "--save": "--save {out}/other.safetensors",
+            "--protocol": "--recipe videopose3d",
+            "--recipe": "--recipe recentred",
+            "--option": "-o every=2",
+            "--set": "--set batch=512",
+            "--init": ":learnt --init {out}/m.safetensors",
+            "--device": "--device cpu",
+            "--bf16": "--bf16",
+        },
+    ),
     "compare": (f"{ON_H36M} {{p3d}}", {**HOW, **QUIET, "--resamples": "--resamples 20"}),
     "explain": (ON_H36M, {**HOW, **QUIET, "--worst": "--worst 2"}),
     "rescore": (

@@ -15,9 +15,9 @@ Slots = Callable[[Floats], Floats]
 """(..., S, D) joints of a dataset -> (..., J, D) those of a network; NaN where there is none."""
 
 NETWORKS: Mapping[int, Sequence[str]] = MappingProxyType(
-    {16: ("mpii-pa16",), 17: ("h36m-pa17", "ntu-pa17", "mpii-pa16"), 20: ("ntu-pa20",)}
+    {16: ("mpii-pa16", "h36m-pa17", "ntu-pa17"), 17: ("h36m-pa17", "ntu-pa17", "mpii-pa16"), 20: ("ntu-pa20",)}
 )
-"""The layouts that a network of so many joints stands for, the first of which it is called by."""
+"""The layouts that a network of so many joints stands for, the first of which it is called by; pa16 begins pa17."""
 
 THROUGH = "mpii16"
 """By which layouts of other families come to pa16."""
@@ -44,16 +44,16 @@ def slots(source: Skeleton, target: Skeleton) -> Slots:
         HarBenchError: they cannot.
     """
     ours = NETWORKS.get(len(target), ())
-    names = ours if target.name in ours else (target.name,)
-    if source.name == "penn13":
-        return _placed([target.joints.index(NAMED.get(joint, joint)) for joint in source.joints], len(target))
-    for name in names:
+    if source.name == "penn13" and target.name in ours:
+        names = target.joints if len(target) > 17 else skeleton("mpii-pa16").joints
+        return _placed([names.index(joint if joint in names else NAMED[joint]) for joint in source.joints], len(target))
+    for name in ours if target.name in ours else (target.name,):
         try:
             joints = mapping(source, skeleton(name))
         except HarBenchError:
             continue
         return _padded(joints.points, len(target))
-    if "mpii-pa16" not in names:
+    if "mpii-pa16" not in ours or target.name not in ours:
         raise HarBenchError(f"{source.name} does not become {target.name}; train a network of other joints on it")
     first, second = mapping(source, skeleton(THROUGH)), mapping(skeleton(THROUGH), skeleton("mpii-pa16"))
     return _padded(lambda points: second.points(first.points(points)), len(target))
@@ -71,10 +71,10 @@ def _placed(places: Sequence[int], joints: int) -> Slots:
 
 
 def _padded(made: Slots, joints: int) -> Slots:
-    """Joints that the network has besides are empty."""
+    """Joints that the network has besides are empty, those that it has not are left out."""
 
     def put(points: Floats) -> Floats:
-        found = made(points)
+        found = made(points)[..., :joints, :]
         missing = [(0, 0)] * (found.ndim - 2) + [(0, joints - found.shape[-2]), (0, 0)]
         return np.pad(found.astype(np.float64), missing, constant_values=np.nan)
 

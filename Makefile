@@ -1,9 +1,10 @@
 # make demo   a tour on synthetic data, in an environment of its own
 # make test   lint, types and every test, in an environment with everything
+# make gpu    what a GPU does beside the CPU, in at most 8 minutes
 
 PYTHON ?= python3
 
-.PHONY: demo test lint types unit bench typed clean
+.PHONY: demo test lint types unit bench gpu typed clean
 
 demo: .venv-demo/ready
 	.venv-demo/bin/har-bench demo demo
@@ -22,6 +23,11 @@ unit: .venv/ready
 
 bench: .venv/ready
 	.venv/bin/pytest tests/benchmarks --benchmark-enable --benchmark-only
+
+# what a GPU does beside the CPU: OUT is where the report goes, DATA the packed Human3.6M (docs/gpu.md)
+OUT ?= gpu-report
+gpu: .venv/ready
+	.venv/bin/python -m tests.gpu.run $(OUT) $(if $(DATA),--data $(DATA))
 
 # What an environment is made with; "ready" in it says that it was finished. One that was not, because the Python was
 # wrong, the network went away or somebody interrupted, is made anew.

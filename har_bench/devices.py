@@ -18,6 +18,8 @@ Value = TypeVar("Value")
 
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 """Where Linux tells a process its most memory, and where it is told to forget it."""
+AVAILABLE = Path("/proc/meminfo")
+"""Where Linux tells how much memory is left."""
 
 
 def chosen(name: str = "", *, double: bool = False) -> torch.device:
@@ -142,6 +144,19 @@ def peak_memory_mb() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def free_memory_mb(device: torch.device) -> float | None:
+    """How much memory a device has left [MB]: a GPU, or the system; None where the system does not tell."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] / 1e6
+    try:
+        line = next(line for line in AVAILABLE.read_text("utf-8").splitlines() if line.startswith("MemAvailable:"))
+        return int(line.split()[1]) * 1024 / 1e6
+    except (OSError, StopIteration):
+        return None
 
 
 def _torch_with_gpu() -> Any:

@@ -1,7 +1,9 @@
 """Results and published rows as tables and pages."""
 
-from .board import Board, boards
+from .board import Board
+from .data import frame
 from .entries import Reported, Scored, reported, scored
+from .grouping import boards
 from .site import build
 from .tables import csv_page, latex, markdown, scored_markdown
 
@@ -12,6 +14,7 @@ __all__ = [
     "boards",
     "build",
     "csv_page",
+    "frame",
     "latex",
     "markdown",
     "reported",

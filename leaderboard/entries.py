@@ -43,15 +43,21 @@ SUMMARY = {"action": "Avg", "joint": "Mean"}
 
 
 class Readme(msgspec.Struct, frozen=True, tag_field="kind", tag="readme"):
-    """The README of a system, at no known commit."""
+    """The README of a system, at no known commit; ``repo`` is where it is today."""
 
     system: str
     table: str
+    repo: str = ""
 
     @property
     def short(self) -> str:
         """A few words for a narrow column."""
         return f"README of {self.system}"
+
+    @property
+    def about(self) -> str:
+        """Which table, for who has the link."""
+        return self.table
 
     @property
     def text(self) -> str:
@@ -61,7 +67,7 @@ class Readme(msgspec.Struct, frozen=True, tag_field="kind", tag="readme"):
     @property
     def url(self) -> str:
         """Where to read it, or nothing."""
-        return ""
+        return f"https://github.com/{self.repo}#readme" if self.repo else ""
 
 
 class RepoFile(msgspec.Struct, frozen=True, tag_field="kind", tag="repo_file"):
@@ -76,6 +82,11 @@ class RepoFile(msgspec.Struct, frozen=True, tag_field="kind", tag="repo_file"):
     def short(self) -> str:
         """A few words for a narrow column."""
         return self.repo
+
+    @property
+    def about(self) -> str:
+        """Which table, for who has the link."""
+        return self.table
 
     @property
     def text(self) -> str:
@@ -102,6 +113,11 @@ class Paper(msgspec.Struct, frozen=True, tag_field="kind", tag="paper"):
         return f"arXiv {self.arxiv}"
 
     @property
+    def about(self) -> str:
+        """Which table, for who has the link."""
+        return self.table + (f" ({self.note})" if self.note else "")
+
+    @property
     def text(self) -> str:
         """Everything a reader needs to find the row."""
         return f"{self.title}, arXiv {self.arxiv}, {self.table}" + (f" ({self.note})" if self.note else "")
@@ -124,6 +140,11 @@ class Page(msgspec.Struct, frozen=True, tag_field="kind", tag="page"):
     def short(self) -> str:
         """A few words for a narrow column."""
         return self.title or self.url.removeprefix("https://").removeprefix("www.").split("/")[0]
+
+    @property
+    def about(self) -> str:
+        """Which table, for who has the link."""
+        return f"{self.table} ({self.note})"
 
     @property
     def text(self) -> str:
@@ -153,23 +174,34 @@ class ReportedRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class ReportedFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The layout of ``data/reported.json``."""
+    """The layout of ``data/reported.json``; ``better`` says of every metric which direction is better."""
 
     schema: int
     about: str
     status: Literal["reported"]
+    better: dict[str, Literal["higher", "lower"]]
     sources: tuple[Source, ...]
     rows: tuple[ReportedRow, ...]
 
 
 class Value(NamedTuple):
-    """One number of an entry: as a float, and as it is shown (percent, mm, px)."""
+    """One number of an entry: as a float, and as it is shown (percent, mm, px).
+
+    Attributes:
+        number: what ranks.
+        text: with the digits of its source.
+        unit: of both.
+        note: what the source says of it.
+        interval: its confidence interval.
+        printed: every text that sources print of it, where they differ or are several.
+    """
 
     number: float
     text: str
     unit: str
     note: str = ""
     interval: Interval | None = None
+    printed: tuple[str, ...] = ()
 
 
 class Part(NamedTuple):
@@ -243,6 +275,11 @@ def reported_file() -> ReportedFile:
     """The reported rows that ship with har_bench."""
     raw = files("har_bench.leaderboard").joinpath("data", "reported.json").read_bytes()
     return msgspec.json.decode(raw, type=ReportedFile)
+
+
+def directions() -> dict[str, Literal["higher", "lower"]]:
+    """Which direction of a printed metric is better."""
+    return reported_file().better
 
 
 def reported(shipped: ReportedFile | None = None) -> list[Reported]:

@@ -1,65 +1,41 @@
-"""Small inline SVG pictures for the page: a strip of scores, bars of a breakdown, a curve over thresholds.
-
-They carry no style of their own: the page's CSS colours them by class, in light and dark.
-"""
+"""Small inline SVG pictures of a result: bars of a breakdown beside the board's median, curves laid over each other."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from statistics import median
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from har_bench.foreign.words import number
 from har_bench.protocol.readings import cells, points, readings
 from har_bench.results import Interval, Result, Row
 
-from .board import Board
-from .entries import Scored
+from . import svg
+from .svg import Axis
 
 WIDTH = 420
-STRIP = 720
 LABEL = 130
 STEP = 20
 MOST_BARS = 60
 """More bars than this (sequences, the classes of the largest datasets) are read in the table, not seen at a glance."""
 
-LEAST, MOST = 1e-300, 1e300
-"""Lengths of an axis that can be divided."""
+LINES = ("curve", "curve other")
+
+Groups = Mapping[str, float]
+Points = Sequence[tuple[float, float]]
 
 
-def strip(board: Board) -> Markup:
-    """Every score of the primary column on one axis: rings are reported, discs scored here, a line its interval.
-
-    Empty for fewer than three scores: there is nothing to see.
-    """
-    primary = board.primary.name
-    marks = [(line.entry, line.values[primary]) for line in board.lines if primary in line.values]
-    if len(marks) < 3:
-        return Markup("")
-    ends = [value.number for _, value in marks]
-    ends += [end for _, value in marks if value.interval for end in (value.interval.low, value.interval.high)]
-    axis = Axis(min(ends), max(ends), 24, STRIP - 24)
-    parts = [_line(axis.start, 34, axis.stop, 34, "axis")]
-    parts += [_text(axis.at(tick), 50, _number(tick), "tick", "middle") for tick in axis.ticks()]
-    for entry, value in sorted(marks, key=lambda mark: isinstance(mark[0], Scored)):
-        here = isinstance(entry, Scored)
-        x = axis.at(value.number)
-        if value.interval:
-            parts.append(_line(axis.at(value.interval.low), 18, axis.at(value.interval.high), 18, "whisker"))
-        hint = f"{entry.method}: {value.text} {value.unit} ({'scored here' if here else 'reported'})"
-        look = "disc" if here else "ring"
-        parts.append(f'<circle class="{look}" cx="{x:.1f}" cy="18" r="5"><title>{escape(hint)}</title></circle>')
-    better = f"{board.primary.better} is better"
-    return _svg(STRIP, 56, "strip", f"{board.heading(board.primary)} of every entry; {better}", parts)
-
-
-def pictures(result: Result) -> dict[str, Markup]:
+def pictures(result: Result, usual: Mapping[str, Groups] | None = None) -> dict[str, Markup]:
     """A captioned picture of each table that is said to be a curve, or groups with a column to compare.
 
     Nothing is drawn of a table of unknown kind, of fewer than two rows with a number, or of more than
     :data:`MOST_BARS` groups.
+
+    Args:
+        result: what was scored.
+        usual: the median of several results by table and group, which is marked.
     """
     drawn = {}
     for title, reading in readings(result).items():
@@ -69,12 +45,25 @@ def pictures(result: Result) -> dict[str, Markup]:
         unit = result.units.get(column, "")
         caption = f"{column} by {title}" + (f" [{unit}]" if unit else "")
         if reading.kind == "curve":
-            picture = _curve(points(rows, column), caption)
+            picture = curves([points(rows, column)], [result.model], caption)
         else:
-            picture = _bars(cells(rows, column), caption)
+            beside = (usual or {}).get(title, {})
+            picture = _bars(cells(rows, column), beside, caption)
+            caption += "; the line is the board's median" if beside else ""
         if picture:
             drawn[title] = Markup("{}<figcaption>{}</figcaption>").format(picture, caption)
     return drawn
+
+
+def medians(results: Sequence[Result]) -> dict[str, Groups]:
+    """The median over several results of every group, by table; of fewer than three results none."""
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for result in results if len(results) > 2 else ():
+        for title, reading in readings(result).items():
+            if reading.kind == "groups" and reading.measure and len(result.tables.get(title, [])) <= MOST_BARS:
+                for name, value in cells(result.tables.get(title, []), reading.measure).items():
+                    found[title][name].append(value)
+    return {title: {name: median(values) for name, values in groups.items()} for title, groups in found.items()}
 
 
 def columns(rows: Sequence[Row]) -> list[str]:
@@ -82,82 +71,63 @@ def columns(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(column for row in rows for column in row))
 
 
-def _bars(numbers: Mapping[str, float], caption: str) -> Markup:
+def _bars(numbers: Groups, usual: Groups, caption: str) -> Markup:
     """Horizontal bars from zero, one for each row, with its number; empty where they are too few or too many."""
     if not 2 <= len(numbers) <= MOST_BARS:
         return Markup("")
-    top = max(*numbers.values(), 0.0) or 1.0
+    top = max(*numbers.values(), *usual.values(), 0.0) or 1.0
     room = WIDTH - LABEL - 60
     parts = []
-    for index, (text, value) in enumerate(numbers.items()):
+    for index, (name, value) in enumerate(numbers.items()):
         y = index * STEP
-        shown = text if len(text) <= 19 else f"{text[:18]}…"
-        parts.append(_text(LABEL - 8, y + 14, shown, "label", "end", hint=text))
         width = max(value, 0.0) / top * room
+        parts.append(_label(name, y))
         parts.append(f'<rect class="bar" x="{LABEL}" y="{y + 4}" width="{width:.1f}" height="12" rx="2"/>')
-        parts.append(_text(LABEL + width + 6, y + 14, number(value, 1), "label", "start"))
-    return _svg(WIDTH, len(numbers) * STEP + 4, "bars", caption, parts)
+        if name in usual:
+            x = LABEL + max(usual[name], 0.0) / top * room
+            parts.append(svg.line(x, y + 2, x, y + 18, "usual"))
+        parts.append(svg.text(LABEL + width + 6, y + 14, number(value, 1), "label", "start"))
+    return svg.svg(WIDTH, len(numbers) * STEP + 4, "bars", caption, parts)
 
 
-def _curve(line: Sequence[tuple[float, float]], caption: str) -> Markup:
-    """A line through points from left to right, both axes with their ticks; empty for fewer than two."""
-    if len(line) < 2:
+def _label(name: str, y: float) -> str:
+    shown = name if len(name) <= 19 else f"{name[:18]}…"
+    return svg.text(LABEL - 8, y + 14, shown, "label", "end", hint=name)
+
+
+def pairs(numbers: Sequence[Groups], names: Sequence[str], caption: str) -> Markup:
+    """Two numbers for each group, joined by a line: a disc the first, a ring the second."""
+    both = [name for name in numbers[0] if name in numbers[1]]
+    if not 2 <= len(both) <= MOST_BARS:
         return Markup("")
-    across = Axis(line[0][0], line[-1][0], 48, WIDTH - 16)
-    up = Axis(min(0.0, *(height for _, height in line)), max(height for _, height in line), 178, 12)
-    parts = [_line(across.start, up.start, across.stop, up.start, "axis")]
-    parts += [_text(across.at(tick), 196, _number(tick), "tick", "middle") for tick in across.ticks()]
-    for tick in up.ticks():
-        parts.append(_line(across.start, up.at(tick), across.stop, up.at(tick), "grid"))
-        parts.append(_text(across.start - 6, up.at(tick) + 4, _number(tick), "tick", "end"))
-    path = " ".join(f"{across.at(x):.1f},{up.at(y):.1f}" for x, y in line)
-    parts.append(f'<polyline class="curve" points="{path}"/>')
-    return _svg(WIDTH, 204, "line", caption, parts)
+    values = [each[name] for each in numbers for name in both]
+    axis = Axis(min(values), max(values), LABEL + 6, WIDTH - 12)
+    parts = []
+    for index, name in enumerate(both):
+        y = index * STEP + 10
+        first, second = (axis.at(each[name]) for each in numbers)
+        parts += [_label(name, index * STEP), svg.line(first, y, second, y, "grid")]
+        parts.append(svg.mark(first, y, "disc", f"{names[0]}: {number(numbers[0][name])}"))
+        parts.append(svg.mark(second, y, "ring", f"{names[1]}: {number(numbers[1][name])}"))
+    bottom = len(both) * STEP
+    parts += [svg.text(axis.at(tick), bottom + 14, svg.number(tick), "tick", "middle") for tick in axis.ticks()]
+    return svg.svg(WIDTH, bottom + 20, "bars", caption, parts)
 
 
-class Axis(NamedTuple):
-    """A linear scale from numbers to pixels."""
-
-    low: float
-    high: float
-    start: float
-    stop: float
-
-    def at(self, number: float) -> float:
-        """The pixel of a number; the middle when the axis has no length that a float can hold."""
-        span = self.high - self.low
-        share = (number - self.low) / span if span and math.isfinite(span) else 0.5
-        return self.start + (self.stop - self.start) * share
-
-    def ticks(self) -> list[float]:
-        """About five round numbers inside the axis; its ends where there is none between that a float can hold."""
-        span = self.high - self.low
-        if not LEAST < span < MOST or span < 1e-12 * max(abs(self.low), abs(self.high)):
-            return sorted({self.low, self.high})
-        digits = math.floor(math.log10(span / 4))
-        power = 10.0**digits
-        step = next((power * factor for factor in (1, 2, 5) if span / (power * factor) <= 5), power * 10)
-        inside = range(math.ceil(self.low / step), math.floor(self.high / step + 1e-9) + 1)
-        return [round(index * step, 10 - digits) for index in inside]
-
-
-def _number(value: float) -> str:
-    return f"{value:g}"
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _text(x: float, y: float, text: str, kind: str, anchor: str, *, hint: str = "") -> str:
-    title = f"<title>{escape(hint)}</title>" if hint and hint != text else ""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}{title}</text>'
-
-
-def _svg(width: int, height: int, kind: str, caption: str, parts: Iterable[str]) -> Markup:
-    """A picture of parts whose foreign texts are escaped already, which is many times as fast as escaping them here."""
-    head = f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(caption)}">'
-    return Markup(f"{head}{''.join(parts)}</svg>")  # noqa: S704 -- see above
+def curves(lines: Sequence[Points], names: Sequence[str], caption: str) -> Markup:
+    """Lines from left to right, both axes with their ticks; empty for fewer than two points."""
+    if any(len(line) < 2 for line in lines):
+        return Markup("")
+    every = [point for line in lines for point in line]
+    across = Axis(min(x for x, _ in every), max(x for x, _ in every), 48, WIDTH - 16)
+    up = Axis(min(0.0, *(height for _, height in every)), max(height for _, height in every), 178, 12)
+    parts = svg.frame(across, up)
+    for line, look, name in zip(lines, LINES, names, strict=False):
+        parts.append(svg.path(((across.at(x), up.at(y)) for x, y in line), look))
+        if len(lines) > 1:
+            end = line[-1]
+            parts.append(svg.text(across.at(end[0]) - 4, up.at(end[1]) + 12, name[:24], "label", "end"))
+    return svg.svg(WIDTH, 204, "line", caption, parts)
 
 
 def interval_text(interval: Interval) -> str:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+from har_bench.entries import separations
 from har_bench.errors import HarBenchWarning
 from har_bench.files import destination, write_whole
 
-from .board import boards
+from .board import Board
+from .data import data_page
 from .entries import Entry, Problem, reported, scored
+from .entry_pages import pages, slugs_of
+from .grouping import boards
 from .page import page
 from .tables import csv_page, latex_page, markdown_page
+
+OURS = b'<meta name="generator" content="har_bench">'
 
 
 def _warn(problem: Problem) -> None:
@@ -29,7 +35,7 @@ def build(
     only: Literal["verified", "scored", "reported"] | None = None,
     on_problem: Callable[[Problem], None] = _warn,
 ) -> list[Path]:
-    """Write ``index.html``, ``leaderboard.md``, ``leaderboard.csv`` and ``leaderboard.tex``.
+    """Write ``index.html``, ``leaderboard.md``, ``.csv``, ``.tex``, ``data.json``, and a page per entry and per two.
 
     The same results give the same bytes.
 
@@ -58,12 +64,43 @@ def build(
         "reported": [],
     }[only]
     chosen: list[Entry] = [*here, *(reported() if only in (None, "reported") else ())]
-    found = boards(chosen, datasets, protocols)
-    shown = {id(line.entry): line.entry for board in found for line in board.lines}
-    contents = {
-        "index.html": page(found, [problem.sentence for problem in problems]),
+    found = boards(chosen, datasets, protocols, separations.read(results))
+    shown = {id(entry): entry for board in found for line in board.lines for entry in (line.entry, *line.also)}
+    tables = {
         "leaderboard.md": markdown_page(found),
         "leaderboard.csv": csv_page(shown.values()),
         "leaderboard.tex": latex_page(found),
+        "data.json": data_page(shown.values()),
     }
-    return [write_whole(destination(site / name), text.encode()) for name, text in contents.items()]
+    first, *others = html_pages(found, [problem.sentence for problem in problems])
+    written = [_written(site / name, text) for name, text in [first, *tables.items(), *others]]
+    _remove_others(site, written)
+    return written
+
+
+def html_pages(found: Sequence[Board], problems: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+    """Every page by its place in the site, the first one first.
+
+    Args:
+        found: the boards.
+        problems: sentences about files that are not published.
+    """
+    slugs = slugs_of(found)
+    yield "index.html", page(found, slugs, problems)
+    yield from pages(found, slugs)
+
+
+def _written(path: Path, text: str) -> Path:
+    """Write a page, unless it is there already: of thousands, few have changed."""
+    content = text.encode()
+    if not (path.is_file() and path.read_bytes() == content):
+        write_whole(destination(path), content)
+    return path
+
+
+def _remove_others(site: Path, written: Sequence[Path]) -> None:
+    """Remove our own pages of entries that are gone; another program's files stay."""
+    for folder in ("entries", "compare"):
+        for path in set((site / folder).glob("*.html")) - set(written):
+            if OURS in path.read_bytes()[:2000]:
+                path.unlink()

@@ -5,26 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from har_bench.foreign import words
+from har_bench.foreign.words import latex as latex_escape
 from har_bench.foreign.words import one_line
 
-from .board import EQUALS, Board, Column, Line
+from .board import Board, Column, Line
 from .entries import SUMMARY, Entry, Part, Reported, Scored, Value
+from .equals import EQUALS
 
 MARKDOWN_SPECIALS = re.compile(r"([\\`*_{}\[\]<>|&~#!])")
-LATEX_SPECIALS = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "[": "{[}",  # at the start of a row, LaTeX would take it for an option of the row before
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    **{character: f"\\{character}" for character in "&%$#_"},
-}
 CSV_COLUMNS = (
     "status", "dataset", "scoring", "same_as", "method", "year", "input", "setting", "training", "metric", "axis",
     "item", "value", "unit", "ci_low", "ci_high", "ci_level", "primary", "note", "source", "source_url", "file",
@@ -35,11 +26,6 @@ CSV_COLUMNS = (
 def markdown_escape(text: str) -> str:
     """Text that Markdown prints as it is, inside a table cell too."""
     return MARKDOWN_SPECIALS.sub(r"\\\1", one_line(text))
-
-
-def latex_escape(text: str) -> str:
-    """Text that LaTeX prints as it is."""
-    return "".join(LATEX_SPECIALS.get(character, character) for character in one_line(text))
 
 
 def status(entry: Entry) -> str:
@@ -60,50 +46,62 @@ def provenance(entry: Entry) -> str:
     return entry.source.text if isinstance(entry, Reported) else ""
 
 
-SETTINGS: tuple[tuple[str, Callable[[Entry], str]], ...] = (
-    ("Input", lambda entry: entry.input),
-    ("Setting", lambda entry: entry.setting),
-    ("Training", lambda entry: entry.training if isinstance(entry, Reported) else ""),
-    ("Year", lambda entry: str(entry.year or "") if isinstance(entry, Reported) else ""),
+SETTINGS: tuple[tuple[str, Callable[[Line], str]], ...] = (
+    ("Input", lambda line: line.entry.input),
+    ("Setting", lambda line: line.entry.setting),
+    ("Training", lambda line: line.fields.extra),
+    ("Year", lambda line: str(line.fields.year or "")),
 )
-"""What a source says about a method besides its name; a table leaves out what none of its lines has."""
+"""What is said of a method besides its name; a table leaves out what none of its lines has."""
+
+Marks = Mapping[str, str]
+"""Patterns for the best and the second number of a class."""
+
+MARKDOWN_MARKS: Marks = {"best": "**%s**", "second": "<ins>%s</ins>", "": "%s"}
+LATEX_MARKS: Marks = {"best": r"\textbf{%s}", "second": r"\underline{%s}", "": "%s"}
+PLAIN_MARKS: Marks = {"best": "%s", "second": "%s", "": "%s"}
 
 
-def settings(board: Board) -> list[tuple[str, Callable[[Entry], str]]]:
+def settings(board: Board) -> list[tuple[str, Callable[[Line], str]]]:
     """The settings that at least one line of the board has."""
-    return [(name, read) for name, read in SETTINGS if any(read(line.entry) for line in board.lines)]
+    return [(name, read) for name, read in SETTINGS if any(map(read, board.lines))]
 
 
-def cell(board: Board, line: Line, column: Column, bold: str) -> str:
-    """A number, its confidence interval, and the mark of the column's best; empty when there is none.
+def sources(line: Line) -> str:
+    """Where the numbers of a line come from, all sources that print it."""
+    return "; ".join(dict.fromkeys(map(provenance, (line.entry, *line.also))))
+
+
+def cell(board: Board, line: Line, column: Column, marks: Marks) -> str:
+    """A number, its confidence interval and everything printed of it; empty when there is none.
 
     Args:
         board: the column's board.
         line: the entry.
         column: the metric.
-        bold: a pattern such as ``**%s**``.
+        marks: how the best and the second of those that were given the same stand out.
     """
     value = line.values.get(column.name)
     if value is None:
         return ""
-    text = bold % value.text if value.number == board.best(column) else value.text
+    text = marks[board.mark(line, column)] % value.text
+    if len(value.printed) > 1:
+        text += f" (printed: {', '.join(value.printed)})"
     return (
         f"{text} [{words.number(value.interval.low)}, {words.number(value.interval.high)}]" if value.interval else text
     )
 
 
-def markdown(board: Board, *, sources: bool = True) -> str:
-    """A board as an aligned Markdown table, best values bold."""
+def markdown(board: Board) -> str:
+    """A board as an aligned Markdown table, best values bold and second ones underlined."""
     extra = settings(board)
     header = ["Method", "Status", *(name for name, _ in extra), *(board.heading(column) for column in board.columns)]
     rows = []
     for line in board.lines:
-        said = [line.entry.method, status(line.entry), *(read(line.entry) for _, read in extra)]
-        rows.append(
-            [*map(markdown_escape, said), *(cell(board, line, column, "**%s**") for column in board.columns)]
-            + [markdown_escape(provenance(line.entry))] * sources
-        )
-    return _aligned([*map(markdown_escape, header), *["Source"] * sources], rows, numbers=len(board.columns))
+        said = [line.entry.method, status(line.entry), *(read(line) for _, read in extra)]
+        numbers = [cell(board, line, column, MARKDOWN_MARKS) for column in board.columns]
+        rows.append([*map(markdown_escape, said), *numbers, markdown_escape(sources(line))])
+    return _aligned([*map(markdown_escape, header), "Source"], rows, numbers=len(board.columns))
 
 
 def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int) -> str:
@@ -127,14 +125,18 @@ def markdown_page(found: Iterable[Board]) -> str:
     """Every board as Markdown, under a heading per dataset."""
     parts = [
         "# Leaderboard\n",
-        "**reported**: copied from the source named. **scored here**: by har_bench, from the predictions.\n",
+        "**verified**: scored here, and scored again from the kept predictions. **scored here**: by har_bench, "
+        "predictions not kept. **reported**: copied from the source named. Best numbers are bold and second ones "
+        "underlined among methods that are given the same input.\n",
     ]
     section = ""
     for board in found:
         if board.dataset != section:
             section = board.dataset
             parts.append(f"## {markdown_escape(section)}\n")
-        parts.append(f"### {markdown_escape(board.title)}\n")
+        parts.append(f"### {markdown_escape(board.plain)}\n")
+        if board.plain != board.title:
+            parts.append(f"`{board.scoring}`\n")
         parts += [f"{markdown_escape(note)}\n" for note in board.notes]
         parts.append(markdown(board))
     return "\n".join(parts)
@@ -153,7 +155,10 @@ def scored_markdown(found: Iterable[Board], protocol: str) -> str:
         if lines and board.is_of(protocol):
             header = ["Model", *(board.heading(column) for column in board.columns)]
             rows = [
-                [markdown_escape(line.entry.method), *(cell(board, line, column, "%s") for column in board.columns)]
+                [
+                    markdown_escape(line.entry.method),
+                    *(cell(board, line, column, PLAIN_MARKS) for column in board.columns),
+                ]
                 for line in lines
             ]
             table = _aligned([*map(markdown_escape, header)], rows, numbers=len(board.columns))
@@ -162,7 +167,7 @@ def scored_markdown(found: Iterable[Board], protocol: str) -> str:
 
 
 def latex(board: Board) -> str:
-    """A board as a LaTeX table (packages ``booktabs``), best values bold, each row's source in a comment."""
+    """A board as a LaTeX table (package ``booktabs``), best numbers bold, second underlined, sources in comments."""
     extra = [(name, read) for name, read in settings(board) if name != "Year"]
     heads = ["Method", "Status", *(name for name, _ in extra)]
     lines = [
@@ -176,9 +181,9 @@ def latex(board: Board) -> str:
         r"\midrule",
     ]
     for line in board.lines:
-        texts = [line.entry.method, status(line.entry), *(read(line.entry) for _, read in extra)]
-        numbers = [cell(board, line, column, r"\textbf{%s}") for column in board.columns]
-        lines.append(f"{_latex_row([*map(latex_escape, texts), *numbers])} % {one_line(provenance(line.entry))}")
+        texts = [line.entry.method, status(line.entry), *(read(line) for _, read in extra)]
+        numbers = [cell(board, line, column, LATEX_MARKS) for column in board.columns]
+        lines.append(f"{_latex_row([*map(latex_escape, texts), *numbers])} % {one_line(sources(line))}")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
 
 
@@ -196,12 +201,17 @@ def csv_page(entries: Iterable[Entry]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, CSV_COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
+    for row in csv_rows(entries):
+        writer.writerow({column: words.cell(each) for column, each in row.items()})
+    return out.getvalue()
+
+
+def csv_rows(entries: Iterable[Entry]) -> Iterator[dict[str, object]]:
+    """The row of every number, by column."""
     for entry in entries:
         shared = _csv_entry(entry)
         for part, value in _numbers(entry):
-            row = {**shared, **_csv_number(entry, part, value)}
-            writer.writerow({column: words.cell(each) for column, each in row.items()})
-    return out.getvalue()
+            yield {**shared, **_csv_number(entry, part, value)}
 
 
 def _numbers(entry: Entry) -> Iterable[tuple[Part, Value]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -37,6 +38,18 @@ def cameras() -> dict[str, Camera]:
         )
         for name, row in load("h36m/golden/h36m_cameras.json").items()
     }
+
+
+def options_of(block: str) -> dict[str, Any]:
+    """The protocol's options for what a block of a golden file says by its name, such as ``S11_only_cam60457274``."""
+    camera, subject = (re.search(words, block) for words in (r"cam(?:era)?_?(\d{8})", r"(?:^|_)(S\d+)"))
+    found = {
+        "cameras": camera[1] if camera else "",
+        "subjects": subject[1] if subject else "",
+        "without_damaged": "without_damaged" in block,
+        "every": 64 if re.search("1_?in_?64|one_in_64", block) else 1,
+    }
+    return {name: value for name, value in found.items() if value and (name, value) != ("every", 1)}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,12 @@ from har_bench.schema import to_numpy
 
 RELEASE_FILE = "mpii_human_pose_v1_u12_2/mpii_human_pose_v1_u12_1.mat"
 
+SHORT = [
+    *("rank", "rkne", "rhip", "lhip", "lkne", "lank", "pelv", "thor"),
+    *("neck", "head", "rwri", "relb", "rsho", "lsho", "lelb", "lwri"),
+]
+"""MPII's joints as the golden files call them."""
+
 
 def convert(raw: Path) -> Tables:
     (shard,) = MPII().discover(raw)

@@ -18,6 +18,7 @@ from har_bench.media.boxes import Boxes
 from har_bench.media.crop_model import CropModel, Seen
 from har_bench.media.pixel_model import PixelModel
 from har_bench.media.poses import Poses
+from har_bench.media.tracking import Watcher
 
 Picture = npt.NDArray[np.uint8]
 Rectangle = tuple[int, int, int, int]
@@ -78,6 +79,18 @@ class Finder(PixelModel):
         if boxes is None:
             return [_poses(_rectangles(image, self.least)) for image in images]
         return [_poses([_inside(image, box) for box in each.box]) for image, each in zip(images, boxes, strict=True)]
+
+
+@dataclass
+class Steady(Finder):
+    """The same, with weights and a way to steady points, though it needs neither."""
+
+    def load(self, weights: Path) -> None:
+        """Whatever they are."""
+
+    def watcher(self, people: int = 0, **options: Any) -> Watcher:
+        """As without."""
+        return super().watcher(people)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from har_bench.errors import Malformed
 
-from .action import ActionOptions, MergeModel
+from .action import BLOCKS, ActionOptions, MergeModel
 from .keras_names import FileGroups, Shape
 from .layers import Network, initialise
 from .reception import Reception, ReceptionOptions
@@ -68,6 +68,12 @@ class Architecture:
         if self.spnet is not None:
             return self.spnet.actions
         return () if self.heads is None else (self.heads.actions,)
+
+    def heads_named(self, count: int) -> list[str]:
+        """What its outputs of actions are called, the last one last."""
+        if self.spnet is not None:
+            return [f"block {number}" for number in range(1, count + 1)]
+        return [f"{head} {number}" for head in ("poses", "looks") for number in range(1, BLOCKS + 1)] + ["both"]
 
     @property
     def _shape(self) -> ReceptionOptions | SPNetOptions:

@@ -15,21 +15,25 @@ from har_bench import devices
 from har_bench.arrays import Bytes, Floats
 from har_bench.classifying.classes import Classes
 from har_bench.errors import HarBenchError, unknown
+from har_bench.media import boxes as given
+from har_bench.media.actor import Actor, Acts
+from har_bench.media.batches import in_groups
 from har_bench.media.boxes import Boxes
+from har_bench.media.of_store import Pictures
 from har_bench.media.poses import Poses
 from har_bench.options import option
+from har_bench.progress import progress
 from har_bench.protocol import Protocol
 from har_bench.skeletons import mapping, skeleton
 from har_bench.store import Store
 from har_bench.training import weights as parameters
 
-from . import weighing
+from . import acting, weighing
 from .architecture import Architecture
 from .data.boxes import MARGIN, ROOM, Window, around, of_picture
 from .in_space import AboutRoots
-from .layers import Network
 from .learner import Learner
-from .published import ARCHITECTURES
+from .published import ARCHITECTURES, clips_of
 from .seeing import Placed, Places, Seeing
 from .weighing import Loaded
 
@@ -40,10 +44,12 @@ ABOVE = 15 / 200
 LEAST = 0.05
 """Of what was looked at, how large somebody is at least; joints that are nearer to each other say nothing."""
 USUAL = "mpii_2d"
+AT_ONCE = 16
+"""Sequences whose predictions are handed on together."""
 
 
 @dataclass
-class Deephar(Learner):
+class Deephar(Learner, Actor):
     """Networks of CVPR 2018 and TPAMI 2020, with the authors' weights, our own, or none."""
 
     summary: ClassVar[str] = "deephar: poses in 2D and 3D and actions from pixels, with the authors' weights"
@@ -58,6 +64,10 @@ class Deephar(Learner):
     outputs_too: bool = option(False, "score the network's other predictions beside it, in a table of their own")
     crops: int = option(1, "crops of each person, of several sizes, that are averaged: 1 to 5", least=1)
     flip: bool = option(False, "see each crop in a mirror too, and average")
+    step: int | None = option(None, "see one frame of a clip in so many; by default as published: 2, 6 or 8", least=1)
+    clips: Literal["centre", "several"] = option(
+        "centre", "the clip in a sequence's middle, or several one after the other, which the protocol multiplies"
+    )
     passes: int = option(2, "looks at somebody whom no box shows; the first is at the whole picture", least=1)
 
     _loaded: Loaded | None = field(default=None, init=False, repr=False)
@@ -77,11 +87,11 @@ class Deephar(Learner):
 
     def save(self, path: Path) -> None:
         """Write the network as ``.safetensors``."""
-        weighing.save(path, self.loaded.model, self.loaded.architecture, self.loaded.layout)
+        weighing.save(path, self.loaded)
 
-    def take(self, model: Network, architecture: Architecture, layout: str, about: str) -> None:
+    def take(self, trained: Loaded) -> None:
         """Predict with a network that was trained just now."""
-        self._take(Loaded(model, architecture, layout, about))
+        self._take(trained)
 
     def begun(self, path: Path) -> Loaded:
         """A network to train on."""
@@ -99,10 +109,10 @@ class Deephar(Learner):
 
     def predict(self, store: Store, protocol: Protocol) -> Iterator[pa.Table]:
         """Poses of every person that the protocol scores, or the probabilities of every clip's actions."""
+        if protocol.task == "clip-classification":
+            return self._acted(store, protocol)
         deep = bool(protocol.prediction_columns) and protocol.prediction_columns[0] == "keypoints_3d"
-        if protocol.task != "clip-classification" and (
-            (deep and not self.in_space) or not self._maps(self.layout, store, protocol)
-        ):
+        if (deep and not self.in_space) or not self._maps(self.layout, store, protocol):
             raise HarBenchError(
                 f"{self.loaded.about} gives {self.layout} in {self.loaded.architecture.dims} dimensions, and "
                 f"{protocol.canonical} scores other joints; give other weights"
@@ -110,6 +120,28 @@ class Deephar(Learner):
         if deep and self.boxes == "truth":
             return self._about_roots(store, protocol)
         return super().predict(store, protocol)
+
+    def clip(self) -> tuple[int, int]:
+        """How many frames a clip of a film has, and one frame in how many it sees."""
+        if not self.loaded.architecture.actions:
+            raise HarBenchError(f"{self.loaded.about} gives poses and no actions; give weights that do")
+        return self.plan.frames, self.plan.step
+
+    def act(self, clips: Sequence[Sequence[Bytes]]) -> Acts:
+        """The actions of films' clips, about whoever is seen in the middle of each."""
+        found = self._find([clip[len(clip) // 2] for clip in clips])
+        windows = [window(poses.boxes[0], rough=False) for poses in found]
+        cut = [
+            np.stack([self.places.cut((image, each)) for image in clip])
+            for clip, each in zip(clips, windows, strict=True)
+        ]
+        scores = self.places.seeing.actions(cut, slice(0, None, len(self.loaded.architecture.actions)))
+        return Acts(scores[self._chosen_of(len(scores))], np.stack([poses.boxes[0] for poses in found]))
+
+    @property
+    def labels_of(self) -> str:
+        """The protocol whose classes the actions are; empty where the weights do not tell."""
+        return self.loaded.labels_of
 
     def look(self, images: Sequence[Bytes], boxes: Sequence[Boxes] | None) -> list[Poses]:
         """A pose for every box, or of the one person whom a picture is taken to show."""
@@ -196,6 +228,44 @@ class Deephar(Learner):
         except HarBenchError:
             return False
         return True
+
+    def _acted(self, store: Store, protocol: Protocol) -> Iterator[pa.Table]:
+        """The probabilities of every sequence's clips, after the last head."""
+        self._check()
+        if self.boxes == "own":
+            raise HarBenchError("boxes=own is for poses; of clips, give boxes=truth, full or file=PATH")
+        sets, wanted = self.loaded.architecture.actions, getattr(protocol, "classes", 0)
+        if wanted not in sets:
+            told = " or ".join(map(str, sets)) or "no"
+            raise HarBenchError(
+                f"{self.loaded.about} tells {told} actions apart, and {protocol.canonical} has {wanted}; "
+                "give other weights"
+            )
+        boxes = given.BoxFile(Path(self.boxes.removeprefix(given.FILE)), store) if self._from_file else self.boxes
+        heads = slice(sets.index(wanted), None, len(sets))
+        plan, pictures = self.plan, Pictures(store, Path(self.images), workers=self.workers)
+        others: dict[str, list[pa.Table]] = {}
+        chosen = protocol.select(store.sequences)
+        where = acting.Where(store, boxes)
+        with progress("deephar", len(chosen), quiet=self.quiet) as bar:
+            found = acting.judged(self.places.seeing, plan, heads, chosen, where, pictures)
+            for group in in_groups(found, AT_ONCE):
+                names = self.loaded.architecture.heads_named(len(group[0].probabilities))
+                last = self._chosen_of(len(names))
+                for number, name in enumerate(names if self.outputs_too else ()):
+                    if number != last:
+                        others.setdefault(name, []).append(acting.rows_of(group, number))
+                bar.advance(rows=len(group))
+                yield acting.rows_of(group, last)
+        self.outputs = others
+
+    @property
+    def plan(self) -> acting.Plan:
+        """Which clips are looked at, and how."""
+        architecture = self.loaded.architecture
+        frames, step = clips_of(architecture)
+        several = self.clips == "several"
+        return acting.Plan(self.frames or frames, self.step or step, several, self.flip, architecture.size)
 
     def _about_roots(self, store: Store, protocol: Protocol) -> Iterator[pa.Table]:
         self._check()

@@ -48,7 +48,7 @@ class Learner(PixelModel):
     """A model of pictures that learns by a recipe. Subclasses take the network and read those that it begins with."""
 
     training: ClassVar[tuple[str, ...]] = (
-        *("recipe", "tiny", "epochs", "per_step", "lr", "steps", "frames", "augment", "held_out", "init"),
+        *("recipe", "tiny", "epochs", "per_step", "lr", "steps", "augment", "held_out", "init"),
         "checkpoints",
     )
     """The options that do nothing where weights are loaded."""
@@ -63,7 +63,9 @@ class Learner(PixelModel):
     per_step: int | None = option(None, "pictures and clips of a step from each dataset; as the recipe says", least=1)
     lr: float | None = option(None, "learning rate; the recipe's", above=0)
     steps: int = option(0, "steps of an epoch at most; 0 is all of it", least=0)
-    frames: int | None = option(None, "of a clip; the recipe's", least=2)
+    frames: int | None = option(
+        None, "of a clip; by default as the network was published, 8, 16 or 20, or as its recipe says", least=1
+    )
     augment: bool = option(True, "vary pictures as the recipe says")
     held_out: str = option("", "a split of the first store whose loss is told after every epoch, and kept in best.ckpt")
     devices: int = option(1, "how many of them train", least=1)
@@ -78,7 +80,7 @@ class Learner(PixelModel):
     history: History = field(default_factory=list, init=False, repr=False)
 
     @abstractmethod
-    def take(self, model: Network, architecture: Architecture, layout: str, about: str) -> None:
+    def take(self, trained: Loaded) -> None:
         """Predict with a network from now on."""
 
     @abstractmethod
@@ -121,7 +123,9 @@ class Learner(PixelModel):
         self.history = train(
             models, feed, lesson.losses, plan, starting=lesson.starting, evaluated=evaluated, quiet=self.quiet
         )
-        self.take(model, architecture, layout.name, f"trained by {self.recipe or 'its usual recipe'}, seed {self.seed}")
+        about = f"trained by {self.recipe or 'its usual recipe'}, seed {self.seed}"
+        labels = protocol.name if protocol is not None and classes else ""
+        self.take(Loaded(model, architecture, layout.name, about, labels))
 
     def _recipe(self, dataset: str, protocol: Protocol | None) -> Recipe:
         name = self.recipe or USUAL.get((dataset, "" if protocol is None else protocol.task), "")
@@ -168,8 +172,8 @@ class Learner(PixelModel):
         joints, other = self.joints, None
         if self.init:
             path = remote.fetch(self.init)
-            other, its, given, _ = self.begun(path)
-            joints = joints or given
+            begun = self.begun(path)
+            other, its, joints = begun.model, begun.architecture, joints or begun.layout
             if not self.architecture:
                 architecture = with_classes(its, classes) if recipe.acts else without_actions(its)
         with devices.forked():
@@ -199,7 +203,7 @@ class Learner(PixelModel):
         for group in groups:
             sources = []
             for part, given in group:
-                wanted = Wanted(layout, architecture.dims, 1 if part.clips else part.every)
+                wanted = Wanted(layout, architecture.dims, part.every)
                 found = people(part, given, wanted)
                 varied = AUGMENTATIONS[part.augmentation] if self.augment and not plain else NONE
                 varied = replace(varied, steps=AUGMENTATIONS[part.augmentation].steps)

@@ -38,3 +38,13 @@ ARCHITECTURES = {
     "spnet_pose2d": Architecture(spnet=SPNetOptions(action_pyramids=())),
 }
 """As the evaluation scripts built them: 2018 on MPII, Human3.6M, Penn Action and NTU; SPNet for what 2020 published."""
+
+
+def clips_of(architecture: Architecture) -> tuple[int, int]:
+    """How many frames the clips of such a network have, and one frame in how many it sees, as it was published.
+
+    NTU's pictures were halved in time before, so every second frame of a store's is one of theirs.
+    """
+    if architecture.spnet is not None:
+        return (8, 6) if architecture.dims == 2 else (8, 8)
+    return (20, 2) if architecture.heads is not None and architecture.heads.version == "v2" else (16, 2)

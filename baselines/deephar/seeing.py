@@ -33,7 +33,7 @@ class Seeing:
         device: where it computes.
         precision: in float32, tf32 or bf16.
         compiled: compile it first.
-        batch: pictures, or clips, at a time.
+        batch: pictures at a time, those of clips counted.
     """
 
     def __init__(
@@ -50,22 +50,25 @@ class Seeing:
 
     def poses(self, pixels: Sequence[Bytes]) -> Floats:
         """(B, N, J, D + 1) poses after every block of N pictures (h, w, 3): places in 0..1, then how sure."""
-        found = [torch.stack([pose.float().cpu() for pose in self._poses(batch)]) for batch in self._batches(pixels)]
-        return np.asarray(torch.cat(found, dim=1).numpy(), np.float64)
-
-    def actions(self, clips: Sequence[Bytes]) -> Floats:
-        """(H, N, C) probabilities after every head of N clips (T, h, w, 3)."""
-        made = []
-        for batch in self._batches(clips):
-            watched = self._watch(batch)
-            made.append(torch.stack([logits.float().softmax(dim=-1).cpu() for logits in watched.actions]))
+        made = [
+            torch.stack([pose.float().cpu() for pose in self._poses(batch)])
+            for batch in self._batches(pixels, self.batch)
+        ]
         return np.asarray(torch.cat(made, dim=1).numpy(), np.float64)
 
-    def _batches(self, pixels: Sequence[Bytes]) -> Iterator[torch.Tensor]:
+    def actions(self, clips: Sequence[Bytes], heads: slice) -> Floats:
+        """(H, N, C) probabilities after some heads, of N clips (T, h, w, 3)."""
+        made = []
+        for batch in self._batches(clips, max(1, self.batch // len(clips[0]))):
+            logits = self._watch(batch).actions[heads]
+            made.append(torch.stack([each.float().softmax(dim=-1).cpu() for each in logits]))
+        return np.asarray(torch.cat(made, dim=1).numpy(), np.float64)
+
+    def _batches(self, pixels: Sequence[Bytes], size: int) -> Iterator[torch.Tensor]:
         """Tensors from -1 to 1, (N, ..., 3, h, w)."""
         with torch.inference_mode(), devices.precision(self.device, self.precision):
-            for start in range(0, len(pixels), self.batch):
-                raw = torch.from_numpy(np.stack(pixels[start : start + self.batch]))
+            for start in range(0, len(pixels), size):
+                raw = torch.from_numpy(np.stack(pixels[start : start + size]))
                 sent = (raw.pin_memory() if self.device.type == "cuda" else raw).to(self.device, non_blocking=True)
                 yield (sent.movedim(-1, -3) / 255 - 0.5) * 2
 
@@ -131,7 +134,11 @@ class Places:
         deep = [each.depths for each in total if each.depths is not None]
         return Placed(points, sure, np.mean(deep, axis=0) if deep else None)
 
-    def _cut(self, pair: tuple[Bytes, Window], scale: float, *, turn: bool) -> tuple[Bytes, Crop]:
+    def cut(self, pair: tuple[Bytes, Window]) -> Bytes:
+        """(h, w, 3) what is seen of a picture in a window."""
+        return self._cut(pair, scale=1.0, turn=False)[0]
+
+    def _cut(self, pair: tuple[Bytes, Window], *, scale: float, turn: bool) -> tuple[Bytes, Crop]:
         image, window = pair
         sides = (window.sides[0] * scale, window.sides[1] * scale)
         return pillow_rotate_crop(image, window.centre, sides, (self.size, self.size), flip=turn)

@@ -27,6 +27,9 @@ from .soft_argmax import Variant
 LAYOUTS = {16: "mpii-pa16", 17: "h36m-pa17", 20: "ntu-pa20"}
 """The joints that networks of so many give, unless their weights say otherwise."""
 
+LABELS = {15: "penn_action/accuracy", 60: "ntu60/xsub"}
+"""The protocols whose classes the actions of a Keras file are, by their number: those that were published."""
+
 APART = 0.04
 """Of the picture's side: the standard deviation of the joints' places below which they are all in one place."""
 
@@ -41,12 +44,14 @@ class Loaded(NamedTuple):
         architecture: what defines it.
         layout: the joints that it gives.
         about: which published file it is, or the file's name.
+        labels_of: the protocol whose classes its actions are; empty where nobody says.
     """
 
     model: Network
     architecture: Architecture
     layout: str
     about: str
+    labels_of: str = ""
 
 
 def load(path: Path, *, variant: Variant = "cvpr18", layout: str = "", expected: Architecture | None = None) -> Loaded:
@@ -72,10 +77,10 @@ def _of_keras(path: Path, variant: Variant, layout: str, expected: Architecture 
         architecture = expected or told_by(file.groups, variant)
     model = architecture.build()
     weights.fill(model, file.state(model), str(path))
-    known = recognised(path, named=True)
+    known, labels = recognised(path, named=True), LABELS.get((architecture.actions or (0,))[0], "")
     if known is None or known.model != "deephar":
-        return Loaded(model, architecture, layout or layout_of(architecture), path.name)
-    return Loaded(model, architecture, layout or known.target, f"{known.file}, as published")
+        return Loaded(model, architecture, layout or layout_of(architecture), path.name, labels)
+    return Loaded(model, architecture, layout or known.target, f"{known.file}, as published", labels)
 
 
 def _own(path: Path, layout: str, expected: Architecture | None) -> Loaded:
@@ -89,13 +94,14 @@ def _own(path: Path, layout: str, expected: Architecture | None) -> Loaded:
         raise HarBenchError(f"{path} does not say what network it is of ({error}); save it again") from error
     model = architecture.build()
     weights.fill(model, found.models[NAME], str(path))
-    return Loaded(model, architecture, given, path.name)
+    return Loaded(model, architecture, given, path.name, str(found.options.get("labels_of", "")))
 
 
-def save(path: Path, model: Network, architecture: Architecture, layout: str) -> None:
+def save(path: Path, loaded: Loaded) -> None:
     """Write a network as ``.safetensors``, with what defines it."""
-    options: dict[str, Any] = {"architecture": msgspec.to_builtins(architecture), "layout": layout}
-    weights.write(path, {NAME: model}, {"baseline": "Deephar", **options})
+    told: dict[str, Any] = {"layout": loaded.layout, "labels_of": loaded.labels_of}
+    options = {"baseline": "Deephar", "architecture": msgspec.to_builtins(loaded.architecture), **told}
+    weights.write(path, {NAME: loaded.model}, options)
 
 
 def layout_of(architecture: Architecture) -> str:

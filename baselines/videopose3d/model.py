@@ -72,6 +72,32 @@ class Architecture:
         return self.receptive_field // 2 if self.causal else 0
 
 
+class Normalisation(nn.BatchNorm1d):
+    """Batch normalisation whose momentum is a tensor: compiled code holds for every epoch's, and no GPU is waited for.
+
+    Where several devices train, each normalises by its own share of a batch, as without ``SyncBatchNorm``.
+    """
+
+    rate: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        self.register_buffer("rate", torch.tensor(self.momentum), persistent=False)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - as torch calls it
+        """(rows, features) normalised; in training by the batch, which enters the running statistics."""
+        if not self.training or self.running_mean is None or self.running_var is None:
+            return super().forward(input)
+        mean, variance = torch.zeros_like(self.running_mean), torch.zeros_like(self.running_var)
+        found = functional.batch_norm(input, mean, variance, self.weight, self.bias, True, 1.0, self.eps)
+        with torch.no_grad():
+            self.running_mean.mul_(1 - self.rate).add_(mean * self.rate)
+            self.running_var.mul_(1 - self.rate).add_(variance * self.rate)
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked.add_(1)
+        return found
+
+
 class TemporalModel(nn.Module):
     """The network of an architecture, with PyTorch's default initial weights."""
 
@@ -81,13 +107,13 @@ class TemporalModel(nn.Module):
         full, pads = at.channels, at.pads[1:]
         kernels = [2 * pad + 1 if at.dense else width for width, pad in zip(at.widths[1:], pads, strict=True)]
         # in the order of the published state dicts
-        self.expand_bn = nn.BatchNorm1d(full)
+        self.expand_bn = Normalisation(full)
         self.shrink = nn.Conv1d(full, at.joints_out * 3, 1)
         self.expand_conv = nn.Conv1d(at.joints_in * at.features, full, at.widths[0], bias=False)
         self.layers_conv = nn.ModuleList(
             nn.Conv1d(full, full, size, bias=False) for kernel in kernels for size in (kernel, 1)
         )
-        self.layers_bn = nn.ModuleList(nn.BatchNorm1d(full) for _ in self.layers_conv)
+        self.layers_bn = nn.ModuleList(Normalisation(full) for _ in self.layers_conv)
 
     def forward(self, keypoints: Tensor, strided: bool = False) -> Tensor:
         """3D poses of the frames whose whole window is in ``keypoints``.
@@ -124,8 +150,8 @@ class TemporalModel(nn.Module):
     def set_momentum(self, momentum: float) -> None:
         """Set how much of each batch enters the running statistics of the batch normalisations."""
         for layer in self.modules():
-            if isinstance(layer, nn.BatchNorm1d):
-                layer.momentum = momentum
+            if isinstance(layer, Normalisation):
+                layer.rate.fill_(momentum)
 
     def _activated(self, x: Tensor, normalise: nn.Module) -> Tensor:
         rows = functional.relu(normalise(x.flatten(0, 1)))

@@ -9,5 +9,6 @@ from har_bench.cli import looking as looking
 from har_bench.cli import pixels as pixels
 from har_bench.cli import preparing as preparing
 from har_bench.cli import scoring as scoring
+from har_bench.cli import showing as showing
 from har_bench.cli.app import app as app
 from har_bench.cli.entry import main as main

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from har_bench import __version__
 from har_bench.errors import HarBenchError, unknown
+
+if TYPE_CHECKING:
+    from har_bench.results import Result
 
 app = App(
     name="har-bench",
@@ -81,15 +84,25 @@ class Shown:
     Attributes:
         by: Also show this breakdown, such as action, camera or joint; may be repeated.
         by_subject: The same as --by subject.
+        latex: Also print the one row that a paper's table needs, for LaTeX with booktabs.
     """
 
     by: list[str] | None = None
     by_subject: bool = False
+    latex: bool = False
 
     @property
     def names(self) -> list[str]:
         """The breakdowns to show."""
         return [*(self.by or []), *(["subject"] if self.by_subject else [])]
+
+    def say_latex(self, result: Result) -> None:
+        """Print the row, if it was asked for."""
+        if self.latex:
+            from har_bench.cli.terminal import say
+            from har_bench.protocol import latex
+
+            say(latex.row(result))
 
     def check(self, protocol: str, recipe: str | None, options: Mapping[str, str]) -> None:
         """See that a protocol makes the breakdowns, before the work begins.

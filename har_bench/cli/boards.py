@@ -10,7 +10,7 @@ from typing import Any, Literal
 from cyclopts import App, Parameter
 
 from har_bench.cli.app import app
-from har_bench.cli.terminal import say
+from har_bench.cli.terminal import complain, hand_over, say
 
 boards = App(name="leaderboard", help="Tables and pages from a folder of results.")
 app.command(boards)
@@ -80,13 +80,15 @@ def build(
     refused = []
 
     def tell(problem: Any) -> None:
-        print(f"har-bench: {problem.sentence}", file=sys.stderr)
+        complain(problem.sentence)
         refused.extend([problem] * problem.refused)
 
     folder, url = remote.destination_folder(site), remote.as_url(site)
     write = registry.load("leaderboards", "site")
     chosen = {"datasets": dataset, "protocols": protocol, "only": only}
     for path in write(remote.fetch(results), folder, on_problem=tell, **chosen):
+        if path.parent != folder:  # a page of an entry or of two, which the first one links to
+            continue
         say(f"{url}/{path.name}" if url else str(path))
     remote.publish(folder, site, last="index.html")
     if refused:
@@ -131,6 +133,26 @@ def add(
 
 
 @boards.command
+def compare(folder: Path, *, stores: list[Path], resamples: int = 10_000, quiet: bool = False) -> None:
+    """Test every two verified entries of a board: could chance alone have put one before the other?
+
+    The paired permutation tests are kept in the folder's separations.csv, by what they were made of, and `build` reads
+    them: entries that are not separated share their ranks. What was tested before is not tested again.
+
+    Args:
+        folder: Of all entries.
+        stores: Stores, or folders that hold stores; found by fingerprint.
+        resamples: Exchanges of the permutation test.
+        quiet: Show no progress.
+    """
+    from har_bench.entries.separations import SEPARATIONS
+    from har_bench.studying.separating import separate
+
+    tests = separate(folder, stores, resamples=resamples, quiet=quiet)
+    say(f"{len(tests)} pairs in {folder / SEPARATIONS}" if tests else f"{folder} has no two entries to compare")
+
+
+@boards.command
 def verify(
     folder: Path,
     *,
@@ -160,7 +182,9 @@ def verify(
     from har_bench.studying import verifying
 
     found = verifying.verify(folder, stores=stores or [], predictions=predictions or [], jobs=jobs, quiet=quiet)
-    for line in [msgspec.json.format(msgspec.json.encode(found)).decode()] if json else verifying.lines(found):
-        say(line)
+    if json:
+        hand_over(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        say("\n".join(verifying.lines(found)))
     if any(each.status == "wrong" for each in found):
         sys.exit(FAILED)

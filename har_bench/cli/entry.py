@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from har_bench.cli.app import app
-from har_bench.cli.terminal import UnheardError, heard, warnings_as_sentences
+from har_bench.cli.terminal import UnheardError, complain, heard, warnings_as_sentences
 from har_bench.errors import HarBenchError
 
 FAILED, INTERRUPTED, UNHEARD = 1, 130, 141
@@ -40,7 +40,7 @@ def main(words: Sequence[str] | None = None) -> None:
         _let_go(sys.stdout)
         if error.closed:
             sys.exit(UNHEARD)
-        _complain(str(error))
+        complain(str(error))
         status = FAILED
     if status:
         sys.exit(status)
@@ -52,18 +52,14 @@ def _run(words: Sequence[str] | None) -> int | str | None:
         with warnings_as_sentences():
             app(sys.argv[1:] if words is None else words)
     except HarBenchError as error:
-        _complain(str(error))
+        complain(str(error))
         return FAILED
     except KeyboardInterrupt:
-        _complain("stopped; given again, a conversion or a training with checkpoints goes on")
+        complain("stopped; given again, a conversion or a training with checkpoints goes on")
         return INTERRUPTED
     except SystemExit as stop:
         return stop.code
     return 0
-
-
-def _complain(sentence: str) -> None:
-    print(f"har-bench: {sentence}", file=sys.stderr)
 
 
 def _make_plain(stream: TextIO | None) -> None:

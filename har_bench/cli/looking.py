@@ -26,14 +26,21 @@ def list_all(
 
 
 @app.command
-def info(what: str) -> None:
+def info(what: str, *, latex: bool = False) -> None:
     """Say what something is: a converter, protocol, baseline, skeleton, store, result or predictions file.
 
     Args:
         what: A name from `har-bench list`, or a path.
+        latex: Of a result: print the one row that a paper's table needs, for LaTeX with booktabs.
     """
     from har_bench.cli.describing import describe
 
+    if latex:
+        from har_bench import results
+        from har_bench.protocol.latex import row
+
+        say(row(results.read(what)))
+        return
     say(describe(what))
 
 

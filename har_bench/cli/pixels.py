@@ -1,4 +1,4 @@
-"""Commands about images and videos: ``har-bench pose`` and ``har-bench weights``."""
+"""Commands about images and videos: ``har-bench pose``, ``har-bench classify`` and ``har-bench weights``."""
 
 from __future__ import annotations
 
@@ -114,6 +114,59 @@ def pose(
         max_frames=max_frames,
         fps=fps,
         smooth="true" if smooth else "",
+        overlay=overlay,
+        settings=settings,
+        quiet=quiet,
+    )
+    say(said)
+
+
+@app.command
+def classify(
+    source: str,
+    out: Path,
+    *,
+    weights: Path,
+    model: str = "deephar",
+    labels: str = "",
+    overlay: Path | None = None,
+    hop: int = 0,
+    max_frames: int | None = None,
+    fps: float | None = None,
+    device: str | None = None,
+    setting: Settings = None,
+    quiet: bool = False,
+) -> None:
+    """Tell what somebody does in a film, clip by clip.
+
+        har-bench classify batting.mp4 actions.json --weights weights_AR_merge_ep074_26-10-17.h5 --overlay seen.mp4
+
+    Args:
+        source: A video, the number of a webcam, such as 0, or a folder of images with --fps.
+        out: Where the clips and their probabilities go: .json, .csv or .parquet.
+        weights: The model's weights.
+        model: A model of clips from `har-bench list baselines`, or package.module:Name.
+        labels: The classes' names, one a line in a text file, or a protocol such as ntu60/xsub; else what it knows.
+        overlay: Write the action on the pictures: .mp4, .gif, or .png (a contact sheet).
+        hop: Frames between the beginnings of clips; half a clip by default.
+        max_frames: Look at no more than so many.
+        fps: Frames per second, which make a folder of images a film.
+        device: Such as cpu or cuda:1; a GPU if there is one.
+        setting: An option of the model, as name=value; may be repeated.
+        quiet: Show no progress.
+    """
+    from har_bench.media.acting import classify as run
+
+    settings = ({"device": device} if device else {}) | dict(pairs(setting))
+    said = run(
+        model,
+        source,
+        out,
+        weights=weights,
+        labels=labels,
+        hop=hop,
+        max_frames=max_frames,
+        fps=fps,
         overlay=overlay,
         settings=settings,
         quiet=quiet,

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
 
 from har_bench.cli.app import Options, Recipe, Settings, Shown, app, pairs, written
 from har_bench.cli.terminal import say, show_report, show_result
+from har_bench.errors import HarBenchError
 
 if TYPE_CHECKING:
     from har_bench.results import Result
@@ -20,8 +23,11 @@ PLAIN, ALL = Recipe(), Shown()
 def score(
     protocol: str,
     store: Path,
-    predictions: Path,
+    predictions: Path | None = None,
     *,
+    ensemble: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
+    weights: str = "",
+    fuse: Literal["probabilities", "logits", "sums"] | None = None,
     how: Recipe = PLAIN,
     out: Path | None = None,
     jobs: int = 1,
@@ -34,10 +40,16 @@ def score(
 ) -> None:
     """Score any model's predictions with a paper's exact recipe.
 
+        har-bench score mpii/pckh stores/mpii preds.h5 --recipe hrnet --out results/mine.json
+        har-bench score ntu60/xsub stores/ntu60 --ensemble joint.pkl bone.pkl --weights 0.6,0.4 --fuse logits
+
     Args:
         protocol: Such as mpii/pckh, or with recipe and options h36m/mpjpe:videopose3d,every=64.
         store: A converted dataset, its folder or URL.
         predictions: Parquet, HDF5 or CSV in our columns, or one of the field's own files (`har-bench info PROTOCOL`).
+        ensemble: Files of class scores in the place of predictions, fused by the names of their sequences.
+        weights: Of those files, such as 0.6,0.4; equal ones by default.
+        fuse: What their numbers are: probabilities (averaged), logits (softmax first), or sums (added as they are).
         how: The recipe and its options.
         out: Where the result file goes, a path or a URL.
         jobs: Processes; 0 is one per processor.
@@ -55,7 +67,7 @@ def score(
     result = run(
         protocol,
         store,
-        predictions,
+        _given(predictions, ensemble, weights, fuse),
         **how.arguments(),
         jobs=jobs,
         scheduler=scheduler,
@@ -64,7 +76,28 @@ def score(
         model=model,
         quiet=quiet,
     )
-    _published(result, destination, shown.names)
+    _published(result, destination, shown, shown.names)
+
+
+def _given(predictions: Path | None, files: list[Path] | None, weights: str, fuse: Any) -> Any:
+    """One file of predictions, or an ensemble of some.
+
+    Raises:
+        HarBenchError: neither or both, or weights that are no numbers.
+    """
+    from har_bench.scoring.ensembles import Ensemble
+
+    if (predictions is None) == (files is None):
+        raise HarBenchError("nothing is to be scored, or two things at once; give predictions, or --ensemble FILES")
+    if files is None:
+        if weights or fuse:
+            raise HarBenchError("--weights and --fuse are of an --ensemble; leave them out")
+        return predictions
+    try:
+        shares = tuple(float(word) for word in weights.split(",") if word)
+    except ValueError as error:
+        raise HarBenchError(f"--weights is {weights!r}; give a number for each file, such as 0.6,0.4") from error
+    return Ensemble(tuple(files), shares, fuse)
 
 
 @app.command
@@ -153,7 +186,7 @@ def run(
         settings={name: value for name, value in chosen.items() if value} | dict(pairs(setting)),
     )
     made = [name for name in ("seed", "output") if name in result.tables]
-    _published(result, destination, list(dict.fromkeys((*made, *shown.names))))
+    _published(result, destination, shown, list(dict.fromkeys((*made, *shown.names))))
 
 
 @app.command
@@ -272,12 +305,13 @@ def rescore(results: Path, *, stores: list[Path], predictions: list[Path], jobs:
     show_report(rescoring.tables(outcomes), rescoring.lines(outcomes))
 
 
-def _published(result: Result, out: str | Path | None, breakdowns: Sequence[str]) -> None:
+def _published(result: Result, out: str | Path | None, shown: Shown, breakdowns: Sequence[str]) -> None:
     """Write a result where it was asked for, and show it."""
     from har_bench import results
 
     if out is not None:
         results.write(result, out)
     show_result(result, breakdowns)
+    shown.say_latex(result)
     if out is not None:
         say(f"result: {out}")

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import shutil
 import sys
+import textwrap
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from har_bench.errors import HarBenchWarning, unknown
+from har_bench.errors import HarBenchWarning, listed, unknown
 from har_bench.foreign import words
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
     from har_bench.results import Result
     from har_bench.store import Store
 
@@ -51,7 +57,33 @@ def heard() -> Iterator[None]:
 
 def say(text: str) -> None:
     """A sentence, or several lines; what would move the cursor or turn text around is left out."""
-    _print(words.lines(text))
+    _print(fitted(words.lines(text), sys.stdout))
+
+
+def hand_over(text: str) -> None:
+    """What another program reads: every line as it is."""
+    _print(text)
+
+
+def complain(sentence: str) -> None:
+    """A sentence on standard error: what went wrong, or looks it."""
+    print(fitted(f"har-bench: {words.one_line(sentence)}", sys.stderr), file=sys.stderr)
+
+
+def fitted(text: str, stream: TextIO | None) -> str:
+    """Lines broken between words where a screen would break them inside; whole where no screen reads them.
+
+    The rest of a line stands two blanks further in. ``COLUMNS`` in the environment is a screen's width too.
+    """
+    if stream is None or not (os.environ.get("COLUMNS") or stream.isatty()):
+        return text
+    width = shutil.get_terminal_size().columns
+    wrapper = textwrap.TextWrapper(max(width, 20), break_long_words=False, break_on_hyphens=False)
+    broken: list[str] = []
+    for line in text.split("\n"):
+        wrapper.subsequent_indent = line[: len(line) - len(line.lstrip())] + "  "
+        broken += wrapper.wrap(line) if len(line) > width else [line]
+    return "\n".join(broken)
 
 
 def _print(text: str) -> None:
@@ -67,7 +99,7 @@ def warnings_as_sentences() -> Iterator[None]:
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
             if issubclass(category, HarBenchWarning):
-                print(f"har-bench: {words.one_line(str(message))}", file=sys.stderr)
+                complain(str(message))
             else:
                 usual(message, category, *place, **options)
 
@@ -76,30 +108,52 @@ def warnings_as_sentences() -> Iterator[None]:
 
 
 def show_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """A table under its title; names and numbers are never broken, words are."""
-    from rich.cells import cell_len
+    """A table under its title; names and numbers are never broken, words are.
+
+    What is too wide for the screen comes in several pieces, one below the other, each with the first column.
+    """
     from rich.console import Console
+
+    say(title)
+    columns, *rows = (tuple(words.one_line(cell, words.LONGEST) for cell in row) for row in (columns, *rows))
+    console = Console()
+    shown = [0]
+    for place in range(1, len(columns)):
+        if len(shown) > 1 and _least(console, _picked(columns, rows, [*shown, place])) > console.width:
+            _show(console, _picked(columns, rows, shown))
+            shown = [0]
+        shown.append(place)
+    _show(console, _picked(columns, rows, shown))
+
+
+def _picked(columns: Sequence[str], rows: Sequence[Sequence[str]], places: Sequence[int]) -> RichTable:
+    """Some of the columns."""
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
-    say(title)
-    rows = [tuple(words.one_line(cell, words.LONGEST) for cell in row) for row in rows]
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for position, name in enumerate(columns):
-        cells = [row[position] for row in rows]
-        whole = position == 0 or all(map(_is_number, cells))
-        shown.add_column(
-            Text(words.one_line(name, words.LONGEST)),
-            no_wrap=whole,
-            min_width=max(map(cell_len, cells), default=0) if whole else None,
-        )
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place in places:
+        cells = [row[place] for row in rows]
+        whole = place == 0 or all(map(_is_number, cells))
+        least = max(map(cell_len, cells), default=0) if whole else None
+        table.add_column(Text(columns[place]), no_wrap=whole, min_width=least)
     for row in rows:
-        shown.add_row(*map(Text, row))  # a name in brackets is no markup
-    console = Console()
-    least = console.measure(shown, options=console.options.update(max_width=10_000)).minimum
-    printed = io.StringIO()
+        table.add_row(*(Text(row[place]) for place in places))  # a name in brackets is no markup
+    return table
+
+
+def _least(console: Console, table: RichTable) -> int:
+    """The columns of the screen that a table needs."""
+    return console.measure(table, options=console.options.update(max_width=10_000)).minimum
+
+
+def _show(console: Console, table: RichTable) -> None:
+    from rich.console import Console
+
+    least, printed = _least(console, table), io.StringIO()
     wide_enough = Console(file=printed, width=max(console.width, least), force_terminal=console.is_terminal)
-    wide_enough.print(shown, soft_wrap=least > console.width)
+    wide_enough.print(table, soft_wrap=least > console.width)
     _print(printed.getvalue().removesuffix("\n"))
 
 
@@ -169,6 +223,8 @@ def show_result(result: Result, by: Sequence[str] = ()) -> None:
     say(f"{result.environment['predictions']}; {counts}")
     if "keypoints" in result.environment:
         say(f"2D keypoints: {result.environment['keypoints']}; the model takes {result.environment['joints']}")
+    if left := result.tables.get("left_out"):  # a sequence, and why
+        say(f"left out: {listed('{} ({})'.format(*row.values()) for row in left)}")
     for note in result.notes:
         say(f"note: {note}")
     for name in by:
@@ -186,14 +242,17 @@ def _cell(value: str | float | None) -> str:
     return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
+SPEEDS = {
+    "poses_per_second": "{:,.0f} poses/s",
+    "ms_per_sequence": "{:,.1f} ms per sequence",
+    "parameters": "{:,.0f} parameters",
+    "training_seconds": "trained in {:,.0f} s",
+    "peak_memory_mb": "peak memory {:,.0f} MB",
+}
+"""What is measured of a model, in words; a result has some of it."""
+
+
 def _speed(result: Result) -> str:
     """How fast a model was, in a line."""
-    speed = result.speed
-    numbers = [f"{speed['poses_per_second']:,.0f} poses/s, {speed['ms_per_sequence']:,.1f} ms per sequence"]
-    if "parameters" in speed:
-        numbers.append(f"{speed['parameters']:,.0f} parameters")
-    if "training_seconds" in speed:
-        numbers.append(f"trained in {speed['training_seconds']:,.0f} s")
-    if "peak_memory_mb" in speed:
-        numbers.append(f"peak memory {speed['peak_memory_mb']:,.0f} MB")
-    return ", ".join([*numbers, f"on {result.environment.get('device', 'cpu')}"])
+    told = [text.format(result.speed[name]) for name, text in SPEEDS.items() if name in result.speed]
+    return ", ".join([*told, f"on {result.environment.get('device', 'cpu')}"])

@@ -25,6 +25,8 @@ TILE, GUTTER, GROUND = 400, 6, (40, 40, 40)
 GIF_SIDE = 480
 """Pixels; larger pictures are made smaller."""
 GIF_FRAMES = 1000
+MOST_DRAWN = 1 << 14
+"""Colours of a picture that is no photograph."""
 STILL_FPS = 1.0
 """Pictures a second where they are no film."""
 
@@ -134,7 +136,9 @@ class _Gif(Canvas):
         shown.thumbnail((GIF_SIDE, GIF_SIDE))
         if self._frames and shown.size != self._frames[0].size:
             shown = Image.fromarray(_fitted(np.asarray(shown), self._frames[0].size))
-        self._frames.append(shown.quantize(128))
+        drawn = shown.getcolors(MOST_DRAWN) is not None  # lines on paper: the fast way finds every colour of them
+        way = Image.Quantize.FASTOCTREE if drawn else Image.Quantize.MEDIANCUT
+        self._frames.append(shown.quantize(128, method=way))
 
     def finish(self) -> None:
         """Write them all."""

@@ -71,6 +71,24 @@ def _is_number(text: str) -> bool:
     return True
 
 
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "[": "{[}",  # at the start of a row, LaTeX would take it for an option of the row before
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    **{character: f"\\{character}" for character in "&%$#_"},
+}
+
+
+def latex(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return "".join(_LATEX.get(character, character) for character in one_line(text))
+
+
 def number(value: float, decimals: int = 2) -> str:
     """A number with so many decimals; one that would be very long is written with its power of ten.
 

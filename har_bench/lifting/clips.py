@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,8 @@ class Source:
     def clips(self, part: int, sequences: pa.Table) -> Iterator[tuple[Clip, pa.Table]]:
         """The clips of those ``sequences`` that are in a part of the store, each with its rows of ``poses``.
 
+        A sequence in which frames are missing is several clips, so that no window joins what lies before with behind.
+
         Raises:
             HarBenchError: a sequence has no detections or several persons, one of its joints is in no frame, or its
                 images' size is not known.
@@ -115,7 +118,11 @@ class Source:
                 points = normalise(self._points(info["sequence"], table), *size)
             except HarBenchError as error:
                 raise HarBenchError(f"{info['sequence']}: {error}") from error
-            yield Clip(points, poses, intrinsics(camera, *size)), table
+            for run in runs(table["frame"].to_numpy()):
+                yield (
+                    Clip(points[run], poses[run], intrinsics(camera, *size)),
+                    table.slice(run.start, run.stop - run.start),
+                )
 
     def _points(self, sequence: str, table: pa.Table) -> Singles:
         """(T, J, F) keypoints [px] of a sequence; gaps between detections are bridged."""
@@ -126,6 +133,18 @@ class Source:
         if detected is None:
             raise HarBenchError(f"{self.detections.path} has no keypoints of {sequence}; give a file that has")
         return in_joints(detected, self.store.skeleton(self.detections.layout), self.layout, self.features)
+
+
+def runs(frames: npt.NDArray[Any]) -> list[slice]:
+    """Where frames follow each other as they mostly do; of every second frame, those that are two apart.
+
+    >>> runs(np.array([0, 1, 2, 7, 8]))
+    [slice(0, 3, None), slice(3, 5, None)]
+    """
+    steps = np.diff(frames)
+    usual = np.median(steps) if len(steps) else 1
+    edges = [0, *(np.flatnonzero(steps > usual) + 1).tolist(), len(frames)]
+    return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
 def in_joints(found: Singles, layout: Skeleton, target: Skeleton, features: int = 2) -> Singles:

@@ -188,10 +188,11 @@ class Lifter(Baseline):
         for name, network in (begun or {}).items():
             self.models[name].load_state_dict(network.state_dict())
         feed = Feed(labelled, self.unlabelled(source, sequences), max(self.batch // self.stride, 1), self.seed)
+        on_gpu = devices.chosen(self.device).type == "cuda"  # elsewhere, other digits would come of it
         plan = Plan(
             self.epochs,
             self.seed,
-            partial(torch.optim.Adam, lr=self.lr, amsgrad=True),
+            partial(torch.optim.Adam, lr=self.lr, amsgrad=True, fused=on_gpu or None),
             decay=self.decay,
             device=self.device,
             devices=self.devices,

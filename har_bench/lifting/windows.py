@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
+from har_bench.devices import free_memory_mb, label
 from har_bench.errors import HarBenchError
 from har_bench.lifting.clips import Clip, Source
 from har_bench.training.loop import Share
@@ -72,7 +73,7 @@ class Reel:
     def __len__(self) -> int:
         return len(self._clip)
 
-    def windows(self, numbers: npt.NDArray[np.int64]) -> Batch:
+    def windows(self, numbers: npt.NDArray[np.int64] | torch.Tensor) -> Batch:
         """The windows with these numbers."""
         chosen = torch.as_tensor(numbers, device=self.points.device)
         clip, first, span = self._clip[chosen], self._first[chosen], self.span
@@ -85,12 +86,15 @@ class Reel:
         A last batch too small for batch normalisation, with a window or none for some process, is part of the one
         before.
         """
-        order = np.random.RandomState(seed % 2**32).permutation(len(self))
+        permutation = np.random.RandomState(seed % 2**32).permutation(len(self))
+        order = torch.as_tensor(
+            permutation, device=self.points.device
+        )  # once: a copy in each step would wait for a GPU
         edges = list(range(size, len(order), size))
         if edges and len(order) - edges[-1] < 2 * ranks:
             edges.pop()
-        for batch in np.split(order, edges):
-            mine = np.array_split(batch, ranks)[rank]
+        for batch in order.tensor_split(edges):
+            mine = batch.tensor_split(ranks)[rank]
             yield self.windows(mine if len(mine) else batch[:1])
 
     def _frames(self, values: torch.Tensor, clip: torch.Tensor, first: torch.Tensor, length: int) -> torch.Tensor:
@@ -165,6 +169,12 @@ class Pool:
     def _reel(self, parts: Sequence[int], device: torch.device) -> Reel:
         if self._resident is not None:
             return self._resident
+        needed, free = sum(self._bytes[part] for part in parts) / 1e6, free_memory_mb(device)
+        if free is not None and needed > free:
+            raise HarBenchError(
+                f"{label(device)} has {free:,.0f} MB free and the clips take {needed:,.0f}; give --set "
+                f"memory_mb={max(int(free / 2), 1)}"
+            )
         read = (clip for part in parts for clip, _ in self.source.clips(part, self.sequences))
         clips = [clip.thinned(*self.thinned) for clip in read]
         if self.augment:

@@ -6,7 +6,7 @@ Nobody guesses from a name: comparisons, explanations, identities and boards rea
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple, TypeVar
 
@@ -70,12 +70,14 @@ class Recipe:
         about: what distinguishes it, in one sentence.
         oracle: the official tool whose digits it reproduces.
         cite: short reference of the paper or repository.
+        inflates: why its numbers come out better than the same predictions deserve; empty where they do not.
     """
 
     name: str
     about: str
     oracle: str
     cite: str
+    inflates: str = field(default="", kw_only=True)
 
 
 R = TypeVar("R", bound=Recipe)

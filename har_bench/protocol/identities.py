@@ -43,22 +43,21 @@ def check(result: Result, protocol: Declared = None) -> list[str]:
         protocol: whose declarations hold, if the result is of its version; by default the installed one of the
             result's name. Without any, numbers are held against their units only.
     """
-    declared = protocol or registry.installed("protocols", result.protocol)
-    if declared is not None and declared.version != result.version:
-        declared = None
-    found = [*ranges(result), *curves(result, declared), *tables(result, declared)]
-    if declared is not None:
-        found += [*thresholds(result, declared), *precision_and_recall(result, declared)]
-        found += [*alignments(result, declared), *counts(result, declared), *means(result, declared)]
-    return found
+    return [finding.words for finding in findings(result, protocol)]
 
 
 def findings(result: Result, protocol: Declared = None) -> list[Finding]:
     """The same, each by its kind: a value that cannot be, or one that disagrees with the tables and other metrics."""
-    impossible = set(ranges(result))
+    declared = protocol or registry.installed("protocols", result.protocol)
+    if declared is not None and declared.version != result.version:
+        declared = None
+    broken = [*curves(result, declared), *tables(result, declared)]
+    if declared is not None:
+        broken += [*thresholds(result, declared), *precision_and_recall(result, declared)]
+        broken += [*alignments(result, declared), *counts(result, declared), *means(result, declared)]
     return [
-        Finding("value impossible" if words in impossible else "disagrees with its tables", words)
-        for words in check(result, protocol)
+        *(Finding("value impossible", words) for words in ranges(result)),
+        *(Finding("disagrees with its tables", words) for words in broken),
     ]
 
 

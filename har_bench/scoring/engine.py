@@ -22,6 +22,7 @@ from har_bench.protocol import Protocol, clues, identities, make_protocol
 from har_bench.protocol.clues import Clues
 from har_bench.results import Interval, Result, plain
 from har_bench.scoring.by_row import ByRow, Problems
+from har_bench.scoring.ensembles import Ensemble
 from har_bench.scoring.pairing import Pairs, paired, prepared
 from har_bench.scoring.ways import Missing, Remedies, Way
 from har_bench.store import Store, open_store
@@ -95,7 +96,8 @@ def _result(pairs: Pairs, resamples: int, model: str) -> Result:
         recipe=chosen.recipe.name,
         options=chosen.given
         | ({"missing": pairs.way.missing} if pairs.way.missing != "error" else {})
-        | pairs.way.remedies.given,
+        | pairs.way.remedies.given
+        | (pairs.source.given if isinstance(pairs.source, Ensemble) else {}),
         dataset=chosen.dataset,
         primary=chosen.primary.name,
         metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
@@ -104,7 +106,7 @@ def _result(pairs: Pairs, resamples: int, model: str) -> Result:
         tables={title: [plain(row) for row in rows] for title, rows in scores.tables.items()},
         counts={name: int(count) for name, count in scores.counts.items()}
         | ({"ignored_sequences": ignored} if ignored else {}),
-        fingerprints={"store": store.fingerprint, "predictions": given.fingerprint},
+        fingerprints={"store": store.fingerprint, "predictions": given.fingerprint, **given.members},
         versions=_versions(chosen.device)
         | {"converter": f"{store.manifest.converter} {store.manifest.converter_version}"},
         environment={
@@ -132,6 +134,7 @@ def _score_all(pairs: Pairs, jobs: int, scheduler: str | None, *, quiet: bool) -
         with workers.executor(min(jobs or os.cpu_count() or 1, len(parts)), scheduler) as (pool, width):
             way = replace(pairs.way, protocol=protocol.fresh())
             source = remote.absolute(pairs.source) if isinstance(pairs.source, str | Path) else pairs.source
+            source = source.absolute if isinstance(source, Ensemble) else source
             task = functools.partial(_worker, way, pairs.store.place, source, pairs.selected)
             groups = [parts[offset::width] for offset in range(width) if parts[offset::width]]
             for group, (scored, problems, layout, found) in workers.unordered(pool, width, task, groups):

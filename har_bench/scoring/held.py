@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from har_bench.arrays import Anything, Ints
 from har_bench.scoring.columns import Columns
@@ -16,10 +17,12 @@ class Predictions:
         fingerprint: blake3 of the file, or of the values when they came from Python.
         called: what messages call them.
         notes: what was left out or looks odd in the file, in a line each.
+        members: of an ensemble, the blake3 of each of its files by what results call it.
     """
 
     called: str = "the predictions"
     notes: tuple[str, ...] = ()
+    members: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, pieces: Mapping[str, Columns], taken_for: str, digest: str) -> None:
         self._pieces = pieces

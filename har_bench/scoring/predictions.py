@@ -24,6 +24,7 @@ from har_bench.schema import column, vector
 from har_bench.scoring.column_files import read_columns
 from har_bench.scoring.column_files import write as write
 from har_bench.scoring.columns import Columns, by_sequence, table_of
+from har_bench.scoring.ensembles import Ensemble, fused
 from har_bench.scoring.held import Predictions as Predictions
 from har_bench.scoring.held import RowPredictions
 from har_bench.storing import fingerprint
@@ -38,14 +39,16 @@ def open_predictions(source: Any, protocol: Protocol, store: Store) -> Predictio
 
     Args:
         source: a path or URL of a file; an Arrow table or pandas dataframe in our columns; a mapping of our columns; a
-            mapping from sequence to an (n, J, D) array, list or tensor; or one (N, J, D) array in the protocol's row
-            order.
+            mapping from sequence to an (n, J, D) array, list or tensor; one (N, J, D) array in the protocol's row
+            order; or an :class:`har_bench.scoring.ensembles.Ensemble` of files.
         protocol: knows the foreign files of its field, and which coordinates it scores.
         store: what they will be scored on; some foreign files name its sequences in another way.
 
     Raises:
         HarBenchError: the file is of no known kind, damaged, or lacks a column; the values are no numbers.
     """
+    if isinstance(source, Ensemble):
+        return fused(source, [open_predictions(file, protocol, store) for file in source.files], protocol)
     if isinstance(source, str | Path):
         opened = _from_file(remote.fetch(source), protocol, store)
         opened.called = f"the predictions of {source}"

@@ -12,6 +12,7 @@ from har_bench import remote
 from har_bench.errors import HarBenchError
 from har_bench.results import Result
 from har_bench.scoring import score
+from har_bench.scoring.ensembles import MEMBER, Ensemble
 from har_bench.scoring.ways import Remedies
 from har_bench.store import open_store
 from har_bench.storing import fingerprint, manifest
@@ -54,6 +55,15 @@ class Sources:
                 found.setdefault(fingerprint.of_path(path), path)
         return found
 
+    def given(self, result: Result) -> Path | Ensemble | None:
+        """A result's predictions: its file, or all files of its ensemble; None where they are not there."""
+        digests = [digest for name, digest in result.fingerprints.items() if name.startswith(MEMBER)]
+        if not digests:
+            return self.predictions.get(result.fingerprints.get("predictions", ""))
+        if any(digest not in self.predictions for digest in digests):
+            return None
+        return Ensemble.taken(result.options, [self.predictions[digest] for digest in digests])[0]
+
 
 def again(old: Result, found: Sources, jobs: int, *, quiet: bool) -> Result:
     """A result scored again in the same way, from its own store and predictions; measured speed is copied.
@@ -61,20 +71,21 @@ def again(old: Result, found: Sources, jobs: int, *, quiet: bool) -> Result:
     Raises:
         HarBenchError: its store or its predictions are not among those found, or they cannot be scored.
     """
-    sources = []
-    for what, known, roots in (
-        ("store", found.stores, found.store_roots),
-        ("predictions", found.predictions, found.prediction_roots),
+    store, given = found.stores.get(old.fingerprints.get("store", "")), found.given(old)
+    for what, there, roots in (
+        ("store", store, found.store_roots),
+        ("predictions", given, found.prediction_roots),
     ):
-        digest = old.fingerprints.get(what, "")
-        if digest not in known:
+        if there is None:
             where = f"in {names}" if (names := ", ".join(map(str, roots))) else "as no folder was given"
+            digest = old.fingerprints.get(what, "")
             raise HarBenchError(f"its {what} (blake3 {digest[:16]}…) cannot be found, {where}")
-        sources.append(known[digest])
     remedies, options = Remedies.taken(old.options)
+    _, options = Ensemble.taken(options, given.files) if isinstance(given, Ensemble) else (None, options)
     new = score(
         old.protocol,
-        *sources,
+        store or "",
+        given,
         recipe=old.recipe,
         options=options,
         missing=options.pop("missing", "error"),

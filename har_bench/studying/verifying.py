@@ -116,7 +116,7 @@ def _verdict(
             "version old",
             f"version {result.version} of {result.protocol} is old, {installed} is installed; rescore it",
         )
-    if result.fingerprints["predictions"] not in found.predictions:
+    if found.given(result) is None:
         return _without_predictions(place, result)
     if result.fingerprints["store"] not in found.stores:
         return _without_store(result, found)

@@ -218,6 +218,7 @@ class _Learner(lightning.LightningModule):
         if self.plan.devices > 1:  # a new process, which knows nothing of the settings of the one that started it
             self._settings = ExitStack()
             self._settings.enter_context(precision(self.device, self.fast))
+            self._settings.enter_context(_one_way())
         if self.plan.compiled:  # here, as compiled code does not reach other processes
             for network in self.model.children():
                 network.compile()
@@ -364,12 +365,24 @@ class _Keeper(Checkpoint):
 
 
 @contextmanager
+def _one_way() -> Iterator[None]:
+    """Compute convolutions in one way, so that a training that is resumed on a GPU comes to the same weights."""
+    cudnn: Any = torch.backends.cudnn
+    kept = cudnn.deterministic, cudnn.benchmark
+    cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = kept
+
+
+@contextmanager
 def _undisturbed() -> Iterator[None]:
     """Lightning without its advertisements; torch's random states, and what Ctrl-C does, stay as they were."""
     interrupted = signal.getsignal(signal.SIGINT)
     loud = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loud]
-    with warnings.catch_warnings(), forked():
+    with warnings.catch_warnings(), forked(), _one_way():
         warnings.simplefilter("ignore")
         for logger in loud:
             logger.setLevel(logging.ERROR)

@@ -1,53 +1,94 @@
 "use strict";
-// The page is complete without this script, which only sorts tables, filters rows and opens what a link points to.
+// A page is complete without this script, which sorts tables, filters rows, keeps the view in the address and copies it.
 
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
-
-function key(row, index) {
-  const cell = row.cells[index];
-  return cell.dataset.value === undefined ? cell.textContent.trim() : Number(cell.dataset.value);
-}
-
-function compare(a, b) {
-  return typeof a === "number" && typeof b === "number" ? a - b : collator.compare(a, b);
-}
-
-function sort(button) {
-  const header = button.closest("th");
-  const was = header.getAttribute("aria-sort");
-  const first = button.dataset.better === "higher" ? "descending" : "ascending";
-  const next = was === null ? first : was === "ascending" ? "descending" : "ascending";
-  for (const other of header.parentElement.cells) other.removeAttribute("aria-sort");
-  header.setAttribute("aria-sort", next);
-  const body = header.closest("table").tBodies[0];
-  const sign = next === "ascending" ? 1 : -1;
-  const rows = [...body.rows].map((row) => [key(row, header.cellIndex), row]);
-  // A row without a value stays at the end in both directions.
-  rows.sort(([a], [b]) => (a === "") - (b === "") || sign * compare(a, b));
-  body.append(...rows.map(([, row]) => row));
-}
-
-for (const button of document.querySelectorAll("th button")) button.addEventListener("click", () => sort(button));
-
 const form = document.querySelector(".filter");
-const words = document.getElementById("filter");
-const boards = [...document.querySelectorAll(".board")].map((board) => ({
-  board,
-  title: `${board.closest("section").querySelector("h2").textContent} ${board.querySelector("h3").textContent}`.toLowerCase(),
-  rows: [...board.querySelectorAll("tr[data-status]")].map((row) => ({ row, text: row.textContent.toLowerCase() })),
-}));
+const boards = [...document.querySelectorAll(".board")].map(read);
+
+function shownText(cell) {
+  const copy = cell.cloneNode(true);
+  for (const small of copy.querySelectorAll("small, sup")) small.remove();
+  return copy.textContent.trim();
+}
+
+function asNumber(text) {
+  const number = Number.parseFloat(text.replaceAll(",", ""));
+  return Number.isNaN(number) ? null : number;
+}
+
+function read(board) {
+  const table = board.querySelector("table");
+  const heads = [...table.tHead.rows[0].cells];
+  const labels = heads.map((head) => head.textContent.trim());
+  const fields = new Map(heads.flatMap((head, at) => (head.dataset.field ? [[head.dataset.field, at]] : [])));
+  const section = board.closest("section").querySelector("h2").textContent;
+  const title = `${section} ${board.querySelector("h3").textContent} ${board.querySelector(".note code")?.textContent ?? ""}`;
+  const rows = [...table.tBodies[0].rows].map((row) => ({ row, text: row.textContent.toLowerCase() }));
+  return { board, table, heads, labels, fields, title: title.toLowerCase(), rows };
+}
+
+// ---- sorting
+
+function sort(head) {
+  const first = head.dataset.better === "higher" ? "descending" : "ascending";
+  const was = head.getAttribute("aria-sort");
+  const next = was === null ? first : was === "ascending" ? "descending" : "ascending";
+  for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
+  head.setAttribute("aria-sort", next);
+  const body = head.closest("table").tBodies[0];
+  const numeric = head.dataset.better !== undefined || !head.classList.contains("t");
+  const sign = next === "ascending" ? 1 : -1;
+  const keyed = [...body.rows].map((row) => {
+    const text = shownText(row.cells[head.cellIndex]);
+    return [numeric ? asNumber(text) : text, row];
+  });
+  const empty = (key) => key === null || key === "";
+  // a row without a value stays at the end in both directions
+  keyed.sort(([a], [b]) => empty(a) - empty(b) || (empty(a) ? 0 : sign * (numeric ? a - b : collator.compare(a, b))));
+  body.append(...keyed.map(([, row]) => row));
+}
+
+for (const { heads } of boards) {
+  for (const head of heads.slice(0, -1)) {
+    const button = document.createElement("button");
+    button.type = "button";
+    if (head.dataset.better) button.title = `${head.dataset.better} is better`;
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => sort(head));
+  }
+}
+
+// ---- filters, which stand in the address: #board?q=…&input=…
+
+function numbersAndTexts() {
+  return [...form.querySelectorAll(".more [name]")].filter((input) => input.value !== "");
+}
+
+function passes({ fields }, row, input) {
+  const at = fields.get(input.name);
+  const text = at === undefined ? "" : shownText(row.cells[at]);
+  if (input.type !== "number") return text === input.value;
+  const number = asNumber(text);
+  if (number === null) return false;
+  return input.dataset.least === "true" ? number >= Number(input.value) : number <= Number(input.value);
+}
 
 function filter() {
-  const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const wanted = form.elements.q.value.toLowerCase().split(/\s+/).filter(Boolean);
   const kinds = new Set([...form.querySelectorAll("[name=status]:checked")].map((box) => box.value));
+  const chosen = numbersAndTexts();
   let shown = 0;
-  for (const { board, title, rows } of boards) {
+  for (const each of boards) {
     let here = 0;
-    for (const { row, text } of rows) {
-      row.hidden = !kinds.has(row.dataset.status) || !wanted.every((word) => text.includes(word) || title.includes(word));
+    for (const { row, text } of each.rows) {
+      row.hidden =
+        !kinds.has(row.dataset.status ?? "reported") ||
+        !wanted.every((word) => text.includes(word) || each.title.includes(word)) ||
+        !chosen.every((input) => passes(each, row, input));
       here += row.hidden ? 0 : 1;
     }
-    board.hidden = here === 0;
+    each.board.hidden = here === 0;
     shown += here;
   }
   for (const section of document.querySelectorAll("main > section")) {
@@ -57,16 +98,29 @@ function filter() {
   document.getElementById("shown").textContent = `${shown} rows`;
 }
 
-form.hidden = false;
-form.addEventListener("submit", (event) => event.preventDefault());
-form.addEventListener("input", filter);
-filter();
+function address() {
+  const [anchor] = location.hash.slice(1).split("?");
+  const view = new URLSearchParams();
+  if (form.elements.q.value) view.set("q", form.elements.q.value);
+  const off = [...form.querySelectorAll("[name=status]:not(:checked)")].map((box) => box.value);
+  if (off.length) view.set("without", off.join(","));
+  for (const input of numbersAndTexts()) view.set(input.name, input.value);
+  const words = view.toString();
+  return anchor || words ? `#${anchor}${words ? `?${words}` : ""}` : "";
+}
 
-const menu = document.querySelector(".menu");
-if (matchMedia("(max-width: 60rem)").matches) menu.open = false;
+function restore() {
+  const view = new URLSearchParams(location.hash.slice(1).split("?")[1] ?? "");
+  form.elements.q.value = view.get("q") ?? "";
+  const off = new Set((view.get("without") ?? "").split(","));
+  for (const box of form.querySelectorAll("[name=status]")) box.checked = !off.has(box.value);
+  for (const input of form.querySelectorAll(".more [name]")) input.value = view.get(input.name) ?? "";
+  form.querySelector(".more").open = numbersAndTexts().length > 0;
+}
 
 function reveal() {
-  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const [anchor] = location.hash.slice(1).split("?");
+  const target = anchor && document.getElementById(decodeURIComponent(anchor));
   if (!target) return;
   for (let node = target; node; node = node.parentElement) {
     if (node.tagName === "DETAILS") node.open = true;
@@ -75,6 +129,113 @@ function reveal() {
   target.scrollIntoView();
 }
 
-addEventListener("hashchange", reveal);
-reveal();
-addEventListener("beforeprint", () => document.querySelectorAll(".result").forEach((details) => (details.open = true)));
+function choices() {
+  for (const select of form.querySelectorAll(".more select")) {
+    const values = new Set();
+    for (const { fields, rows } of boards) {
+      const at = fields.get(select.name);
+      if (at !== undefined) for (const { row } of rows) values.add(shownText(row.cells[at]));
+    }
+    values.delete("");
+    select.append(...[...values].sort(collator.compare).map((value) => new Option(value.slice(0, 60), value)));
+  }
+}
+
+// ---- copying what is shown
+
+const ESCAPED = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" };
+const WAYS = {
+  Markdown: (rows) => {
+    const line = (cells) => `| ${cells.map((cell) => cell.text.replace(/([\\|*_`<>])/g, "\\$1")).map((text, at) => (cells[at].best ? `**${text}**` : text)).join(" | ")} |`;
+    return [line(rows[0]), `|${" --- |".repeat(rows[0].length)}`, ...rows.slice(1).map(line)].join("\n");
+  },
+  LaTeX: (rows) => {
+    const plain = (text) => text.replace(/[\\~^]/g, (sign) => ESCAPED[sign]).replace(/([&%$#_{}])(?![a-z]*\})/g, "\\$1");
+    const line = (cells) => `${cells.map((cell) => (cell.best ? `\\textbf{${plain(cell.text)}}` : plain(cell.text))).join(" & ")} \\\\`;
+    const body = [line(rows[0]), "\\midrule", ...rows.slice(1).map(line)];
+    return [`\\begin{tabular}{${"l".repeat(rows[0].length)}}`, "\\toprule", ...body, "\\bottomrule", "\\end{tabular}"].join("\n");
+  },
+  CSV: (rows) => rows.map((cells) => cells.map((cell) => `"${cell.text.replaceAll('"', '""').replace(/^[=+@-](?=\D)/, "'$&")}"`).join(",")).join("\n"),
+};
+
+function view({ table, labels }) {
+  const rows = [...table.tBodies[0].rows].filter((row) => !row.hidden);
+  const cells = rows.map((row) => [...row.cells].map((cell) => ({ text: shownText(cell), best: cell.classList.contains("best") })));
+  return [labels.map((text) => ({ text, best: false })), ...cells];
+}
+
+async function copy(button, text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "copied";
+  } catch {
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.rows = 10;
+    area.setAttribute("aria-label", "Text to copy");
+    button.parentElement.after(area);
+    area.select();
+  }
+}
+
+function tools(each) {
+  const bar = document.createElement("p");
+  bar.className = "tools";
+  for (const [name, way] of Object.entries(WAYS)) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = `Copy as ${name}`;
+    button.addEventListener("click", () => copy(button, way(view(each))));
+    bar.append(button);
+  }
+  const print = document.createElement("button");
+  print.type = "button";
+  print.textContent = "Print this table";
+  print.addEventListener("click", () => {
+    document.body.classList.add("one");
+    each.board.classList.add("chosen");
+    window.print();
+    document.body.classList.remove("one");
+    each.board.classList.remove("chosen");
+  });
+  bar.append(print);
+  each.table.parentElement.after(bar);
+}
+
+// ---- rows as cards where there is no room for columns; a table keeps its meaning for those who hear it
+
+function cards() {
+  for (const { table, labels } of boards) {
+    table.classList.add("cards");
+    table.setAttribute("role", "table");
+    for (const part of [table.tHead, table.tBodies[0]]) part.setAttribute("role", "rowgroup");
+    for (const row of table.rows) {
+      row.setAttribute("role", "row");
+      [...row.cells].forEach((cell, at) => {
+        cell.dataset.label = labels[at];
+        cell.setAttribute("role", cell.tagName === "TD" ? "cell" : cell.scope === "row" ? "rowheader" : "columnheader");
+      });
+    }
+  }
+}
+
+if (form) {
+  choices();
+  boards.forEach(tools);
+  form.hidden = false;
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", () => {
+    filter();
+    location.replace(address() || "#");
+  });
+  const go = () => {
+    restore();
+    filter();
+    reveal();
+  };
+  addEventListener("hashchange", () => location.hash !== address() && go());
+  if (matchMedia("(max-width: 40rem)").matches) cards();
+  if (matchMedia("(max-width: 60rem)").matches) document.querySelector(".menu").open = false;
+  addEventListener("beforeprint", () => document.querySelectorAll("details.board").forEach((each) => (each.open = true)));
+  go();
+}

@@ -67,6 +67,7 @@ def deephar(name: str, span: int, every: int, cite: str) -> AccuracyRecipe:
         about=f"multi-clip with deephar's defect: a sequence that keeps fewer than {span} frames counts as correct",
         oracle="dluvizon/deephar, eval_multiclip_dataset, for one prediction block (its own report is the best)",
         cite=cite,
+        inflates=f"a sequence that keeps fewer than {span} frames counts as right, whatever is predicted",
         combination="product",
         span=span,
         every=every,

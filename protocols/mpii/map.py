@@ -57,6 +57,7 @@ OFFICIAL = MAPRecipe(
     "have: here an image is one group",
     oracle="evalMPII.zip: assignGTmulti.m, getRPC.m, VOCap.m",
     cite="Pishchulin et al., CVPR 2016",
+    inflates="an image without any prediction is left out, though everybody in it was missed",
 )
 
 

@@ -261,6 +261,7 @@ class Segmental(Protocol):
             means={f"mAP@{at}": f"AP@{at}" for at in ("0.1", "0.5", "mid")},
         ),
         Facts("sampling"),
+        Facts("left_out"),
     )
     recipes = by_name(*RECIPES)
     task = "temporal"
@@ -316,17 +317,22 @@ class Segmental(Protocol):
                 areas[name] = segment_average_precision(mine, scores, true, len(CLASSES), at)
                 metrics[f"mAP@{name}"] = mean(areas[name])
         step = videos[0].step
-        lacking = sum(video.lacks(step) for video in self.state.values())
+        lacking = {name: video.lacks(step) for name, video in zip(self.state.names(), self.state.values(), strict=True)}
         return Scores(
             metrics=metrics,
             tables={
                 "class": [_class_row(code, mine, true, truth, predicted, areas) for code in range(len(CLASSES))],
                 "sampling": [{"images_per_chunk": step, "labelled_image": 1 + (videos[0].image if step > 1 else 0)}],
+                "left_out": [
+                    {"sequence": name, "why": f"{chunks:,} chunks behind the last predicted one"}
+                    for name, chunks in sorted(lacking.items())
+                    if chunks
+                ],
             },
             counts={
                 "videos": len(videos),
                 "chunks": len(truth),
-                "chunks_left_out": lacking,
+                "chunks_left_out": sum(lacking.values()),
                 "segments": len(true.label),
             },
         )

@@ -10,7 +10,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from har_bench.protocols.mpjpe.errors import sequence_sums
-from har_bench.protocols.oks.matching import Detections, Matches, Persons, match
+from har_bench.protocols.oks.matching import Matches, match
+from tests.scenes import Scene, keypoint_scene
 from tests.timing import ROUNDS, times_faster
 
 torch = pytest.importorskip("torch")
@@ -21,7 +22,6 @@ DEVICES = ["", "cpu", *(["cuda"] if GPU else [])]
 AREAS = np.array([[0.0, 1e10], [32.0**2, 96.0**2], [96.0**2, 1e10]])
 
 Poses = tuple[np.ndarray, np.ndarray]
-Scene = tuple[Persons, Detections, np.ndarray]
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +35,7 @@ def poses() -> Poses:
 
 @pytest.fixture(scope="module", params=[17, 133])
 def scene(request: pytest.FixtureRequest) -> Scene:
-    """5,000 images with 2.2 persons and 20.8 detections each, half of these near somebody."""
-    random, joints, images = np.random.default_rng(0), request.param, 5_000
-    people, found = np.sort(random.integers(0, images, 11_004)), np.sort(random.integers(0, images, 104_125))
-    truth = random.uniform(0, 640, (len(people), 1, 2)) + random.uniform(0, 200, (len(people), joints, 2))
-    points = random.uniform(0, 640, (len(found), 1, 2)) + random.uniform(0, 200, (len(found), joints, 2))
-    starts = [np.searchsorted(each, np.arange(images + 1)) for each in (people, found)]
-    near = (random.random(len(found)) < 0.5) & (np.diff(starts[0])[found] > 0)
-    points[near] = truth[starts[0][found[near]]] + random.normal(0, 8, (int(near.sum()), joints, 2))
-    labelled = (random.random((len(people), joints)) < 0.7) & (random.random((len(people), 1)) < 0.6)
-    box = np.concatenate((truth.min(axis=1), np.ptp(truth, axis=1)), axis=1)
-    area, nobody = 0.53 * box[:, 2] * box[:, 3], ~labelled.any(axis=1)
-    persons = Persons(starts[0], truth, labelled, box, area, nobody, np.zeros_like(nobody), ~np.zeros_like(nobody))
-    detections = Detections(starts[1], points, random.random(len(found)), np.full(len(found), 20_000.0))
-    return persons, detections, random.uniform(0.03, 0.1, joints)
+    return keypoint_scene(request.param)
 
 
 def sums_on(device: str, poses: Poses) -> np.ndarray:

@@ -96,7 +96,7 @@ def private_names(path: Path) -> Iterator[str]:
 
 def private(name: str) -> bool:
     """Whether a name says that it is its module's own; a few of other people's only look so."""
-    theirs = {"_replace", "_fields", "_asdict", "_compiled_call_impl", "_Pickler", "_repr_html_"}
+    theirs = {"_replace", "_fields", "_asdict", "_compiled_call_impl", "_Pickler", "_repr_html_", "_python_dispatch"}
     return name.startswith("_") and not name.startswith("__") and name not in theirs
 
 

@@ -23,7 +23,7 @@ WIDEST = 8
 """The most parameters of a compiled loop."""
 
 
-@pytest.mark.parametrize("path", MODULES, ids=shown)
+@pytest.mark.parametrize("path", [*MODULES, *TESTS], ids=shown)
 def test_no_room_is_a_drawer_and_none_is_too_long(path: Path) -> None:
     assert path.stem not in DRAWERS
     assert len(path.read_text("utf-8").splitlines()) <= LINES

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,7 @@ from har_bench.lifting.clips import (  # noqa: E402
     in_joints,
     intrinsics,
     normalise,
+    runs,
 )
 from har_bench.lifting.lifter import Lifter, Sizes, rooted  # noqa: E402
 from har_bench.lifting.windows import Pool, Reel, Span  # noqa: E402
@@ -250,6 +252,21 @@ def test_a_joint_that_no_frame_shows_is_said() -> None:
 def test_sequences_without_a_camera_are_no_obstacle_where_none_is_asked_for() -> None:
     sequences = pa.table({"camera": ["a", None]})
     assert Lifter.narrowed(sequences, "camera", "") is sequences
+
+
+def test_runs_end_where_frames_are_missing() -> None:
+    assert runs(np.array([3])) == [slice(0, 1)]
+    assert runs(np.array([0, 5, 10, 30, 35])) == [slice(0, 3), slice(3, 5)]  # one frame in five
+    assert runs(np.array([4, 5, 9, 10, 11])) == [slice(0, 2), slice(2, 5)]
+
+
+def test_clips_that_do_not_fit_into_what_is_free_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    sequences = pa.table({"part": [0], "rows": [1_000_000]})
+    source = Source(cast(Any, SimpleNamespace(path="store")), H36M17, H36M17)
+    monkeypatch.setattr("har_bench.lifting.windows.free_memory_mb", lambda _: 100.0)
+    pool = Pool(source, sequences, Span())
+    with pytest.raises(HarBenchError, match="cpu has 100 MB free and the clips take 340; give --set memory_mb=50"):
+        next(pool.epoch(0, 8, Share(0, 0, 1, torch.device("cpu"))))
 
 
 def test_an_action_is_wanted_by_its_beginning() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from har_bench import cli
-from har_bench.cli.terminal import show_table
+from har_bench import cli, results
+from har_bench.cli.terminal import say, show_result, show_table
 from tests.coco_data import content, person, write
 
 
@@ -74,3 +75,42 @@ def test_names_of_strangers_move_no_cursor_and_are_no_markup(capsys: pytest.Capt
     assert "[/bold]m[31model" in said
     assert "[red]x" in said
     assert not {letter for letter in said if not letter.isprintable() and letter != "\n"}
+
+
+def test_a_table_that_is_too_wide_comes_in_pieces(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    show_table("title", ("action", "MPJPE", "P-MPJPE", "N-MPJPE"), [("Walking", "41.1234", "32.5678", "39.9999")])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        ["title"],
+        ["action", "MPJPE", "P-MPJPE"],
+        ["Walking", "41.1234", "32.5678"],
+        ["action", "N-MPJPE"],
+        ["Walking", "39.9999"],
+    ]
+
+
+def test_sentences_break_between_words_on_a_screen_and_nowhere_else(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = "  the file results/mpii/a-very-long-name-of-a-file.json does not say which joints it holds"
+    say(long)
+    assert capsys.readouterr().out == f"{long}\n"
+    monkeypatch.setenv("COLUMNS", "30")
+    say(long)
+    assert capsys.readouterr().out.splitlines() == [
+        "  the file",
+        "    results/mpii/a-very-long-name-of-a-file.json",
+        "    does not say which joints",
+        "    it holds",
+    ]
+
+
+def test_what_a_recipe_leaves_out_is_named_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    result = results.read(Path(__file__).parent / "historic_results" / "0.1.0-h36m-mpjpe.json")
+    left = [{"sequence": f"S11/Directions/{camera}", "defects": "camera-missing"} for camera in (1, 2)]
+    show_result(replace(result, tables={**result.tables, "left_out": left}))
+    expected = "left out: S11/Directions/1 (camera-missing), S11/Directions/2 (camera-missing)"
+    assert expected in capsys.readouterr().out.splitlines()

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
 from har_bench.errors import HarBenchError
-from har_bench.leaderboard.board import EQUALS, Board, boards
+from har_bench.leaderboard.board import Board
 from har_bench.leaderboard.entries import Reported, Scored, entry_of, reported
+from har_bench.leaderboard.equals import EQUALS
+from har_bench.leaderboard.grouping import boards
+from har_bench.results import Interval
 from tests.leaderboard.conftest import MakeResult
 
 
@@ -30,9 +32,9 @@ def scored(found: list[Board]) -> list[Board]:
 def test_reported_rows_stand_under_their_own_protocol_text():
     entries = reported()
     found = [board for board in boards(entries) if not board.breakdown]
-    assert sum(len(board.lines) for board in found) == len(entries)
+    assert sum(1 + len(line.also) for board in found for line in board.lines) == len(entries)
     for board in found:
-        assert {line.entry.scoring for line in board.lines} == {board.scoring}
+        assert {entry.scoring for line in board.lines for entry in line.reported} == {board.scoring}
 
 
 def test_methods_are_sorted_best_first_and_ties_by_name():
@@ -46,21 +48,89 @@ def test_methods_are_sorted_best_first_and_ties_by_name():
         assert ranks == sorted(ranks)
 
 
-@pytest.mark.parametrize("unit", ["mm", "%"])
-def test_length_errors_rank_downwards_and_ratios_upwards(built, unit):
-    other = {"protocol": "stranger/task", "dataset": "stranger", "units": {"MPJPE": unit}, "intervals": {}}
+@pytest.mark.parametrize(("metric", "better"), [("MPJPE", "lower"), ("AUC", "higher")])
+def test_the_protocol_says_which_direction_is_better(built, metric, better):
+    """Not the unit: both are in percent here."""
     low, high = (
-        {**other, "metrics": {"MPJPE": number}, "model": name} for number, name in ((1.0, "low"), (2.0, "high"))
+        {"metrics": {metric: number}, "units": {metric: "%"}, "primary": metric, "intervals": {}, "model": name}
+        for number, name in ((1.0, "low"), (2.0, "high"))
     )
-    (board,) = scored(built(low, high))
-    best = "low" if unit == "mm" else "high"
-    assert board.lines[0].entry.method == best
-    assert board.best(board.primary) == board.lines[0].values["MPJPE"].number
+    fields = {"counts": {"poses": 9}, "environment": {}}
+    (board,) = scored(built({**low, **fields}, {**high, **fields}))
+    assert board.primary.better == better
+    assert [line.entry.method for line in board.lines] == (["low", "high"] if better == "lower" else ["high", "low"])
+    assert [board.mark(line, board.primary) for line in board.lines] == ["best", ""]
+
+
+def test_where_nobody_declares_a_direction_nothing_is_the_best(built):
+    other = {"protocol": "stranger/task", "dataset": "stranger", "intervals": {}}
+    (board,) = scored(built({**other, "model": "a"}, {**other, "metrics": {"MPJPE": 1.0}, "model": "b"}))
+    assert [line.entry.method for line in board.lines] == ["a", "b"]
+    assert not any(board.mark(line, column) for line in board.lines for column in board.columns)
+    assert board.how_ranked == ""
+
+
+def test_every_printed_metric_has_a_direction():
+    for board in boards(reported()):
+        assert all(column.better for column in board.columns)
 
 
 def test_a_single_number_is_not_the_best_of_anything(built):
-    (board,) = scored(built({"protocol": "stranger/task", "dataset": "stranger"}))
-    assert all(math.isnan(board.best(column)) for column in board.columns)
+    (board,) = scored(built({"counts": {"poses": 9}}))
+    assert not any(board.mark(line, column) for line in board.lines for column in board.columns)
+
+
+def test_best_and_second_are_told_among_those_that_were_given_the_same(built):
+    given = {"truth": "ground truth", "CPN": "CPN", "another": "CPN", "third": "CPN"}
+    numbers = {"truth": 30.0, "CPN": 45.0, "another": 44.0, "third": 44.0}
+    results = [
+        {"model": name, "metrics": {"MPJPE": numbers[name]}, "intervals": {}, "counts": {"poses": 9}}
+        | {"environment": {"keypoints": keypoints}}
+        for name, keypoints in given.items()
+    ]
+    (board,) = scored(built(*results))
+    marks = {line.entry.method: board.mark(line, board.primary) for line in board.lines}
+    assert marks == {"truth": "", "another": "best", "third": "best", "CPN": "second"}
+
+
+def test_ranks_are_ranges_of_those_that_are_not_separated(built):
+    ends = {"a": (40, 42), "b": (41, 43), "c": (42.5, 44), "d": (50, 51)}
+    results = [
+        {"model": name, "metrics": {"MPJPE": (low + high) / 2}, "counts": {"poses": 9}}
+        | {"intervals": {"MPJPE": Interval(low=low, high=high)}}
+        for name, (low, high) in ends.items()
+    ]
+    (board,) = scored(built(*results))
+    shown = {line.entry.method: board.standing(line).text for line in board.lines}
+    assert shown == {"a": "1–2", "b": "1–3", "c": "2–3", "d": "4"}
+    assert "by their confidence intervals share them" in board.notes[-1]
+
+
+def test_what_several_sources_print_of_one_setting_is_one_row():
+    found = {board.title: board for board in boards(reported(), ["mpii"])}
+    board = found["val (mmpose)"]
+    (line,) = [
+        line for line in board.lines if line.entry.method == "mmpose pose_hrnet_w32" and line.fields.rest == "256x256"
+    ]
+    assert line.values["PCKh@0.5"].printed == ("90.2", "90.0")
+    assert line.values["PCKh@0.5"].number == 90.0  # the least favourable one ranks
+    assert len({entry.source.url for entry in line.reported}) == 2
+
+
+def test_an_inflating_recipe_says_so_and_comes_last(built):
+    ntu = {"protocol": "ntu60/xsub", "dataset": "ntu60", "primary": "top-1", "metrics": {"top-1": 90.0}}
+    ntu |= {"units": {"top-1": "%"}, "intervals": {}, "counts": {"sequences": 16_487}}
+    found = scored(built({**ntu, "recipe": "deephar"}, {**ntu, "recipe": "single-clip"}))
+    assert [board.scoring for board in found] == ["ntu60/xsub:single-clip", "ntu60/xsub:deephar"]
+    assert [board.plain for board in found] == [
+        "Cross-subject accuracy of NTU RGB+D 60",
+        "Cross-subject accuracy of NTU RGB+D 60, recipe deephar",
+    ]
+    assert found[1].notes[0].startswith("Inflating recipe: a sequence that keeps fewer than 32 frames counts as right")
+    assert not found[0].notes[0].startswith("Inflating")
+    printed = [line for line in found[0].lines if isinstance(line.entry, Reported)]
+    assert len(printed) > 100
+    assert not any(isinstance(line.entry, Reported) for line in found[1].lines)
 
 
 def test_published_numbers_join_the_recipe_that_is_known_to_be_theirs(built):
@@ -71,6 +141,7 @@ def test_published_numbers_join_the_recipe_that_is_known_to_be_theirs(built):
     best = board.lines[0]
     assert (best.values["MPJPE"].text, best.values["P-MPJPE"].text) == ("37.2", "27.2")
     assert "VideoPose3D prints what its own evaluation computes" in board.notes[1]
+    assert {line.fields.given for line in printed} == {"CPN", "ground truth", "Mask R-CNN"}
 
 
 def test_hrnet_numbers_join_only_the_hrnet_recipe(built):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,15 +16,18 @@ import pytest
 import har_bench
 from har_bench import HarBenchError, cli, results
 from har_bench.entries import card as cards
+from har_bench.entries import separations
 from har_bench.entries.card import CARD, Card
 from har_bench.entries.folder import RESULT
 from har_bench.entries.outcomes import Outcome, ResultError
 from har_bench.entries.record import RECORD
 from har_bench.leaderboard import build
 from har_bench.leaderboard.entries import Problem, scored
+from har_bench.leaderboard.grouping import boards
 from har_bench.results import Interval, Result
 from har_bench.scoring.keeping import keep
 from har_bench.studying.adding import add
+from har_bench.studying.separating import separate
 from har_bench.studying.verifying import verify
 
 WAY = "mpii/pckh:hrnet"
@@ -235,6 +239,29 @@ def test_each_tampering_is_named_by_verify_and_by_build(folder: Path, home: Home
     assert page.count('<tr data-status="verified"') == published
 
 
+def test_entries_that_chance_may_order_share_their_ranks(home: Home, folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = pq.read_table(home.predictions)
+    column = table.column_names.index("keypoints")
+    for name, noise in (("same", 1e-3), ("worse", 60.0)):
+        values = np.array(table["keypoints"].to_pylist())
+        moved = pa.array(list(values + rng.normal(0, noise, values.shape)), table.schema.field(column).type)
+        path = home.result.with_name(f"{name}.parquet")
+        pq.write_table(table.set_column(column, table.schema.field(column), moved), path)
+        made = har_bench.score(WAY, home.stores / "mpii", path, resamples=50, missing="count-as-error")
+        other = home._replace(result=results.write(made, path.with_suffix(".json")), predictions=path)
+        enter(other, folder, Card(name=name))
+    first = separate(folder, [home.stores], resamples=200)
+    assert len(first) == 3
+    assert separate(folder, []) == first  # what is kept needs no store
+    (board,) = boards(scored(folder)[0], tests=separations.read(folder))
+    shown = {line.entry.method: board.standing(line).text for line in board.lines}
+    assert shown == {"Noise": "1–2", "same": "1–2", "worse": "3"}
+    assert "by a paired permutation test, Holm-corrected at 0.05 share them" in board.how_ranked
+    lines = {line.entry.method: line for line in board.lines}
+    assert board.p_value(lines["Noise"], lines["worse"]) < 0.05 < board.p_value(lines["Noise"], lines["same"])
+
+
 def test_the_commands(home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = ["--who", "A. Nobody", "--year", "2020", "--frames", "27", "--causal", "--extra-data", "none"]
     command = ["leaderboard", "add", str(home.result), "--predictions", str(home.predictions), "--quiet"]
@@ -250,7 +277,8 @@ def test_the_commands(home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[
     cli.main(["leaderboard", "verify", str(tmp_path / "entries"), "--stores", str(home.stores), "--quiet"])
     assert "re-scored equal: scored again" in capsys.readouterr().out
     build(tmp_path / "entries", tmp_path / "site", only="verified")
-    assert "A. Nobody" in (tmp_path / "site" / "index.html").read_text()
+    (page,) = (tmp_path / "site" / "entries").iterdir()
+    assert "A. Nobody" in page.read_text()
 
 
 @pytest.mark.parametrize("text", ["name", "nme = 'x'", "name = 3", "", "name = 'x'\nyear = 'y'", "\x00"])

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import gzip
 import re
 from collections import Counter
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
-from har_bench.leaderboard.board import boards
+from har_bench.leaderboard.charts import strip
 from har_bench.leaderboard.entries import entry_of, reported
-from har_bench.leaderboard.page import heading_of, page
-from har_bench.leaderboard.pictures import Axis, pictures, strip
-from har_bench.results import Reading
+from har_bench.leaderboard.grouping import boards
+from har_bench.leaderboard.pictures import pictures
+from har_bench.leaderboard.rendering import heading_of
+from har_bench.leaderboard.site import html_pages
+from har_bench.leaderboard.svg import Axis
+from har_bench.results import Interval, Reading
 from tests.leaderboard.conftest import MakeResult
 
 EVIL = "<script>alert(1)</script> \"'&"
@@ -51,57 +56,70 @@ class Document(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
+Site = dict[str, Document]
+
+
 @pytest.fixture
-def render(make_result: MakeResult) -> Callable[..., Document]:
-    def build(problems: tuple[str, ...] = (), **fields: object) -> Document:
-        return Document(page(boards([entry_of(make_result(**fields), "lifter.json"), *reported()]), problems))
+def render(make_result: MakeResult) -> Callable[..., Site]:
+    """The pages of a site with one entry scored here beside the reported ones, by their places."""
+
+    def build(problems: tuple[str, ...] = (), **fields: object) -> Site:
+        found = boards([entry_of(make_result(**fields), "lifter.json"), *reported()])
+        return {place: Document(text) for place, text in html_pages(found, problems)}
 
     return build
 
 
-def test_the_page_loads_nothing(render):
-    document = render()
+def test_a_page_loads_nothing(render):
     loading = {"src", "srcset", "data", "poster", "background", "action", "formaction"}
-    for tag, attributes in document.tags:
-        assert tag not in {"link", "img", "iframe", "object", "embed", "base", "audio", "video", "image", "use"}
-        assert not loading & attributes.keys()
-        assert not any(name.startswith("on") or name == "style" for name in attributes)
-        if "href" in attributes:
-            assert tag == "a"
-            assert (attributes["href"] or "").startswith(("#", "https://"))
-    style = "".join(text for tag, text in document.texts if tag == "style")
-    assert "url(" not in style
-    assert "@import" not in style
-    assert "prefers-color-scheme: dark" in style
-    assert "@media print" in style
+    for document in render().values():
+        for tag, attributes in document.tags:
+            assert tag not in {"link", "img", "iframe", "object", "embed", "base", "audio", "video", "image", "use"}
+            assert not loading & attributes.keys()
+            assert not any(name.startswith("on") or name == "style" for name in attributes)
+        style = "".join(text for tag, text in document.texts if tag == "style")
+        assert "url(" not in style
+        assert "@import" not in style
+        assert "prefers-color-scheme: dark" in style
+        assert "@media print" in style
 
 
 def test_the_browser_runs_only_our_style_and_script(render):
-    document = render()
-    (policy,) = [meta["content"] for meta in document.all("meta") if meta.get("http-equiv")]
-    assert policy.startswith("default-src 'none';")
-    assert "unsafe" not in policy
-    assert len(document.all("script")) == len(document.all("style")) == 1
+    for place, document in render().items():
+        (policy,) = [meta["content"] for meta in document.all("meta") if meta.get("http-equiv")]
+        assert policy.startswith("default-src 'none';")
+        assert "unsafe" not in policy
+        assert (len(document.all("script")), len(document.all("style"))) == (place == "index.html", 1)
 
 
-def test_links_inside_the_page_have_a_target_and_ids_are_unique(render):
-    document = render()
-    ids = Counter(attributes["id"] for _, attributes in document.tags if "id" in attributes)
-    assert max(ids.values()) == 1
-    for link in document.all("a"):
-        if link["href"].startswith("#"):
-            assert link["href"][1:] in ids
+def test_links_lead_somewhere_and_ids_are_unique(make_result):
+    names = ("one", "two")
+    found = boards([*(entry_of(make_result(model=name), f"{name}.json") for name in names), *reported()])
+    site = {place: Document(text) for place, text in html_pages(found)}
+    assert set(site) == {"index.html", "entries/one.html", "entries/two.html", "compare/one--two.html"}
+    ids = {place: Counter(tag["id"] for _, tag in document.tags if "id" in tag) for place, document in site.items()}
+    files = {"data.json", "leaderboard.csv", "leaderboard.md", "leaderboard.tex"}
+    for place, document in site.items():
+        assert max(ids[place].values()) == 1
+        for link in document.all("a"):
+            path, _, anchor = link["href"].partition("#")
+            if path.startswith("https:") or path in files:
+                continue
+            target = (Path(place).parent / path).as_posix().replace("entries/../", "").replace("compare/../", "")
+            target = target if path else place
+            assert target in site
+            assert not anchor or anchor in ids[target]
 
 
 @pytest.mark.parametrize("field", ["model", "recipe", "dataset", "protocol", "version"])
 def test_foreign_text_is_escaped(render, field):
-    document = render(**{field: EVIL})
-    assert len(document.all("script")) == 1
-    assert any(EVIL in text for _, text in document.texts)
+    for place, document in render(**{field: EVIL}).items():
+        assert len(document.all("script")) == (place == "index.html")
+        assert any(EVIL in text for _, text in document.texts)
 
 
 def test_foreign_text_in_breakdowns_counts_and_options_is_escaped(render):
-    document = render(
+    site = render(
         tables={EVIL: [{EVIL: EVIL, "MPJPE": 1.0}, {EVIL: "b", "MPJPE": 2.0}]},
         counts={EVIL: 543_344},
         options={EVIL: EVIL},
@@ -110,34 +128,48 @@ def test_foreign_text_in_breakdowns_counts_and_options_is_escaped(render):
         units={"MPJPE": EVIL},
         problems=(EVIL,),
     )
-    assert len(document.all("script")) == 1
+    assert all(len(document.all("script")) == (place == "index.html") for place, document in site.items())
 
 
-def test_headers_sort_by_keyboard_and_say_how_they_are_sorted(save, make_result):
+def test_headers_say_how_they_are_sorted_and_in_which_direction_numbers_are_better(make_result):
     found = boards(reported())
-    document = Document(page(found))
+    document = Document(dict(html_pages(found))["index.html"])
     sorted_headers = [header for header in document.all("th") if "aria-sort" in header]
     assert len(sorted_headers) == len(found)
     assert {header["aria-sort"] for header in sorted_headers} == {"ascending", "descending"}
     assert all(header["scope"] == "col" for header in sorted_headers)
-    buttons = [button for button in document.all("button") if button.get("data-better")]
-    assert len(buttons) == sum(len(board.columns) for board in found)
-    assert all(button["type"] == "button" for button in document.all("button"))
+    numbers = [header for header in document.all("th") if header.get("data-better")]
+    assert len(numbers) == sum(len(board.columns) for board in found)
 
 
-def test_every_number_shows_its_source_and_status(render):
-    document = render()
-    cells = [cell for cell in document.all("td") if "data-value" in cell]
-    assert len(cells) > 1372
-    assert all(len(cell["title"] or "") > 3 for cell in cells)
-    rows = Counter(row["data-status"] for row in document.all("tr") if "data-status" in row)
+def test_the_first_page_is_small_and_a_keyboard_soon_reaches_its_tables(render):
+    found = boards(reported())
+    text = dict(html_pages(found))["index.html"]
+    assert len(text.encode()) < 400_000
+    assert len(gzip.compress(text.encode())) < 100_000
+    stops = re.findall(r"<(?:a |button|input|select|summary)", text[: text.index('class="board"')])
+    assert len(stops) < 150
+
+
+def test_every_reported_row_links_to_its_source(render):
+    found = boards(reported())
+    text = dict(html_pages(found))["index.html"]
+    rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", text, re.DOTALL)
+    assert len(rows) == sum(len(board.lines) for board in found)
+    assert all('<a href="https://' in row.rpartition("<td>")[2] for row in rows)
+
+
+def test_every_kind_is_counted(render):
+    document = render()["index.html"]
+    rows = Counter(row.get("data-status", "reported") for row in document.all("tr"))
     assert rows["scored"] == 1
-    badges = Counter(text for tag, text in document.texts if tag == "span" and text in ("scored here", "reported"))
-    assert badges["reported"] == rows["reported"] + 1
+    assert rows["verified"] == 0
+    assert "1 scored by har_bench, predictions not kept" in " ".join(text for _, text in document.texts)
+    assert "683 copied as printed" in " ".join(text for _, text in document.texts)
 
 
 def test_an_entry_scored_here_can_be_checked(render):
-    document = render(options={"every": 64}, speed={"fps": 12.5})
+    document = render(options={"every": 64}, speed={"fps": 12.5})["entries/lifter.html"]
     text = " ".join(text for _, text in document.texts)
     for fact in ("5a" * 32, "9b" * 32, "every=64", "har_bench 0.1.0", "poses 543,344", "fps 12.5", "lifter.json"):
         assert fact in text
@@ -145,8 +177,18 @@ def test_an_entry_scored_here_can_be_checked(render):
     assert any(svg["class"] == "bars" for svg in document.all("svg"))
 
 
+def test_two_entries_are_laid_side_by_side(make_result):
+    fields = {"metrics": {"MPJPE": 50.0}, "intervals": {"MPJPE": Interval(low=48.9, high=51.0)}}
+    one, two = make_result(), make_result(model="other", environment={"epochs": "3"}, **fields)
+    found = boards([entry_of(one, "one.json"), entry_of(two, "two.json")])
+    text = dict(html_pages(found))["compare/one--two.html"]
+    assert "lifter is better by 3.19 mm MPJPE; their confidence intervals do not overlap." in text
+    assert '<td class="num">+3.19</td>' in text
+    assert "<td>3</td>" in text
+
+
 def test_unreadable_files_are_shown(render):
-    document = render(problems=("broken.json is not a har_bench result",))
+    document = render(problems=("broken.json is not a har_bench result",))["index.html"]
     assert any("broken.json is not" in text for tag, text in document.texts if tag == "li")
 
 

@@ -1,23 +1,51 @@
 from __future__ import annotations
 
 import csv
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas
 import pytest
 
 from har_bench.errors import HarBenchError
-from har_bench.leaderboard import build
+from har_bench.leaderboard import build, frame
 from har_bench.leaderboard.entries import Problem
 
 
-def test_the_site_is_four_files(save: Callable[..., Path], tmp_path: Path):
+def test_the_site_is_a_first_page_four_tables_and_a_page_for_each_entry(save: Callable[..., Path], tmp_path: Path):
     site = tmp_path / "deep" / "site"
     written = build(save(), site)
-    assert [path.name for path in written] == ["index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex"]
-    assert sorted(site.iterdir()) == sorted(written)
+    assert [path.relative_to(site).as_posix() for path in written] == [
+        *("index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex", "data.json", "entries/lifter.html"),
+    ]
+    assert sorted(path for path in site.rglob("*") if path.is_file()) == sorted(written)
     assert all("lifter" in path.read_text("utf-8") for path in written)
+
+
+def test_pages_of_entries_that_are_gone_are_removed_and_other_files_stay(save: Callable[..., Path], tmp_path: Path):
+    site, results = tmp_path / "site", save("b.json", model="b")
+    save("a.json", model="a")
+    build(results, site)
+    assert {path.name for path in (site / "compare").iterdir()} == {"a--b.html"}
+    (site / "entries" / "mine.html").write_text("my own")
+    (results / "b.json").unlink()
+    build(results, site)
+    assert {path.name for path in (site / "entries").iterdir()} == {"a.html", "mine.html"}
+    assert list((site / "compare").iterdir()) == []
+
+
+def test_the_data_is_a_dataframe(save: Callable[..., Path], tmp_path: Path):
+    build(save(), tmp_path / "site")
+    table = frame(tmp_path / "site")
+    with (tmp_path / "site" / "leaderboard.csv").open(newline="") as file:
+        assert len(table) == sum(1 for _ in csv.DictReader(file))
+    mine = table[table.method == "lifter"].set_index("metric")
+    assert mine.value.to_dict() == {"MPJPE": 46.8125, "P-MPJPE": 36.5}
+    assert mine.ci_low["MPJPE"] == 45.9
+    loaded = pandas.DataFrame(json.loads((tmp_path / "site" / "data.json").read_text())["columns"])
+    assert list(loaded) == list(table)
 
 
 def test_the_same_results_give_the_same_bytes(save: Callable[..., Path], tmp_path: Path):

@@ -19,9 +19,7 @@ from har_bench.converters.ava import tracklets
 from har_bench.errors import HarBenchError
 from har_bench.protocols.frame_map.actions import ACTIONS, GROUPS
 from har_bench.protocols.frame_map.files import read_detections
-from har_bench.protocols.frame_map.matching import (
-    window_means,
-)
+from har_bench.protocols.frame_map.matching import window_means
 from har_bench.protocols.frame_map.protocol import FrameMAP
 from har_bench.store import Store
 from tests.frame_map_cases import areas_of, by_action, score_of, store_of, toy

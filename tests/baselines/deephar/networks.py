@@ -8,6 +8,7 @@ from har_bench.baselines.deephar.architecture import Architecture
 from har_bench.baselines.deephar.layers import Network
 from har_bench.baselines.deephar.reception import ReceptionOptions
 from har_bench.baselines.deephar.spnet_parts import SPNetOptions
+from har_bench.baselines.deephar.weighing import Loaded
 
 TINY = SPNetOptions(
     pyramids=2, levels=3, growth=8, size=64, kernel=3, actions=(15,), pose_features=16, visual_features=16
@@ -32,6 +33,11 @@ def drawn(architecture: Architecture, seed: int = 0) -> Network:
         if "heatmaps_conv1" in name or name.endswith("maps.1.weight"):
             nn.init.normal_(weight, std=5.0)
     return model
+
+
+def loaded(architecture: Architecture, layout: str = "mpii-pa16") -> Loaded:
+    """Such a network as weights give it."""
+    return Loaded(drawn(architecture), architecture, layout, "tiny", "penn_action/accuracy")
 
 
 class White(Network):

@@ -15,13 +15,14 @@ from har_bench.baselines.deephar import Deephar, weighing
 from har_bench.baselines.deephar.baseline import window
 from har_bench.baselines.deephar.data.boxes import of_scale
 from har_bench.baselines.deephar.seeing import Places, Seeing
+from har_bench.baselines.deephar.weighing import Loaded
 from har_bench.errors import HarBenchWarning
 from har_bench.media.boxes import exact
 from har_bench.media.posing import pose
 from har_bench.published import of_model
 from har_bench.registry import load
 from har_bench.skeletons import skeleton
-from tests.baselines.deephar.networks import MERGE, RECEPTION, SPNET, White, drawn
+from tests.baselines.deephar.networks import MERGE, RECEPTION, SPNET, White, drawn, loaded
 from tests.golden import REAL
 from tests.pictures import picture, save
 
@@ -36,7 +37,7 @@ def places(model: White, **options: Any) -> Places:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny SPNet that was never trained."""
     path = tmp_path_factory.mktemp("weights") / "spnet.safetensors"
-    weighing.save(path, drawn(SPNET), SPNET, "mpii-pa16")
+    weighing.save(path, loaded(SPNET, "mpii-pa16"))
     return path
 
 
@@ -123,17 +124,17 @@ def test_weights_come_back_as_they_were_saved(tmp_path: Path) -> None:
     for number, architecture in enumerate((RECEPTION, MERGE, SPNET)):
         path = tmp_path / f"{number}.safetensors"
         model = drawn(architecture)
-        weighing.save(path, model, architecture, "mpii-pa16")
-        loaded = weighing.load(path)
-        assert loaded.architecture == architecture
+        weighing.save(path, Loaded(model, architecture, "mpii-pa16", ""))
+        found = weighing.load(path)
+        assert found.architecture == architecture
         for name, tensor in model.state_dict().items():
-            torch.testing.assert_close(loaded.model.state_dict()[name], tensor, rtol=0, atol=0)
+            torch.testing.assert_close(found.model.state_dict()[name], tensor, rtol=0, atol=0)
 
 
 def test_weights_that_see_nobody_are_told(tmp_path: Path) -> None:
     """All joints in the image's middle, as a user saw it with weights of another network."""
     path = tmp_path / "untrained.safetensors"
-    weighing.save(path, RECEPTION.build(), RECEPTION, "mpii-pa16")
+    weighing.save(path, Loaded(RECEPTION.build(), RECEPTION, "mpii-pa16", ""))
     with pytest.warns(HarBenchWarning, match=r"untrained.*all joints .* in one place"):
         Deephar(**CPU).load(path)
 
@@ -145,7 +146,7 @@ def test_what_does_not_fit_is_told_before_any_work(mpii: tuple[Store, Path], wei
     with pytest.raises(HarBenchError, match="predicts 4 times, and not 5"):
         har_bench.run(Deephar(images=str(images), block=5, **CPU), store, protocol="mpii/pckh", weights=weights)
     other = tmp_path / "seventeen.safetensors"
-    weighing.save(other, drawn(SPNET), SPNET, "h36m-pa17")
+    weighing.save(other, loaded(SPNET, "h36m-pa17"))
     with pytest.raises(HarBenchError, match=r"gives h36m-pa17 .* scores other joints; give other weights"):
         har_bench.run(Deephar(images=str(images), **CPU), store, protocol="mpii/pckh", weights=other)
 

@@ -15,7 +15,12 @@ from tests.golden import REAL, load
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from har_bench.baselines.videopose3d.model import Architecture, TemporalModel, architecture_of  # noqa: E402
+from har_bench.baselines.videopose3d.model import (  # noqa: E402
+    Architecture,
+    Normalisation,
+    TemporalModel,
+    architecture_of,
+)
 from har_bench.lifting.lifter import distance  # noqa: E402
 from har_bench.training import weights  # noqa: E402
 
@@ -248,3 +253,32 @@ def test_keypoints_that_do_not_fit_are_refused(shape: tuple[int, ...], strided: 
 def test_a_dense_network_has_no_strided_form() -> None:
     with pytest.raises(HarBenchError, match="no strided form"):
         TemporalModel(dataclasses.replace(SMALL, dense=True))(torch.zeros(1, 9, 3, 2), strided=True)
+
+
+def test_a_compiled_network_holds_for_the_momentum_of_every_epoch() -> None:
+    graphs: list[Any] = []
+
+    def counted(graph: Any, _: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    torch.manual_seed(0)
+    model = TemporalModel(Architecture((3, 3), channels=8)).train()
+    model.compile(backend=counted)
+    for epoch in range(10):
+        model.set_momentum(0.1 * 0.8**epoch)
+        model(torch.randn(4, 9, 17, 2), True)
+    assert 1 <= len(graphs) <= 2
+
+
+def test_running_statistics_are_those_of_torch_with_the_momentum_that_was_set() -> None:
+    torch.manual_seed(0)
+    ours, theirs = Normalisation(5), torch.nn.BatchNorm1d(5)
+    for momentum in (0.1, 0.03):
+        ours.rate.fill_(momentum)
+        theirs.momentum = momentum
+        rows = torch.randn(20, 5) * 3 + 1
+        assert torch.equal(ours(rows), theirs(rows))
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    for name, value in theirs.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[name], value, rtol=1e-6, atol=1e-7)

@@ -1,0 +1,143 @@
+"""A stage from a file of joints: what ``har-bench lift`` and ``har-bench pose`` wrote, or anybody in our columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from har_bench import skeletons
+from har_bench.arrays import Floats, Ints
+from har_bench.errors import HarBenchError, unknown
+from har_bench.foreign import json_file, npy
+from har_bench.scoring.column_files import read_columns
+from har_bench.showing.stage import Cast, Points, Stage, chosen, dense
+from har_bench.skeletons import Skeleton
+from har_bench.store import POINTS
+
+SUFFIXES = (".parquet", ".json", ".npy", ".csv", ".h5", ".hdf5")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a file says of one sequence.
+
+    Attributes:
+        name: of the sequence.
+        frame: (n,) of each row.
+        person: (n,) of each row.
+        points: (n, J, 2 or 3) by ``keypoints`` and ``keypoints_3d``.
+        facts: what the file says of itself: ``layout``, ``fps``, ``width``, ``height``.
+    """
+
+    name: str
+    frame: Ints
+    person: Ints
+    points: Mapping[str, Floats]
+    facts: Mapping[str, str]
+
+
+def stage_of(
+    path: Path, sequence: str | None, *, layout: str | None = None, span: tuple[int, int] | None = None
+) -> Stage:
+    """What a file says of one of its sequences.
+
+    Args:
+        path: of the file.
+        sequence: its name; the only one, or the first, by default.
+        layout: of the joints, where the file does not say and their number does not tell.
+        span: from this frame to before that one.
+
+    Raises:
+        HarBenchError: the file cannot be read, or has no such sequence or no joints.
+    """
+    readers = {".npy": _of_array, ".json": _of_json}
+    rows = readers[path.suffix](path) if path.suffix in readers else _of_columns(path, sequence)
+    if not rows.points:
+        raise HarBenchError(f"{path} has neither keypoints nor keypoints_3d; give a file with joints")
+    frames = chosen(rows.frame, span, rows.name)
+    bones = _bones(layout or rows.facts.get("layout"), next(iter(rows.points.values())).shape[1])
+    points = {key: Points(dense(frames, rows.frame, rows.person, each), bones) for key, each in rows.points.items()}
+    size = tuple(int(rows.facts[side]) for side in ("width", "height") if side in rows.facts)
+    rate = float(rows.facts["fps"]) if rows.facts.get("fps") else None
+    cast = Cast("joints", points.get("keypoints"), points.get("keypoints_3d"))
+    return Stage(rows.name, frames, (cast,), rate, (size[0], size[1]) if len(size) == 2 else None)
+
+
+def _of_array(path: Path) -> Rows:
+    """(T, J, 3), or (P, T, J, 3) of several persons."""
+    joints = npy.load(path).astype(np.float64)
+    joints = joints[None] if joints.ndim == 3 else joints
+    if joints.ndim != 4 or joints.shape[-1] != 3:
+        raise HarBenchError(f"{path} has the shape {joints.shape}; give (frames, joints, 3)")
+    persons, frames = joints.shape[:2]
+    return Rows(
+        path.stem,
+        np.tile(np.arange(frames), persons),
+        np.repeat(np.arange(persons), frames),
+        {"keypoints_3d": np.concatenate(joints)},
+        {},
+    )
+
+
+def _of_json(path: Path) -> Rows:
+    """What ``lift`` writes: frames of joints of x, y, z, of one person or of several."""
+    content: Any = json_file.read(path, what="joints of har-bench lift", remedy="lift the video again")
+    try:
+        persons = content.get("persons", [content])
+        joints = [np.array(each["frames"], np.float64) for each in persons]
+        first = [each["first_frame"] for each in persons]
+        return Rows(
+            path.stem,
+            np.concatenate([start + np.arange(len(each)) for start, each in zip(first, joints, strict=True)]),
+            np.repeat([each.get("person", 0) for each in persons], [len(each) for each in joints]),
+            {"keypoints_3d": np.concatenate(joints)},
+            {"layout": content["layout"], "fps": str(content.get("fps") or "")},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise HarBenchError(f"{path} holds no joints of har-bench lift ({error!r}); lift the video again") from error
+
+
+def _of_columns(path: Path, sequence: str | None) -> Rows:
+    """Our columns, and in Parquet what its metadata say."""
+    found = read_columns(path)
+    if found is None:
+        raise unknown("kind of file that is shown", path.suffix, SUFFIXES)
+    names = sorted(found.names())
+    if sequence is not None and sequence not in names:
+        raise unknown(f"sequence of {path}", sequence, names)
+    if not names:
+        raise HarBenchError(f"{path} holds no row; give one with poses")
+    name = sequence or names[0]
+    columns = found.of(name) or {}
+    count = len(next(iter(columns.values()), ()))
+    said = pq.read_schema(path).metadata if path.suffix == ".parquet" else None
+    return Rows(
+        name,
+        columns.get("frame", np.arange(count)),
+        columns.get("person", np.zeros(count, np.int64)),
+        {key: columns[key].astype(np.float64) for key in POINTS if key in columns},
+        {key.decode(): value.decode() for key, value in (said or {}).items()},
+    )
+
+
+def _bones(layout: str | None, joints: int) -> Skeleton:
+    """The layout that is said, or the one of so many joints.
+
+    Raises:
+        HarBenchError: it has another number, or there is none, or several.
+    """
+    if layout is not None:
+        found = skeletons.skeleton(layout)
+        if len(found) != joints:
+            raise HarBenchError(f"{layout} has {len(found)} joints and the file {joints}; name its layout")
+        return found
+    fitting = [each for each in map(skeletons.skeleton, skeletons.names()) if len(each) == joints]
+    preferred = [each for each in fitting if each.name in ("h36m17", "coco17", "mpii16", "blazepose33")]
+    if not fitting:
+        raise HarBenchError(f"no layout has {joints} joints; name one with --layout")
+    return (preferred or fitting)[0]

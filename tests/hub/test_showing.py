@@ -1,0 +1,247 @@
+"""Pictures of poses: joints stand where they are, forms and fills say what they mean, the viewer holds every number."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import har_bench
+from har_bench import HarBenchError, cameras, cli, registry
+from har_bench.drawing.poses import LEFT, RIGHT
+from har_bench.drawing.scenes import render
+from har_bench.keypoints import write_joints
+from har_bench.media import video
+from har_bench.showing import of_store, show, show_worst, viewer
+from har_bench.showing.painting import DARK_MIDDLE, PAPER, Painter
+from har_bench.showing.space import view_of
+from har_bench.showing.stage import Cast, Points, Stage, with_error
+from har_bench.skeletons import skeleton
+from har_bench.store import Store, open_store
+from har_bench.studying.explaining import explain
+from tests.golden import REAL
+
+WALK = "S11/Greeting 2/54138969"
+COLOURS = {"left": LEFT, "right": RIGHT}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stores of two samples, one with its pictures, and predictions of the other."""
+    home = tmp_path_factory.mktemp("showing")
+    for dataset in ("h36m", "mpii"):
+        registry.load("converters", dataset).sample(home / "raw" / dataset)
+        store = har_bench.convert(dataset, home / "raw" / dataset, home / dataset, jobs=1, quiet=True)
+    render(store, home / "raw" / "mpii", store.sequences["sequence"].to_pylist()[:6])
+    har_bench.run("oracle-noise", home / "h36m", protocol="h36m/mpjpe", out=home / "noise.parquet")
+    return home
+
+
+def colours_at(picture: Any, places: np.ndarray) -> list[tuple[int, ...]]:
+    pixels = np.asarray(picture)
+    return [tuple(pixels[round(y), round(x)].tolist()) for x, y in places]
+
+
+def expected(bones: Any) -> list[tuple[int, ...]]:
+    return [COLOURS.get(name.partition("_")[0], DARK_MIDDLE) for name in bones.joints]
+
+
+def on_media(store: Store, raw: Path) -> int:
+    """How many visible joints of the first persons were found in their colour, in the pixel that they are in."""
+    found = 0
+    for row in store.sequences.to_pylist():
+        if not (raw / (row["media"] or "nowhere")).is_file():
+            continue
+        view = store.sequence(row["sequence"])
+        if len(view) != 1:
+            continue  # others may stand before a joint
+        stage = of_store.stage_of(store, row["sequence"], {}, media=raw)
+        (picture,) = Painter(stage).frames()
+        with Image.open(raw / row["media"]) as opened:
+            width, height = opened.size
+        points = view.keypoints[0]
+        apart = np.linalg.norm(points[:, None] - points[None], axis=-1) + 1e9 * np.eye(len(points))
+        alone = np.where(np.isfinite(apart), apart, 1e9).min(axis=1) > 12
+        inside = (points >= 0).all(axis=1) & (points < [width - 1, height - 1]).all(axis=1)
+        seen = np.isfinite(points).all(axis=1) & (view.visibility[0] == 2) & inside & alone
+        wanted = [colour for colour, there in zip(expected(store.skeleton()), seen, strict=True) if there]
+        assert colours_at(picture, points[seen]) == wanted
+        found += len(wanted)
+    return found
+
+
+def test_a_joint_s_colour_stands_at_its_pixel(home: Path) -> None:
+    assert on_media(open_store(home / "mpii"), home / "raw" / "mpii") > 10
+
+
+@pytest.mark.real
+def test_on_real_pictures_too(tmp_path: Path) -> None:
+    store = har_bench.convert("mpii", REAL / "mpii" / "release_like", tmp_path / "store", jobs=1, quiet=True)
+    assert on_media(store, REAL / "mpii") > 5
+
+
+def a_stage(**fields: Any) -> Stage:
+    """One upright person of 17 joints in two frames, the second one's left wrist absent."""
+    bones = skeleton("h36m17")
+    heights = np.linspace(-600, 900, 17)
+    joints = np.stack([np.zeros(17), heights, np.full(17, 3000.0)], axis=-1)
+    places = np.stack([joints, joints])[:, None]
+    places[1, 0, bones.index("left_wrist")] = np.nan
+    truth = Cast("truth", None, Points(places, bones))
+    moved = places.copy()
+    moved[:, :, 1] += [3.0, 4.0, 0.0]
+    other = with_error(Cast("mine", None, Points(moved, bones)), truth)
+    return Stage(**{"title": "s", "frames": np.arange(2), "casts": (truth, other), "fps": 25.0} | fields)
+
+
+def test_the_error_of_a_frame_is_the_mean_distance_about_the_root() -> None:
+    mine = a_stage().casts[1]
+    assert mine.error == pytest.approx([5 / 17, 5 / 16])
+    assert mine.unit == "mm"
+
+
+def test_occluded_joints_are_hollow_and_absent_ones_are_not_drawn() -> None:
+    bones = skeleton("mpii16")
+    where = np.stack([np.arange(16) * 20.0 + 20, np.full(16, 50.0)], axis=-1)
+    where[5] = [300, 300]
+    visibility = np.full((1, 1, 16), 2)
+    visibility[0, 0, 3], visibility[0, 0, 5] = 1, 0
+    places = np.where((visibility == 0)[..., None], np.nan, where)
+    stage = Stage("s", np.arange(1), (Cast("truth", Points(places, bones, visibility)),), size=(360, 480))
+    (picture,) = Painter(stage).frames()
+    wanted = [PAPER if joint in (3, 5) else colour for joint, colour in enumerate(expected(bones))]
+    assert colours_at(picture, where) == wanted
+
+
+def test_left_and_right_differ_by_more_than_colour() -> None:
+    """A square fills its corner, a disc does not."""
+    bones = skeleton("mpii16")
+    places = np.full((1, 1, 16, 2), np.nan)
+    for joint, x in (("left_wrist", 100.0), ("right_wrist", 200.0)):
+        places[0, 0, bones.index(joint)] = [x, 100]
+    stage = Stage("s", np.arange(1), (Cast("truth", Points(places, bones)),), size=(480, 480))
+    (picture,) = Painter(stage).frames()
+    reach = next(step for step in range(1, 20) if tuple(picture[100, 100 + step]) == PAPER) - 1
+    assert tuple(picture[100 - reach, 100 - reach]) == LEFT
+    assert tuple(picture[100 - reach, 200 - reach]) == PAPER
+
+
+@pytest.mark.parametrize("as_recorded", [False, True])
+def test_up_is_up_and_the_root_stands_in_the_middle(as_recorded: bool) -> None:
+    tilt = np.radians(20)  # a camera that looks down, in a room whose z is up
+    R = np.array([[1, 0, 0], [0, -np.sin(tilt), -np.cos(tilt)], [0, np.cos(tilt), -np.sin(tilt)]])
+    camera = cameras.Camera(np.ones(2), np.zeros(2), R, np.zeros(3), np.zeros(5))
+    view = view_of(camera, 400, as_recorded=as_recorded)
+    origin, above = view.project(np.stack([np.zeros(3), R @ [0, 0, 500.0]]))
+    assert origin == pytest.approx([200, 200])
+    assert above[1] < 150
+    assert above[0] == pytest.approx(200, abs=1e-6)
+
+
+@pytest.mark.parametrize("ending", [".png", ".gif", ".mp4"])
+def test_a_sequence_is_drawn_by_what_the_name_ends_in(home: Path, tmp_path: Path, ending: str) -> None:
+    if ending == ".mp4" and not video.installed():
+        pytest.skip(video.INSTALL)
+    given = {"noise": home / "noise.parquet"}
+    path = show(home / "h36m", WALK, tmp_path / f"walk{ending}", predictions=given, span=(2, 7))
+    if ending == ".mp4":
+        with video.open_video(path) as film:
+            assert sum(1 for _ in film.frames()) == 5
+    else:
+        with Image.open(path) as opened:
+            assert getattr(opened, "n_frames", 1) == (5 if ending == ".gif" else 1)
+
+
+def unpacked(part: dict[str, Any]) -> np.ndarray:
+    """What the viewer's script makes of its data, in plain NumPy."""
+    frames, *others = part["shape"]
+    raw = np.frombuffer(zlib.decompress(base64.b64decode(part["data"])), np.uint8).reshape(2, -1)
+    steps = (raw[0].astype(np.int64) | raw[1].astype(np.int64) << 8).astype(np.uint16).view(np.int16)
+    tracks = np.cumsum(steps.reshape(-1, frames), axis=1, dtype=np.int16)
+    return np.moveaxis(tracks.reshape(*others, frames), -1, 0)
+
+
+def test_the_viewer_holds_whole_millimetres_of_every_frame() -> None:
+    stage = a_stage()
+    page = viewer.page(stage)
+    content = json.loads(re.search(r'id="content">(.*?)</script>', page)[1])
+    found = unpacked(content["casts"][0]["space"])
+    turned = (stage.casts[0].space.places - stage.casts[0].space.places[:, :, :1]) @ view_of(None, 2).turn.T
+    known = np.isfinite(turned)
+    assert np.abs(found - turned)[known].max() <= 0.5
+    assert (found[~known] == viewer.ABSENT).all()
+    assert content["casts"][1]["error"] == [0.3, 0.3]
+    assert "default-src 'none'" in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_a_thousand_frames_of_two_skeletons_are_small() -> None:
+    random, bones = np.random.default_rng(0), skeleton("h36m17")
+    walk = np.cumsum(random.normal(0, 4, (1000, 1, 17, 3)), axis=0) + random.normal(0, 300, (1, 1, 17, 3))
+    casts = [Cast("truth", None, Points(walk, bones))]
+    casts.append(with_error(Cast("mine", None, Points(walk + random.normal(0, 10, walk.shape), bones)), casts[0]))
+    assert len(viewer.page(Stage("s", np.arange(1000), tuple(casts), 50.0))) <= 250_000
+
+
+def test_a_stranger_s_name_runs_nothing() -> None:
+    page = viewer.page(a_stage(title="</script><script>alert(1)</script>"))
+    assert page.count("<script") == 2
+    named = viewer.page(Stage("s", np.arange(2), (Cast("</script><b>", None, a_stage().casts[0].space),)))
+    assert "</script><b>" not in named
+
+
+@pytest.mark.parametrize("ending", [".npy", ".parquet", ".json"])
+def test_what_lift_writes_is_shown(tmp_path: Path, ending: str) -> None:
+    joints = np.random.default_rng(0).normal(0, 300, (4, 17, 3)).astype(np.float32)
+    path = tmp_path / f"joints{ending}"
+    write_joints(path, joints, "h36m17", fps=25)
+    page = show(path, None, tmp_path / "out.html").read_text()
+    content = json.loads(re.search(r'id="content">(.*?)</script>', page)[1])
+    assert content["frames"] == [0, 1, 2, 3]
+    assert content["casts"][0]["space"]["shape"] == [4, 1, 17, 3]
+    with Image.open(show(path, None, tmp_path / "out.gif", span=(1, 3))) as opened:
+        assert opened.n_frames == 2
+
+
+def test_the_worst_are_those_that_explain_names(home: Path, tmp_path: Path) -> None:
+    noise, store = home / "noise.parquet", home / "h36m"
+    paths = show_worst(store, tmp_path / "w.html", 2, predictions={"noise": noise}, protocol="h36m/mpjpe")
+    assert [path.name for path in paths] == ["w-1.html", "w-2.html"]
+    wanted = [each.name for each in explain("h36m/mpjpe", store, noise, worst=2).worst]
+    assert [re.search(r"<title>(.*?)</title>", path.read_text())[1] for path in paths] == wanted
+
+
+REFUSED = {
+    "a span without frames": ("{h36m} 'S' --out {out}/a.png --frames 900:901", "no frame from 900 to before 901"),
+    "no span": ("{h36m} 'S' --out {out}/a.png --frames x", "is no span; write it as A:B"),
+    "another ending": ("{h36m} 'S' --out {out}/a.bmp", "cannot be drawn"),
+    "no such sequence": ("{h36m} nobody --out {out}/a.png", "no sequence of"),
+    "no sequence": ("{h36m} --out {out}/a.png", "name one, or give --worst"),
+    "worst of nobody": ("{h36m} --out {out}/a.png --worst 2 --protocol h36m/mpjpe", "give its --predictions"),
+    "worst by what": ("{h36m} --out {out}/a.png --worst 2 --predictions a={noise}", "give --protocol"),
+    "no pictures": ("{h36m} 'S' --out {out}/a.png --media {out}", "is not there"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_drawn_is_a_sentence(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    line, words = REFUSED[what]
+    places = {"h36m": home / "h36m", "noise": home / "noise.parquet", "out": tmp_path}
+    with pytest.raises(SystemExit):
+        cli.main(["show", *(WALK if word == "'S'" else word.format(**places) for word in line.split())])
+    assert words in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_predictions_of_another_sequence_are_told(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(HarBenchError, match="does not score S1"):
+        show(home / "h36m", "S1/Directions 1/54138969", tmp_path / "a.png", predictions={"a": home / "noise.parquet"})

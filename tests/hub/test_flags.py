@@ -212,6 +212,7 @@ OTHER_WORDS = {
     "convert :store": "mpii {mpii} {out}/store",
     "convert :coco": "coco {coco} {out}/store",
     "run :martinez": "martinez {h36m} --protocol h36m/mpjpe --set epochs=1",
+    "train :learnt": "martinez {h36m} --protocol h36m/mpjpe --set epochs=1 --save {out}/n.safetensors",
     "run :weights": "martinez {h36m} --protocol h36m/mpjpe",
     "lift :tracked": "videopose3d {tracked} {out}/j.npy --weights {lifter} --width 1920 --height 1080",
     "lift :videos": "videopose3d {videos} {out}/j.npy --weights {lifter} --width 1920 --height 1080",

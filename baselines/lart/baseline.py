@@ -24,9 +24,8 @@ from har_bench.errors import HarBenchError, listed
 from har_bench.options import option
 from har_bench.protocol import Protocol
 from har_bench.store import Store, open_store
-from har_bench.training import weights
+from har_bench.training import Plan, weights
 from har_bench.training.curves import History
-from har_bench.training.loop import Plan
 
 from .checking import check_tracklet
 from .clips import Clip, Clips, opened, width_of

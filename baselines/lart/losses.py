@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from torch.nn import functional
 
-from har_bench.training.loop import Losses
+from har_bench.training import Losses
 
 from .clips import TRUE
 from .network import Inputs, Masks, Network, random_masks

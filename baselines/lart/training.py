@@ -13,9 +13,9 @@ from torch import nn
 
 from har_bench import remote
 from har_bench.errors import HarBenchError, unknown
+from har_bench.training import Plan, Share, train
 from har_bench.training.averaging import average, frozen
 from har_bench.training.curves import History
-from har_bench.training.loop import Plan, Share, train
 from har_bench.training.schedules import Group, grouped, warmed_cosine
 
 from .clips import Clips

@@ -20,7 +20,7 @@ from har_bench.lifting.windows import Pool, Span
 from har_bench.options import option
 from har_bench.published import recognised
 from har_bench.skeletons import skeleton
-from har_bench.training.loop import Losses
+from har_bench.training import Losses
 from har_bench.training.weights import Checkpoint, State
 
 from .joints import by_name, by_statistics, is_untrained

@@ -32,9 +32,8 @@ from har_bench.errors import HarBenchError
 from har_bench.options import option
 from har_bench.protocol import Protocol
 from har_bench.store import Store
-from har_bench.training import weights
+from har_bench.training import Losses, Plan, train, weights
 from har_bench.training.curves import History
-from har_bench.training.loop import Losses, Plan, train
 
 PER_BATCH = 128
 """Learning rates are told for batches of so many clips, and grow with the batch."""

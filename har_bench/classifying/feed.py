@@ -13,7 +13,7 @@ from har_bench.arrays import Ints
 from har_bench.classifying.distorting import distortion
 from har_bench.classifying.reel import Cutter, Reel, Variation
 from har_bench.classifying.sampling import Random, segments, uniform
-from har_bench.training.loop import Share
+from har_bench.training import Share
 
 
 class Examples(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain, count
 
 from har_bench.lifting.windows import Batch, Pool
-from har_bench.training.loop import Share
+from har_bench.training import Share
 
 Batches = tuple[Batch, Batch | None]
 """Labelled windows, and unlabelled ones where there are any."""

@@ -33,9 +33,8 @@ from har_bench.schema import column, vector
 from har_bench.skeletons import skeleton
 from har_bench.store import Store
 from har_bench.storing import fingerprint
-from har_bench.training import weights
+from har_bench.training import Losses, Plan, train, weights
 from har_bench.training.curves import History, best
-from har_bench.training.loop import Losses, Plan, train
 
 KEYS = ("sequence", "frame", "person")
 POSE, PATH = "model_pos", "model_traj"

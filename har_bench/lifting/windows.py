@@ -20,7 +20,7 @@ import torch
 from har_bench.devices import free_memory_mb, label
 from har_bench.errors import HarBenchError
 from har_bench.lifting.clips import Clip, Source
-from har_bench.training.loop import Share
+from har_bench.training import Share
 
 
 @dataclass(frozen=True)

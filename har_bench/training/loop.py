@@ -15,7 +15,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,99 +29,22 @@ from har_bench.errors import HarBenchError, HarBenchWarning
 from har_bench.progress import progress
 from har_bench.training import checkpoints
 from har_bench.training.curves import CURVES, History, best, read_curves, write_curves
-
-Losses = Mapping[str, torch.Tensor]
+from har_bench.training.plans import Losses, Plan, Share
 
 TOLD_EVERY_S = 1.0
 
 
-@dataclass(frozen=True)
-class Share:
-    """Which part of the batches of an epoch a process takes.
-
-    Attributes:
-        epoch: from 0.
-        rank: of this process.
-        ranks: how many there are.
-        device: where the batches should be.
-    """
-
-    epoch: int
-    rank: int
-    ranks: int
-    device: torch.device
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to train.
-
-    Attributes:
-        epochs: passes over the data.
-        seed: with an epoch's number it fixes everything random in it.
-        optimiser: makes the optimiser of the parameters.
-        decay: factor on the learning rate after each epoch.
-        schedule: factor on the learning rate when so many steps are done, in the place of ``decay``.
-        device: such as ``cpu``, ``cuda``; the best one there is by default.
-        devices: how many of them.
-        precision: of the forward and backward passes.
-        compiled: compile the model first.
-        folder: where checkpoints go and are looked for, and the losses by epoch in ``curves.csv`` and ``curves.png``;
-            nowhere by default.
-        identity: what tells this training from others; a checkpoint of another one is refused.
-        loose: the names in it that may become others while a training is not finished, such as the size of a batch that
-            did not fit into the memory.
-        steps: how many batches an epoch has, for the time that is left; 0 where that is not known.
-        clip: the longest that a step's gradient, as one vector, may be; longer ones are shortened. 0 is any length.
-        stepped: called with the model after every step, as for a moving average of its weights.
-    """
-
-    epochs: int
-    seed: int
-    optimiser: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-    decay: float = 1.0
-    schedule: Callable[[int], float] | None = None
-    device: str = ""
-    devices: int = 1
-    precision: Precision = "float32"
-    compiled: bool = False
-    folder: Path | None = None
-    identity: Mapping[str, Any] | None = None
-    loose: tuple[str, ...] = ()
-    steps: int = 0
-    clip: float = 0.0
-    stepped: Callable[[Any], None] | None = None
-
-
-def train(
+def learn(
     model: nn.Module,
     batches: Callable[[Share], Iterable[Any]],
     losses: Callable[[Any, Any], Losses],
     plan: Plan,
     *,
-    starting: Callable[[Any, int], None] | None = None,
-    evaluated: Callable[[Any], Mapping[str, float]] | None = None,
-    quiet: bool = True,
+    starting: Callable[[Any, int], None] | None,
+    evaluated: Callable[[Any], Mapping[str, float]] | None,
+    quiet: bool,
 ) -> History:
-    """Train ``model`` in place.
-
-    Args:
-        model: its parameters are learnt.
-        batches: an epoch's batches for one process, of tensors on its device; with several devices it is pickled.
-        losses: the terms of a batch's loss, whose sum is minimised.
-        plan: how.
-        starting: called at the start of every epoch, with its number from 0.
-        evaluated: called after every epoch; its numbers are kept beside the losses, and the checkpoint with the
-            smallest first number so far in ``best.ckpt``. The model is left as it was after the last epoch.
-        quiet: no progress.
-
-    Returns:
-        The mean of every term in each epoch, and the numbers of ``evaluated``.
-
-    Raises:
-        HarBenchError: a device that is not there or has not enough memory, checkpoints that are damaged or of another
-            training, or a loss that is not finite.
-    """
+    """See :func:`har_bench.training.train`."""
     device = chosen(plan.device)
     latest = checkpoints.newest(plan.folder) if plan.folder else None
     with tempfile.TemporaryDirectory() as scratch, _undisturbed():

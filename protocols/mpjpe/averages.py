@@ -244,6 +244,10 @@ class PoseAverages(Protocol):
         _, totals = grouped([record.labels[0] for record in self.state.values()], sums)
         return mean_of(means(totals[totals[:, 0] > 0]))
 
+    def by_action(self) -> list[Row]:
+        """The rows of the table ``action``."""
+        return self._breakdown("action", 0)
+
     def row(self, mean: Floats) -> dict[str, float | None]:
         """:meth:`numbers` for a table: None where there is none."""
         return {name: cell(value) for name, value in self.numbers(mean).items()}

@@ -67,6 +67,10 @@ RECIPES = (
 )
 
 
+FEW = 100
+"""Scored frames of an action below which its mean says little: a few poses decide it."""
+
+
 @dataclass(frozen=True)
 class MPJPEOptions(PoseOptions):
     """What of the test subjects is scored."""
@@ -140,12 +144,27 @@ class MPJPE(PoseAverages):
         return pa.chunked_array([pa.array(rows["frame"].to_numpy() % self.recipe.every == 0)])
 
     def remarks(self) -> list[str]:
-        """What MPJVE is over frames that are apart, and that means are over fewer joints."""
+        """What MPJVE is over frames that are apart, that few frames of an action mean little, or joints are fewer."""
         every, joints = self.recipe.every, len(layout(self.recipe.joints))
         fewer = f"every mean is over the {joints} joints of {SIXTEEN}, and cannot be compared with one over 17"
         apart = f"MPJVE is of frames that are {every} apart, and cannot be compared with that of all frames"
         said = [fewer] if self.recipe.joints == SIXTEEN else []
-        return [*said, apart] if every > 1 and "MPJVE" in self.metrics_of() else said
+        if every > 1:
+            said += [apart] if "MPJVE" in self.metrics_of() else []
+            said += self._sparse() if self.recipe.average == "action" else []
+        return said
+
+    def _sparse(self) -> list[str]:
+        """That some actions, each of which counts as much as any other, have too few frames to mean much."""
+        frames = {row["action"]: int(row["frames"] or 0) for row in self.by_action()}
+        few = sorted((count, str(action)) for action, count in frames.items() if count < FEW)
+        if not few:
+            return []
+        count, action = few[0]
+        return [
+            f"the mean over {len(frames)} actions weighs them alike, though {len(few)} have fewer than {FEW} scored "
+            f"frames ({action} has {count}); it means little"
+        ]
 
     def compute(self) -> Scores:
         """Metrics, counts, and breakdowns by action, subject, camera, joint, sequence and threshold."""

@@ -16,7 +16,7 @@ from har_bench.lifting.clips import Clip
 from har_bench.lifting.lifter import distance, rooted
 from har_bench.lifting.windows import Reel, Span
 from har_bench.skeletons import skeleton
-from har_bench.training.loop import Plan, Share, train
+from har_bench.training import Plan, Share, train
 from tests.gpu import card
 from tests.gpu.setting import Finding, Setting, compared
 

@@ -31,6 +31,7 @@ OTHERS = [ROOT / "pyproject.toml", ROOT / "Makefile", *sorted((ROOT / "leaderboa
 DOTTED = re.compile(r"\bhar_bench(?:\.[A-Za-z_]\w*)+")
 ROLE = re.compile(r":(?:mod|func|class|meth|attr|data|exc|obj|doc):`[~!]?([^`]+)`")
 PLACE = re.compile(r"(?<![\w/.])(?:har_bench|converters|protocols|baselines|leaderboard|tests|docs)/[\w./]*\w")
+CASE = re.compile(r"(tests/[\w/]+\.py)::(test_\w+)")
 LINK = re.compile(r"\]\(([\w./-]+)(?:#[\w-]+)?\)")
 BLOCK = re.compile(r"```\w*\n(.*?)```", re.DOTALL)
 
@@ -122,6 +123,12 @@ def test_every_file_that_a_text_names_is_there(path: Path) -> None:
         assert place in IMAGINED or (ROOT / place).exists(), f"{shown(path)} names {place}"
     for link in LINK.findall(text) if path.suffix == ".md" else ():
         assert (path.parent / link).exists(), f"{shown(path)} links to {link}"
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=shown)
+def test_every_test_that_a_text_names_is_there(path: Path) -> None:
+    for place, name in CASE.findall(path.read_text("utf-8")):
+        assert f"def {name}(" in (ROOT / place).read_text("utf-8"), f"{shown(path)} names {place}::{name}"
 
 
 def commands() -> Iterator[tuple[Path, str]]:

@@ -270,7 +270,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         store = har_bench.convert(dataset, home / f"{dataset}-raw", home / dataset, jobs=1, quiet=True)
         found |= {dataset: home / dataset, file: home / f"{file}.parquet"}
         pq.write_table(predicted(make_protocol(name), store), found[file])
-        results.write(har_bench.score(name, store, found[file], resamples=0), home / "results" / f"{dataset}.json")
+        if file != "clips":
+            results.write(har_bench.score(name, store, found[file], resamples=0), home / "results" / f"{dataset}.json")
     return found
 
 

@@ -33,7 +33,7 @@ from har_bench.lifting.windows import Pool, Reel, Span  # noqa: E402
 from har_bench.protocol import make_protocol  # noqa: E402
 from har_bench.running import make_baseline  # noqa: E402
 from har_bench.skeletons import skeleton  # noqa: E402
-from har_bench.training.loop import Share  # noqa: E402
+from har_bench.training import Share  # noqa: E402
 from tests.golden import REAL  # noqa: E402
 
 COCO17, H36M17 = skeleton("coco17"), skeleton("h36m17")

@@ -21,9 +21,10 @@ import har_bench.training.loop  # noqa: E402
 from har_bench import HarBenchError  # noqa: E402
 from har_bench.errors import HarBenchWarning  # noqa: E402
 from har_bench.progress import progress  # noqa: E402
+from har_bench.training import Plan, Share, train  # noqa: E402
 from har_bench.training.checkpoints import BEFORE, BEST, LATEST  # noqa: E402
 from har_bench.training.curves import CURVES, PICTURE, read_curves  # noqa: E402
-from har_bench.training.loop import Plan, Share, devices_of, train  # noqa: E402
+from har_bench.training.loop import devices_of  # noqa: E402
 
 SGD = partial(torch.optim.SGD, lr=0.05, momentum=0.9)
 PLAN = Plan(4, 7, SGD, decay=0.9, device="cpu", identity={"rate": 0.05, "words": "a"})

@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from har_bench.baselines.videopose3d import VideoPose3D  # noqa: E402
 from har_bench.lifting.feed import Batches  # noqa: E402
 from har_bench.lifting.windows import Span  # noqa: E402
-from har_bench.training.loop import Plan, Share, train  # noqa: E402
+from har_bench.training import Plan, Share, train  # noqa: E402
 from tests.gpu import lifting  # noqa: E402
 
 FUSED = partial(torch.optim.Adam, lr=1e-3, amsgrad=True, fused=True)

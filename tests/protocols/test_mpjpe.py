@@ -234,6 +234,17 @@ def test_weights_count_a_sequence_as_often() -> None:
     assert protocol.metrics_of(kept) == pytest.approx(scored(names=only).metrics_of())
 
 
+def test_a_mean_over_actions_of_few_frames_is_said_to_mean_little() -> None:
+    few = "the mean over 2 actions weighs them alike, though 2 have fewer than 100 scored frames (Eating has 39)"
+    assert [note for note in scored(every=64).remarks() if note.startswith(few)]
+    assert not scored().remarks()
+    assert not [note for note in scored("deephar", every=64).remarks() if "actions" in note]  # it weighs frames
+    many = {name: (poses(240, 3), predictions(poses(240, 3))) for name in NAMES_OF_FIVE}
+    protocol = MPJPE("videopose3d", {"every": 2})
+    protocol.update(*batches(FIVE, many, NAMES_OF_FIVE))
+    assert [note.split(" ")[0] for note in protocol.remarks()] == ["MPJVE"]
+
+
 def test_velocity_needs_two_frames() -> None:
     single = {name: (truth[:1], predicted[:1]) for name, (truth, predicted) in DATA.items()}
     protocol = MPJPE()

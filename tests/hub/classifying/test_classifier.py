@@ -26,7 +26,7 @@ from har_bench.classifying.feed import Examples, Feed, Recipe  # noqa: E402
 from har_bench.classifying.model import Learnt  # noqa: E402
 from har_bench.classifying.preparing import preparation  # noqa: E402
 from har_bench.classifying.reel import Cutter, Reel  # noqa: E402
-from har_bench.training.loop import Share  # noqa: E402
+from har_bench.training import Share  # noqa: E402
 
 SCHEDULE = load("models/skeleton/schedule_and_fusion.json")
 CPU = torch.device("cpu")

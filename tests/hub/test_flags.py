@@ -334,7 +334,7 @@ def test_a_command_runs_with_each_of_its_flags(
         other, _, given = given.partition(" ")
         base = OTHER_WORDS[f"{words} {other}"]
     steps = [(base, given)]
-    if words == "run" and flag in ("--weights", "--init"):
+    if words in ("run", "train") and flag in ("--weights", "--init"):
         steps.insert(0, (OTHER_WORDS["run :martinez"], "--save {out}/m.safetensors"))
     for each in steps:
         line = f"{words} {' '.join(each)}".format(out=tmp_path, **found)

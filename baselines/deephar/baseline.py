@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -56,6 +57,7 @@ class Deephar(Learner, Actor):
     cite: ClassVar[str] = "Luvizon, Picard and Tabia, CVPR 2018 and TPAMI 2020; MIT"
     layout: ClassVar[str] = "mpii-pa16"
     detects: ClassVar[bool] = True
+    quick: ClassVar[Mapping[str, Any]] = MappingProxyType({"tiny": True, "steps": 4})
 
     variant: Literal["cvpr18", "master"] = option(
         "cvpr18", "the branch whose formula says how visible a joint is; the published weights of 2018 need cvpr18"

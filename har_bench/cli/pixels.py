@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -121,6 +122,45 @@ def pose(
     say(said)
 
 
+@Parameter(name="*")
+@dataclass
+class Skeletons:
+    """What is said of keypoints, for a model of skeletons.
+
+    Attributes:
+        layout: Of keypoints: their joints, from `har-bench list skeletons`, where the file does not say.
+        window: Of keypoints: seconds about the middle of each second that are looked at.
+        width: Of keypoints: the film's, in pixels, where the file does not say.
+        height: Of keypoints: the film's, in pixels, where the file does not say.
+        video: Of keypoints: which film, where the file holds several.
+        pictures: Of keypoints: the film behind them, for --overlay.
+        pose_model: Of a film and a model of skeletons: the model of images that finds the keypoints.
+    """
+
+    layout: str | None = None
+    window: float = 2.0
+    width: int | None = None
+    height: int | None = None
+    video: str | None = None
+    pictures: Path | None = None
+    pose_model: str = "blazepose"
+
+    def arguments(self) -> dict[str, Any]:
+        """What the function that tells of skeletons takes of it.
+
+        Raises:
+            HarBenchError: a width without a height.
+        """
+        if (self.width is None) != (self.height is None):
+            raise HarBenchError("a film has a width and a height; give both")
+        size = None if self.width is None else (self.width, self.height)
+        names = ("layout", "window", "video", "pictures", "pose_model")
+        return {"size": size, **{name: getattr(self, name) for name in names}}
+
+
+OF_KEYPOINTS = Skeletons()
+
+
 @app.command
 def classify(
     source: str,
@@ -133,33 +173,50 @@ def classify(
     hop: int = 0,
     max_frames: int | None = None,
     fps: float | None = None,
+    seen: Skeletons = OF_KEYPOINTS,
     device: str | None = None,
     setting: Settings = None,
     quiet: bool = False,
 ) -> None:
-    """Tell what somebody does in a film, clip by clip.
+    """Tell what people do: in a film clip by clip, or, by their skeletons, each person in every second.
 
         har-bench classify batting.mp4 actions.json --weights weights_AR_merge_ep074_26-10-17.h5 --overlay seen.mp4
+        har-bench classify detections.json actions.csv --model stgcn --weights w.safetensors --fps 25
 
     Args:
-        source: A video, the number of a webcam, such as 0, or a folder of images with --fps.
+        source: A video, the number of a webcam, such as 0, or a folder of images with --fps; or 2D keypoints
+            (docs/keypoints.md), for a model of skeletons.
         out: Where the clips and their probabilities go: .json, .csv or .parquet.
         weights: The model's weights.
         model: A model of clips from `har-bench list baselines`, or package.module:Name.
         labels: The classes' names, one a line in a text file, or a protocol such as ntu60/xsub; else what it knows.
         overlay: Write the action on the pictures: .mp4, .gif, or .png (a contact sheet).
-        hop: Frames between the beginnings of clips; half a clip by default.
-        max_frames: Look at no more than so many.
-        fps: Frames per second, which make a folder of images a film.
+        hop: Of a model of pictures: frames between the beginnings of clips; half a clip by default.
+        max_frames: Of a model of pictures: look at no more than so many.
+        fps: Frames per second, which make a folder of images a film, and of keypoints where the file does not say.
+        seen: What is said of keypoints.
         device: Such as cpu or cuda:1; a GPU if there is one.
         setting: An option of the model, as name=value; may be repeated.
         quiet: Show no progress.
     """
-    from har_bench.media.acting import classify as run
+    from har_bench.classifying.model import ClipModel
+    from har_bench.running import make_baseline
 
     settings = ({"device": device} if device else {}) | dict(pairs(setting))
+    made: Any = make_baseline(model, settings)
+    if isinstance(made, ClipModel):
+        from har_bench.classifying.telling import tell
+
+        if hop or max_frames:
+            raise HarBenchError("--hop and --max-frames are of models of pictures; leave them out, --window is yours")
+        made.load(weights)
+        more = seen.arguments() | {"labels": labels, "overlay": overlay, "fps": fps, "device": device or ""}
+        say(tell(made, source, out, **more, quiet=quiet))
+        return
+    from har_bench.media.acting import classify as run
+
     said = run(
-        model,
+        made,
         source,
         out,
         weights=weights,
@@ -168,7 +225,6 @@ def classify(
         max_frames=max_frames,
         fps=fps,
         overlay=overlay,
-        settings=settings,
         quiet=quiet,
     )
     say(said)

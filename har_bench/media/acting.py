@@ -102,7 +102,7 @@ def classify(
             raise HarBenchError(f"{source} is no film, and actions take time; give a video, or a folder with --fps")
         work = Work(model, opened, frames, step, hop or max(1, frames * step // 2))
         work.run(overlay, max_frames, quiet=quiet)
-    names = _names(labels or model.labels_of, len(work.clips[0].scores))
+    names = names_of(labels or model.labels_of, len(work.clips[0].scores))
     _write(out, work.clips, names, opened, told)
     counted = Counter(names[int(clip.scores.argmax())] for clip in work.clips)
     seen = listed(f"{name} in {count}" for name, count in counted.most_common(3))
@@ -184,7 +184,7 @@ class Work:
         if sheet is None:
             return
         scores = self.clips[-1].scores
-        names = _names(self.model.labels_of, len(scores))
+        names = names_of(self.model.labels_of, len(scores))
         best = int(scores.argmax())
         for frame in frames:
             shown = box if np.isfinite(box).all() else np.array([0.0, 0, 0, 0])
@@ -192,7 +192,7 @@ class Work:
             sheet.add(draw(frame.pixels, np.full((1, 1, 2), np.nan), NOBODY, boxes=shown[None], labels=text))
 
 
-def _names(labels: str, count: int) -> list[str]:
+def names_of(labels: str, count: int) -> list[str]:
     """The names of so many classes.
 
     Raises:

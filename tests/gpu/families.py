@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from tests.gpu import baselines, human36m, lifting, metrics
+from tests.gpu import baselines, human36m, lart, lifting, metrics
 from tests.gpu.setting import Family
 
 FAMILIES: dict[str, Family] = {
@@ -15,5 +15,6 @@ FAMILIES: dict[str, Family] = {
     "lifting, speed": lifting.speed,
     "stgcn": partial(baselines.on_both, "stgcn", "ntu60/xsub"),
     "temporal-cnn": partial(baselines.on_both, "temporal-cnn", "penn_action/accuracy"),
+    "lart": lart.on_both,
     "human36m": human36m.trained,  # the last one: it takes the time that is left
 }

@@ -141,6 +141,15 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "compare": (f"{ON_H36M} {{p3d}}", {**HOW, **QUIET, "--resamples": "--resamples 20"}),
     "explain": (ON_H36M, {**HOW, **QUIET, "--worst": "--worst 2"}),
+    "report": (
+        "{results}/h36m.json --out {out}/r.html",
+        {
+            "--store": "--store {h36m} --predictions {p3d}",
+            "--predictions": "--store {h36m} --predictions {p3d}",
+            "--worst": "--store {h36m} --predictions {p3d} --worst 1",
+            "--command": "--command predict",
+        },
+    ),
     "show": (
         "{mpii} 004645041.jpg --out {out}/a.png",
         {
@@ -223,9 +232,9 @@ OTHER_WORDS = {
 ELSEWHERE = {"--scheduler"}
 """Needs a cluster: test_clusters.py."""
 
-APART = {"demo", "weights fetch", "check"}
-"""Commands with tests of their own, for they take long, need a network or a model: test_demo.py, test_published.py and
-test_checking.py of LART."""
+APART = {"demo", "weights fetch", "check", "classify"}
+"""Commands with tests of their own, for they take long, need a network or a model: test_demo.py, test_published.py,
+test_checking.py of LART, and test_telling.py."""
 
 PICTURES = {"lift", "pose"}
 """Need torch and PyAV."""

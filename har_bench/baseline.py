@@ -71,6 +71,16 @@ class Baseline(ABC):
     def fit(self, store: Store, protocol: Protocol) -> None:
         """Learn from the store's training split of the protocol's dataset."""
 
+    def train(self, stores: Sequence[Store], protocol: Protocol | None) -> None:
+        """Learn from several stores, or without a protocol; those that can say so, others learn from one for one.
+
+        Raises:
+            HarBenchError: this model cannot.
+        """
+        if len(stores) != 1 or protocol is None:
+            raise HarBenchError(f"{type(self).__name__} learns from one store for a protocol; give one, and --protocol")
+        self.fit(stores[0], protocol)
+
     @abstractmethod
     def predict(self, store: Store, protocol: Protocol) -> Iterator[pa.Table]:
         """Predictions for everything that ``protocol`` selects, as tables of whole sequences in our columns."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,52 @@ def run(
     _add_outputs(result, machine, chosen.canonical, opened, missing)
     result.environment |= {"baseline": name} | {key: str(value) for key, value in described.items()}
     return result
+
+
+def train(
+    baseline: str | Baseline,
+    stores: Sequence[str | Path | Store],
+    *,
+    save: str | Path,
+    protocol: str | Protocol | None = None,
+    recipe: str | None = None,
+    quiet: bool = True,
+    options: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Baseline:
+    """Train a baseline without predicting anything, on several stores where it can.
+
+    Args:
+        baseline: a registered name, ``package.module:Name``, or an instance.
+        stores: converted datasets, or their paths or URLs; the protocol's is the first.
+        save: where the weights are written.
+        protocol: whose training split of the first store is learnt from, and for what; some models do without.
+        recipe: the protocol's recipe, unless its name says it.
+        quiet: no progress.
+        options: the recipe's options, by name.
+        settings: the baseline's own options, by name.
+
+    Returns:
+        The trained baseline.
+
+    Raises:
+        HarBenchError: unknown names, options that do not exist, a file that cannot be written, or a model that learns
+            nothing, or not from these stores.
+    """
+    chosen = None if protocol is None else make_protocol(protocol, recipe, options)
+    opened = [store if isinstance(store, Store) else open_store(store) for store in stores]
+    machine = make_baseline(baseline, settings)
+    name = baseline if isinstance(baseline, str) else type(baseline).__name__
+    if not machine.trains:
+        raise HarBenchError(f"{name} learns nothing; `har-bench list baselines` has others")
+    if chosen is not None and not machine.serves(opened[0], chosen):
+        raise HarBenchError(f"{name} cannot learn what {chosen.name} scores; `har-bench list baselines` has others")
+    machine.quiet = quiet
+    destination = remote.destination(save)
+    machine.train(opened, chosen)
+    machine.save(destination)
+    remote.publish(destination, save)
+    return machine
 
 
 def _add_outputs(result: Result, machine: Baseline, protocol: str, store: Store, missing: Missing) -> None:

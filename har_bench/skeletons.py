@@ -62,8 +62,8 @@ class Skeleton(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def pairs(self) -> tuple[tuple[int, int], ...]:
         """(left, right) indices of every joint that has two sides."""
-        names = [name for name in self.joints if name.startswith("left_")]
-        return tuple((self.index(name), self.index("right_" + name.removeprefix("left_"))) for name in names)
+        names = [(name, "right_" + name.removeprefix("left_")) for name in self.joints if name.startswith("left_")]
+        return tuple((self.index(left), self.index(right)) for left, right in names if right in self.joints)
 
     @property
     def flip(self) -> npt.NDArray[np.intp]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -14,14 +15,12 @@ import torch
 from har_bench import devices
 from har_bench.arrays import Bytes, Floats
 from har_bench.classifying.classes import Classes
-from har_bench.devices import Precision
 from har_bench.errors import HarBenchError, unknown
 from har_bench.media import boxes as given
 from har_bench.media.actor import Actor, Acts
 from har_bench.media.batches import in_groups
 from har_bench.media.boxes import Boxes
 from har_bench.media.of_store import Pictures
-from har_bench.media.pixel_model import PixelModel
 from har_bench.media.poses import Poses
 from har_bench.options import option
 from har_bench.progress import progress
@@ -34,6 +33,7 @@ from . import acting, weighing
 from .architecture import Architecture
 from .data.boxes import MARGIN, ROOM, Window, around, of_picture
 from .in_space import AboutRoots
+from .learner import Learner
 from .published import ARCHITECTURES, clips_of
 from .seeing import Placed, Places, Seeing
 from .weighing import Loaded
@@ -50,32 +50,27 @@ AT_ONCE = 16
 
 
 @dataclass
-class Deephar(PixelModel, Actor):
+class Deephar(Learner, Actor):
     """Networks of CVPR 2018 and TPAMI 2020, with the authors' weights, our own, or none."""
 
     summary: ClassVar[str] = "deephar: poses in 2D and 3D and actions from pixels, with the authors' weights"
     cite: ClassVar[str] = "Luvizon, Picard and Tabia, CVPR 2018 and TPAMI 2020; MIT"
     layout: ClassVar[str] = "mpii-pa16"
     detects: ClassVar[bool] = True
+    quick: ClassVar[Mapping[str, Any]] = MappingProxyType({"tiny": True, "steps": 4})
 
-    architecture: str = option("", "a published network by name, such as mpii_2d; by default the one that weights tell")
     variant: Literal["cvpr18", "master"] = option(
         "cvpr18", "the branch whose formula says how visible a joint is; the published weights of 2018 need cvpr18"
     )
-    joints: str = option("", "the layout of the network's joints, where its weights do not tell")
     block: int = option(0, "the prediction after which the network stops, from 1; 0 is the last", least=0)
     outputs_too: bool = option(False, "score the network's other predictions beside it, in a table of their own")
     crops: int = option(1, "crops of each person, of several sizes, that are averaged: 1 to 5", least=1)
     flip: bool = option(False, "see each crop in a mirror too, and average")
-    frames: int | None = option(None, "of a clip; by default as the network was published: 8, 16 or 20", least=1)
     step: int | None = option(None, "see one frame of a clip in so many; by default as published: 2, 6 or 8", least=1)
     clips: Literal["centre", "several"] = option(
         "centre", "the clip in a sequence's middle, or several one after the other, which the protocol multiplies"
     )
     passes: int = option(2, "looks at somebody whom no box shows; the first is at the whole picture", least=1)
-    precision: Precision = option("float32", "float32, tf32 or bf16")
-    compile: bool = option(False, "compile the network")
-    seed: int = option(0, "fixes the weights, where none are loaded")
 
     _loaded: Loaded | None = field(default=None, init=False, repr=False)
     _places: Places | None = field(default=None, init=False, repr=False)
@@ -96,10 +91,13 @@ class Deephar(PixelModel, Actor):
         """Write the network as ``.safetensors``."""
         weighing.save(path, self.loaded)
 
-    def fit(self, store: Store, protocol: Protocol) -> None:
-        """Nothing is learnt yet."""
-        del store, protocol
-        raise HarBenchError("deephar needs weights; give --weights FILE, `har-bench info deephar` lists published ones")
+    def take(self, trained: Loaded) -> None:
+        """Predict with a network that was trained just now."""
+        self._take(trained)
+
+    def begun(self, path: Path) -> Loaded:
+        """A network to train on."""
+        return weighing.load(path, variant=self.variant)
 
     def serves(self, store: Store, protocol: Protocol) -> bool:
         """Poses in a layout that a network of deephar gives, and clips with classes, where the store names media."""

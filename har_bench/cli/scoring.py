@@ -190,6 +190,57 @@ def run(
 
 
 @app.command
+def train(
+    baseline: str,
+    stores: list[Path],
+    *,
+    save: Path,
+    protocol: str | None = None,
+    recipe: str | None = None,
+    option: Options = None,
+    setting: Settings = None,
+    init: Path | None = None,
+    device: str | None = None,
+    bf16: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Train a baseline without predicting anything; some learn from several stores.
+
+        har-bench train deephar stores/mpii --protocol mpii/pckh --set images=raw/mpii --save mpii.safetensors
+
+    Args:
+        baseline: A baseline from `har-bench list`, or package.module:Name.
+        stores: Converted datasets; the protocol's is the first.
+        save: Where the learnt weights go.
+        protocol: Such as mpii/pckh: its training split of the first store is learnt from; some baselines do without.
+        recipe: The protocol's recipe.
+        option: An option of the recipe, as name=value; may be repeated.
+        setting: An option of the baseline, as name=value; may be repeated.
+        init: Weights to begin the training with: fine-tuning.
+        device: Such as cpu or cuda:1, for baselines that compute with torch; a GPU if there is one.
+        bf16: Compute in bfloat16.
+        quiet: Show no progress.
+    """
+    from har_bench.running import train as learn
+
+    chosen = {"device": device or "", "precision": "bf16" if bf16 else "", "init": str(init or "")}
+    machine = learn(
+        baseline,
+        stores,
+        save=save,
+        protocol=protocol,
+        recipe=recipe,
+        quiet=quiet,
+        options=pairs(option),
+        settings={name: value for name, value in chosen.items() if value} | dict(pairs(setting)),
+    )
+    last = dict(machine.history[-1]) if machine.history else {}
+    epochs = f"{int(last.pop('epoch'))} epochs, " if "epoch" in last else ""
+    told = ", ".join(f"{name} {value:.4g}" for name, value in last.items() if name != "lr")
+    say(f"{save}: {epochs}{told or 'trained'}")
+
+
+@app.command
 def compare(
     protocol: str,
     store: Path,

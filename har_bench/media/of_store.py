@@ -54,6 +54,11 @@ class Pictures:
         """
         return read_ahead(self._read(shots), 2 * self._workers)
 
+    def has(self, sequence: str) -> bool:
+        """Whether a sequence's image, video or folder of frames is there."""
+        media = self._rows[sequence]["media"]
+        return media is not None and (self._root / media).exists()
+
     def _read(self, shots: Iterable[Shot]) -> Iterator[Bytes]:
         for film, group in groupby(shots, key=self._film_of):
             if film is None:

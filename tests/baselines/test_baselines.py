@@ -14,7 +14,7 @@ from har_bench import HarBenchError, Store, registry
 from har_bench.baseline import Baseline
 from har_bench.devices import RESET, peak_memory_mb
 from har_bench.protocol import make_protocol
-from har_bench.running import make_baseline
+from har_bench.running import make_baseline, train
 
 
 def quick(baseline: str) -> Baseline:
@@ -68,6 +68,26 @@ def test_a_baseline_runs_saves_loads_and_predicts_the_same(
             for row in (model.history[0], model.history[-1])
         )
         assert last_loss < first_loss
+
+
+def test_training_alone_writes_weights_and_says_what_it_cannot(stores: dict[str, Store], tmp_path: Path) -> None:
+    h36m, mpii = stores["h36m"], stores["mpii"]
+    file = tmp_path / "mean.npz"
+    trained = train("mean-pose", [mpii], protocol="mpii/pckh", save=file)
+    again = make_baseline("mean-pose")
+    again.load(file)
+    chosen = make_protocol("mpii/pckh")
+    first, second = (next(model.predict(mpii, chosen)).to_pylist() for model in (trained, again))
+    assert first == second
+    for name, of, protocol, words in (
+        ("mean-pose", [mpii, h36m], "mpii/pckh", "MeanPose learns from one store for a protocol; give one"),
+        ("mean-pose", [mpii], None, "MeanPose learns from one store for a protocol"),
+        ("oracle-noise", [h36m], "h36m/mpjpe", "oracle-noise learns nothing"),
+        ("videopose3d", [mpii], "mpii/pckh", "videopose3d cannot learn what mpii/pckh scores"),
+    ):
+        with pytest.raises(HarBenchError, match=words):
+            train(name, of, protocol=protocol, save=tmp_path / "never")
+    assert not (tmp_path / "never").exists()
 
 
 def test_nothing_to_predict_is_said_before_the_training(

@@ -125,6 +125,20 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             "--model": "--model mine",
         },
     ),
+    "train": (
+        "martinez {h36m} --protocol h36m/mpjpe --set epochs=1 --save {out}/m.safetensors",
+        {
+            **QUIET,
+            "--save": "--save {out}/other.safetensors",
+            "--protocol": "--recipe videopose3d",
+            "--recipe": "--recipe recentred",
+            "--option": "-o every=2",
+            "--set": "--set batch=512",
+            "--init": ":learnt --init {out}/m.safetensors",
+            "--device": "--device cpu",
+            "--bf16": "--bf16",
+        },
+    ),
     "compare": (f"{ON_H36M} {{p3d}}", {**HOW, **QUIET, "--resamples": "--resamples 20"}),
     "explain": (ON_H36M, {**HOW, **QUIET, "--worst": "--worst 2"}),
     "report": (
@@ -207,6 +221,7 @@ OTHER_WORDS = {
     "convert :store": "mpii {mpii} {out}/store",
     "convert :coco": "coco {coco} {out}/store",
     "run :martinez": "martinez {h36m} --protocol h36m/mpjpe --set epochs=1",
+    "train :learnt": "martinez {h36m} --protocol h36m/mpjpe --set epochs=1 --save {out}/n.safetensors",
     "run :weights": "martinez {h36m} --protocol h36m/mpjpe",
     "lift :tracked": "videopose3d {tracked} {out}/j.npy --weights {lifter} --width 1920 --height 1080",
     "lift :videos": "videopose3d {videos} {out}/j.npy --weights {lifter} --width 1920 --height 1080",
@@ -328,7 +343,7 @@ def test_a_command_runs_with_each_of_its_flags(
         other, _, given = given.partition(" ")
         base = OTHER_WORDS[f"{words} {other}"]
     steps = [(base, given)]
-    if words == "run" and flag in ("--weights", "--init"):
+    if words in ("run", "train") and flag in ("--weights", "--init"):
         steps.insert(0, (OTHER_WORDS["run :martinez"], "--save {out}/m.safetensors"))
     for each in steps:
         line = f"{words} {' '.join(each)}".format(out=tmp_path, **found)

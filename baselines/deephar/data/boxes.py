@@ -81,12 +81,18 @@ def union(boxes: Floats) -> Floats:
     return np.concatenate([low, high - low])
 
 
-def of_joints(points: Floats, scale: float) -> Window:
-    """Around the joints of the first, a middle and the last frame of a clip that have any."""
+def of_joints(points: Floats, scale: float, *, pixels: float = 1.0) -> Window:
+    """Around the joints of the first, a middle and the last frame of a clip that have any.
+
+    Args:
+        points: (T, J, 2 or 3) px.
+        scale: how much larger.
+        pixels: by how much the picture is larger than the original's, for shifts.
+    """
     seen = points[np.isfinite(points[..., :2]).all(axis=-1).any(axis=-1)]
     chosen = seen[[0, min((len(seen) + 1) // 2, len(seen) - 1), -1]] if len(seen) else points[:1]
     x, y, width, height = union(np.stack([around(frame[:, :2], MARGIN * scale) for frame in chosen])).tolist()
-    return Window((x + width / 2, y + height / 2), (max(width, LEAST_SIDE), max(height, LEAST_SIDE)), scale)
+    return Window((x + width / 2, y + height / 2), (max(width, LEAST_SIDE), max(height, LEAST_SIDE)), scale * pixels)
 
 
 def of_box(box: Floats, scale: float) -> Window:

@@ -41,7 +41,7 @@ class Batch(NamedTuple):
     actions: torch.Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """A dataset's people, as pictures or as clips.
 
@@ -137,21 +137,22 @@ class Feed:
                 for number, source in enumerate(group)
                 for place in range(source.count)
             ][share.rank :: share.ranks]
-            made = mapped(partial(self._item, group, share.epoch), wanted, workers=workers, ahead=2 * workers)
+            make = partial(self._item, share.epoch, self.groups.index(group))
+            made = mapped(make, wanted, workers=workers, ahead=2 * workers)
             yield _batch(list(made), share.device)
 
     def _seen(self, epoch: int) -> Sequence[Sequence[Source]]:
         acting = [group for group in self.groups if group[0].frames]
         return acting if acting and epoch < self.first else self.groups
 
-    def _item(self, group: Sequence[Source], epoch: int, wanted: tuple[int, int]) -> Item:
+    def _item(self, epoch: int, group: int, wanted: tuple[int, int]) -> Item:
         """The item of an index of a source, whose people come in a new order each time all were seen."""
         number, index = wanted
-        source = group[number]
+        source = self.groups[group][number]
         about, place = divmod(index, len(source))
-        which = self.groups.index(group), number
-        order = np.random.default_rng((self.seed, epoch, *which, about)).permutation(len(source))
-        return source.item(int(order[place]), np.random.default_rng((self.seed, epoch, *which, about, place)))
+        where = self.seed, epoch, group, number, about
+        order = np.random.default_rng(where).permutation(len(source))
+        return source.item(int(order[place]), np.random.default_rng((*where, place)))
 
 
 def _batch(items: Sequence[Item], device: torch.device) -> Batch:

@@ -15,9 +15,9 @@ Slots = Callable[[Floats], Floats]
 """(..., S, D) joints of a dataset -> (..., J, D) those of a network; NaN where there is none."""
 
 NETWORKS: Mapping[int, Sequence[str]] = MappingProxyType(
-    {16: ("mpii-pa16",), 17: ("h36m-pa17", "ntu-pa17", "mpii-pa16"), 20: ("ntu-pa20",)}
+    {16: ("mpii-pa16", "h36m-pa17", "ntu-pa17"), 17: ("h36m-pa17", "ntu-pa17", "mpii-pa16"), 20: ("ntu-pa20",)}
 )
-"""The layouts that a network of so many joints stands for, the first of which it is called by."""
+"""The layouts that a network of so many joints stands for, the first of which it is called by; pa16 begins pa17."""
 
 THROUGH = "mpii16"
 """By which layouts of other families come to pa16."""
@@ -25,22 +25,13 @@ THROUGH = "mpii16"
 NAMED: Mapping[str, str] = MappingProxyType({"head": "head_top"})
 """Penn Action's joints that are called otherwise in pa16."""
 
-COCO16 = "coco16"
-"""COCO's first sixteen joints as they are, without the right ankle: what the seed of COCO and MERL was trained on."""
 
-
-def layout_of(joints: int, order: str = "") -> Skeleton:
+def layout_of(joints: int) -> Skeleton:
     """The layout of a network of so many joints.
-
-    Args:
-        joints: 16, 17 or 20.
-        order: ``coco16``, or empty for the original's.
 
     Raises:
         HarBenchError: there is none.
     """
-    if order == COCO16:
-        return _coco16()
     if joints not in NETWORKS:
         raise HarBenchError(f"deephar's poses have 16, 17 or 20 joints, and not {joints}; give another network")
     return skeleton(NETWORKS[joints][0])
@@ -52,30 +43,20 @@ def slots(source: Skeleton, target: Skeleton) -> Slots:
     Raises:
         HarBenchError: they cannot.
     """
-    if target.name == COCO16:
-        if source.name != "coco17":
-            raise HarBenchError(f"{COCO16} is made of COCO's joints, and these are {source.name}; leave the order out")
-        return lambda points: points[..., : len(target), :]
-    names = NETWORKS.get(len(target), (target.name,))
-    if source.name == "penn13":
-        return _placed([target.joints.index(NAMED.get(joint, joint)) for joint in source.joints], len(target))
-    for name in names:
+    ours = NETWORKS.get(len(target), ())
+    if source.name == "penn13" and target.name in ours:
+        names = target.joints if len(target) > 17 else skeleton("mpii-pa16").joints
+        return _placed([names.index(joint if joint in names else NAMED[joint]) for joint in source.joints], len(target))
+    for name in ours if target.name in ours else (target.name,):
         try:
             joints = mapping(source, skeleton(name))
         except HarBenchError:
             continue
         return _padded(joints.points, len(target))
-    if "mpii-pa16" not in names:
+    if "mpii-pa16" not in ours or target.name not in ours:
         raise HarBenchError(f"{source.name} does not become {target.name}; train a network of other joints on it")
     first, second = mapping(source, skeleton(THROUGH)), mapping(skeleton(THROUGH), skeleton("mpii-pa16"))
     return _padded(lambda points: second.points(first.points(points)), len(target))
-
-
-def _coco16() -> Skeleton:
-    coco = skeleton("coco17")
-    parents = tuple(parent if parent < len(coco) - 1 else -1 for parent in coco.parents[:-1])
-    joints = (*coco.joints[:-2], "ankle")  # the left one, which has nobody to change sides with
-    return Skeleton(name=COCO16, family="coco16", about="COCO's without the last", joints=joints, parents=parents)
 
 
 def _placed(places: Sequence[int], joints: int) -> Slots:
@@ -90,10 +71,10 @@ def _placed(places: Sequence[int], joints: int) -> Slots:
 
 
 def _padded(made: Slots, joints: int) -> Slots:
-    """Joints that the network has besides are empty."""
+    """Joints that the network has besides are empty, those that it has not are left out."""
 
     def put(points: Floats) -> Floats:
-        found = made(points)
+        found = made(points)[..., :joints, :]
         missing = [(0, 0)] * (found.ndim - 2) + [(0, joints - found.shape[-2]), (0, 0)]
         return np.pad(found.astype(np.float64), missing, constant_values=np.nan)
 

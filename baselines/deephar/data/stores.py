@@ -33,6 +33,8 @@ BY_BOX = frozenset({"coco", "merl"})
 VISIBLE_ONLY = frozenset({"penn_action"})
 """Datasets of which the original leaves out joints that are labelled, but hidden."""
 VISIBLE = 2
+LARGER = {"ntu60": 2.0, "ntu120": 2.0}
+"""How much larger pictures are than those that the original made of a dataset."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ class _Reader:
         if self._store.dataset == "h36m" and self._wanted.dims > 2:
             f = self._store.camera(info["camera"], info["subject"]).f
             return partial(of_root, (info["width"], info["height"]), (float(f[0]), float(f[1])))
-        return of_joints
+        return partial(of_joints, pixels=LARGER.get(self._store.dataset, 1.0))
 
 
 def _column(of: pa.Table, name: str) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from har_bench import HarBenchError
-from har_bench.baselines.deephar.data.layouts import COCO16, layout_of, slots
+from har_bench.baselines.deephar.data.layouts import layout_of, slots
 from har_bench.baselines.deephar.data.samples import Sample
 from har_bench.baselines.deephar.data.stores import Wanted, samples
 from har_bench.media.of_store import Shot
@@ -86,13 +86,13 @@ def test_coco_s_and_merl_s_people_are_looked_at_in_their_boxes(drawn: Callable[[
 
 
 def test_the_seed_s_joints_are_coco_s_without_the_last(drawn: Callable[[str], Drawn]) -> None:
-    ours, theirs = (of(drawn, "coco", "2017/train", Wanted(layout_of(16, order), 2)) for order in ("", COCO16))
+    ours, theirs = (of(drawn, "coco", "2017/train", Wanted(skeleton(name), 2)) for name in ("mpii-pa16", "coco16"))
     coco = skeleton("coco17")
     pa16 = skeleton("mpii-pa16")
     for joint in ("left_wrist", "right_knee", "left_ankle"):
         place = coco.joints.index(joint)
         np.testing.assert_array_equal(ours[0].points[:, pa16.joints.index(joint)], theirs[0].points[:, place])
-    assert layout_of(16, COCO16).flip.tolist() == [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 15]
+    assert skeleton("coco16").flip.tolist() == [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 15]
 
 
 def test_what_a_network_has_besides_is_empty() -> None:
@@ -107,5 +107,5 @@ def test_joints_that_do_not_become_the_network_s_are_refused() -> None:
         slots(skeleton("mpii16"), layout_of(20))
     with pytest.raises(HarBenchError, match="16, 17 or 20 joints, and not 18"):
         layout_of(18)
-    with pytest.raises(HarBenchError, match="leave the order out"):
-        slots(skeleton("mpii16"), layout_of(16, COCO16))
+    with pytest.raises(HarBenchError, match="mpii16 does not become coco16"):
+        slots(skeleton("mpii16"), skeleton("coco16"))

@@ -1,0 +1,126 @@
+"""The datasets of a recipe: whose stores, which splits and classes, and the people whose pictures are there."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+
+from har_bench.classifying.classes import Classes
+from har_bench.errors import HarBenchError, HarBenchWarning, listed
+from har_bench.media.of_store import Pictures, Shot
+from har_bench.store import Store
+
+from .data.samples import Sample
+from .data.stores import Wanted, samples
+from .recipes import ANY, Part, Recipe
+
+
+@dataclass(frozen=True)
+class Given:
+    """A store to learn from.
+
+    Attributes:
+        store: the store.
+        root: the folder of its pictures.
+        split: what of it.
+        classes: of its sequences.
+    """
+
+    store: Store
+    root: Path
+    split: str
+    classes: Classes | None
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        """Its pictures, one after the other: several are read by the threads that cut them."""
+        return Pictures(self.store, self.root, workers=1)
+
+
+class Actions:
+    """The classes of a store that no protocol knows: its sequences' actions, in alphabetical order."""
+
+    def __init__(self, store: Store, split: str) -> None:
+        names = store.select(split)["action"].to_pylist() if "action" in store.sequences.column_names else []
+        self.names = sorted({name for name in names if name})
+        if not self.names:
+            raise HarBenchError(f"{store.path} has no sequences with actions in {split}; give a store that has")
+
+    @property
+    def classes(self) -> int:
+        """How many."""
+        return len(self.names)
+
+    def class_of(self, sequences: pa.Table) -> list[int | None]:
+        """By the action's name; None where the split has none of it."""
+        known = {name: number for number, name in enumerate(self.names)}
+        return [known.get(action) for action in sequences["action"].to_pylist()]
+
+
+def present(recipe: Recipe, given: Sequence[Given]) -> list[list[tuple[Part, Given]]]:
+    """The recipe's parts with their stores; those without one are left out, which is said.
+
+    Raises:
+        HarBenchError: a group has none.
+    """
+    made, absent = [], []
+    for group in recipe.groups:
+        found = [(part, of) for part in group if (of := _of(part, given)) is not None]
+        absent += [part.dataset for part in group if _of(part, given) is None]
+        if not found:
+            raise HarBenchError(
+                f"the recipe learns from {listed(part.dataset for part in group)}, and the stores are of "
+                f"{listed(each.store.dataset for each in given)}; give a store of it too"
+            )
+        made.append(found)
+    if absent:
+        told = f"the recipe also learns from {', '.join(absent)}, of which no store is given; it does without"
+        warnings.warn(HarBenchWarning(told), stacklevel=2)
+    return made
+
+
+def _of(part: Part, given: Sequence[Given]) -> Given | None:
+    if part.dataset == ANY:
+        return given[0]
+    named = (each for each in given if part.dataset in (each.store.dataset, each.store.dataset.rstrip("0123456789")))
+    return next(named, None)
+
+
+def told_classes(protocol: object) -> Classes | None:
+    """A protocol as the classes that it knows; None of one that knows none."""
+    return protocol if isinstance(protocol, Classes) else None
+
+
+def classes_of(given: Given) -> Classes:
+    """The protocol's classes, else those of the store."""
+    return given.classes or Actions(given.store, given.split)
+
+
+def people(part: Part, given: Given, wanted: Wanted) -> list[Sample]:
+    """Those to learn from whose pictures are there; that some are not is said.
+
+    Raises:
+        HarBenchError: there is no picture at all.
+    """
+    classes = classes_of(given) if part.clips else None
+    found = list(samples(given.store, given.split, wanted, root=given.root, classes=classes))
+
+    def there(sample: Sample) -> bool:
+        first = sample.pictures[0]
+        return given.pictures.has(first.sequence) if isinstance(first, Shot) else first.exists()
+
+    kept = [sample for sample in found if there(sample)]
+    if not kept:
+        raise HarBenchError(
+            f"{given.root} holds no picture of the {len(found)} people of {given.store.dataset} in {given.split}; give "
+            "the folder of the raw download with --set images=FOLDER"
+        )
+    if len(kept) < len(found):
+        told = f"{len(found) - len(kept)} of {len(found)} people of {given.store.dataset} have no pictures there"
+        warnings.warn(HarBenchWarning(f"{told}, and are left out"), stacklevel=2)
+    return kept

@@ -18,6 +18,7 @@ from har_bench.classifying.preparing import preparation
 from har_bench.classifying.sampling import middles
 from har_bench.errors import HarBenchError
 from har_bench.files import destination, whole
+from har_bench.foreign.npz import open_npz
 from har_bench.options import option
 from har_bench.protocol import Protocol
 from har_bench.skeletons import Skeleton
@@ -93,10 +94,10 @@ class Nearest(ClipModel):
             HarBenchError: it is another file.
         """
         try:
-            with np.load(weights, allow_pickle=False) as file:
-                vectors, labels, frames, learnt = (file[name] for name in ARRAYS)
+            file = open_npz(weights)
+            vectors, labels, frames, learnt = (file[name] for name in ARRAYS)
             known = msgspec.json.decode(learnt.tobytes())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, msgspec.DecodeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, msgspec.DecodeError, RecursionError) as error:
             raise HarBenchError(f"{weights} is nothing that a floor saved ({error}); give such a file") from error
         self.learnt = learnt_from(known, weights)
         self.vectors, self.labels, self.frames = vectors, labels, int(frames)

@@ -204,6 +204,11 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{stem}.{secrets.token_hex(6)}{UNFINISHED}")
 
 
+def put(path: Path, content: bytes) -> None:
+    """Write a file into a folder that :func:`whole_folder` makes: of very many, none is synced alone."""
+    path.write_bytes(content)
+
+
 def write_whole(path: Path, content: bytes) -> Path:
     """Write ``content`` to ``path``, whole or not at all; returns ``path``.
 

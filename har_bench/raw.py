@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 from pathlib import Path
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
+from har_bench.foreign import opening
 
 DEPTH = 3
 """How many folders below the one given a layout may begin."""
@@ -115,7 +116,7 @@ def refuse_archive(raw: Path) -> None:
     """
     if not raw.is_file() or raw.suffix.lower() in _ZIPPED:
         return
-    with raw.open("rb") as stream:
+    with completing(raw, "give the folder of the dataset"), opening.opened(raw) as stream:
         head = stream.read(8)
     if raw.name.lower().endswith(_PACKED) or head.startswith(_MAGIC):
         raise HarBenchError(f"{raw} is an archive; unpack it and give the folder with what was in it")

@@ -4,6 +4,7 @@ from .board import Board
 from .data import frame
 from .entries import Reported, Scored, reported, scored
 from .grouping import boards
+from .report import report
 from .site import build
 from .tables import csv_page, latex, markdown, scored_markdown
 
@@ -17,6 +18,7 @@ __all__ = [
     "frame",
     "latex",
     "markdown",
+    "report",
     "reported",
     "scored",
     "scored_markdown",

@@ -120,7 +120,8 @@ def _comparison_page(board: Board, a: Here, b: Here, slugs: Mapping[str, str]) -
 
 
 def _measured(entry: Scored) -> dict[str, str]:
-    return {name.replace("_", " "): f"{value:,.4g}" for name, value in entry.result.speed.items()}
+    speed = entry.result.speed.items()
+    return {name.replace("_", " "): f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for name, value in speed}
 
 
 def _verdict(board: Board, a: Line, b: Line) -> str:
@@ -159,4 +160,5 @@ def _drawn(first: Scored, second: Scored) -> Iterator[tuple[object, str]]:
         else:
             picture = pictures.pairs([cells(each, column) for each in rows], names, caption)
         if picture:
-            yield picture, f"{caption}: {names[0]} solid, {names[1]} dashed" if reading.kind == "curve" else caption
+            looks = ("solid", "dashed") if reading.kind == "curve" else ("disc", "ring")
+            yield picture, f"{caption}: {names[0]} {looks[0]}, {names[1]} {looks[1]}"

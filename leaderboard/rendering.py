@@ -33,7 +33,8 @@ HEADINGS = {"facts": "{}", "curve": "Over {}", "groups": "By {}"}
 
 def render(template: str, **content: Any) -> str:
     """A page of a template."""
-    return _environment().get_template(template).render(**_house(template == "page.html.jinja"), **content)
+    house = _house(template == "page.html.jinja")
+    return _environment().get_template(template).render(**{"pictured": False, **house, **content})
 
 
 @cache

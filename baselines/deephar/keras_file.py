@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.errors import Malformed, completing
-from har_bench.foreign.hdf5 import open_file
+from har_bench.foreign.hdf5 import malformed, open_file
 from har_bench.training import weights
 
 from .keras_names import FileGroups, Tensor, places
@@ -37,7 +37,7 @@ class KerasFile:
         self.path = path
         self._arrays: dict[Tensor, npt.NDArray[Any]] = {}
         groups: dict[str, dict[str, dict[str, tuple[int, ...]]]] = {}
-        with completing(path, _REMEDY), open_file(path) as file:
+        with completing(path, _REMEDY), open_file(path) as file, malformed():
             for name, array in _tensors(file):
                 self._arrays[name] = array
                 layers = groups.setdefault(name.group, {})

@@ -20,7 +20,8 @@ from har_bench import devices, remote
 from har_bench.arrays import Ints, Singles
 from har_bench.baseline import Baseline, Finding
 from har_bench.devices import Precision
-from har_bench.errors import HarBenchError, listed
+from har_bench.errors import HarBenchError, completing, listed
+from har_bench.foreign import opening
 from har_bench.options import option
 from har_bench.protocol import Protocol
 from har_bench.store import Store, open_store
@@ -417,5 +418,6 @@ def _three(text: str, name: str) -> list[int]:
 
 
 def _digest(place: str) -> str:
-    with remote.fetch(place).open("rb") as file:
+    path = remote.fetch(place)
+    with completing(path, "name a file"), opening.opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -233,7 +233,7 @@ def _bytes(path: Path) -> bytes | mmap.mmap:
         return json_file.text(path, counted=False)
     with completing(path, "download it again"):
         opening.size_of(path)
-        with path.open("rb") as file:
+        with opening.opened(path) as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.converter import Reject, nothing_kept
-from har_bench.errors import HarBenchError
-from har_bench.foreign import json_file, pickles
+from har_bench.errors import HarBenchError, completing
+from har_bench.foreign import json_file, opening, pickles
 from har_bench.foreign.json_records import MalformedError, Record
 from har_bench.raw import file_name
 
@@ -137,7 +137,7 @@ def is_clips(path: Path) -> bool:
     mark = MARKS.get(path.suffix.lower())
     if mark is None:
         return False
-    with path.open("rb") as stream:
+    with completing(path, "give a file of clips"), opening.opened(path) as stream:
         head = stream.read(_HEAD)
     return mark in head.replace(b"\0", b"")  # of UTF-16, too
 

@@ -132,6 +132,43 @@ def add(
     say(str(enter(result, to, predictions=predictions, stores=stores, card=card, url=url, jobs=jobs, quiet=quiet)))
 
 
+@app.command
+def report(
+    result: Path,
+    *,
+    out: Path,
+    store: Path | None = None,
+    predictions: Path | None = None,
+    worst: int = 4,
+    command: str = "",
+) -> None:
+    """Write a result as one page that prints on a few sheets: a sentence first, numbers, pictures, how to get there.
+
+    With the store and the predictions, the worst frames of the worst sequences are drawn.
+
+    Args:
+        result: A result file.
+        out: The .html file.
+        store: The converted dataset that it was scored on.
+        predictions: The file that it was scored from.
+        worst: How many of the worst sequences to draw.
+        command: What made the predictions.
+    """
+    from har_bench import registry, results
+    from har_bench.errors import HarBenchError
+    from har_bench.files import destination
+    from har_bench.showing.stills import worst_frames
+
+    path = destination(out, ".html")
+    if (store is None) != (predictions is None):
+        raise HarBenchError("pictures of the worst need the store and the predictions; give both, or neither")
+    drawn = []
+    if store is not None and predictions is not None:
+        found = results.read(result)
+        drawn = worst_frames(store, {found.model or "predictions": predictions}, found.canonical, worst)
+    say(str(registry.load("leaderboards", "report")(result, path, pictures=drawn, command=command)))
+
+
 @boards.command
 def compare(folder: Path, *, stores: list[Path], resamples: int = 10_000, quiet: bool = False) -> None:
     """Test every two verified entries of a board: could chance alone have put one before the other?

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from har_bench.arrays import Anything
-from har_bench.errors import HarBenchError, listed
+from har_bench.errors import HarBenchError, completing, listed
+from har_bench.foreign import opening
 from har_bench.foreign.hdf5 import open_hdf5
 from har_bench.foreign.mat import load_mat
 from har_bench.foreign.npz import open_npz
@@ -45,7 +46,7 @@ def is_result(path: Path) -> bool:
     """Whether a json file is a result, perhaps a damaged one, and no list or table of predictions."""
     if path.suffix != ".json":
         return False
-    with path.open("rb") as stream:
+    with completing(path, "name a file"), opening.opened(path) as stream:
         head = stream.read(1 << 12).lstrip()
     return not head.startswith(b"[") and (b'"protocol"' in head or not head.startswith(b"{"))
 
@@ -73,8 +74,8 @@ def _arrays(path: Path, kind: str, arrays: Mapping[str, Any]) -> str:
 
 def _json(path: Path) -> str:
     try:
-        found = msgspec.json.decode(path.read_bytes())
-    except (msgspec.MsgspecError, UnicodeError) as error:
+        found = msgspec.json.decode(opening.read(path, "name a file"))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise HarBenchError(f"{path} is no json ({error}); write it again") from error
     if isinstance(found, list):
         first = f", the first with {listed(found[0])}" if found and isinstance(found[0], dict) else ""

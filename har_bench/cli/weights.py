@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from har_bench.errors import HarBenchError
+from har_bench.foreign import opening
 from har_bench.published import catalogue, of_model, recognised
 from har_bench.published.cache import digest
 from har_bench.published.sources import problem
@@ -21,7 +22,7 @@ def weights_in_words(path: Path) -> str | None:
     named = next((each for each in catalogue().values() if each.file == path.name), None)
     if not path.is_file() or (path.suffix not in SUFFIXES and named is None):
         return None
-    if named is not None and (wrong := problem(named, path.read_bytes())):
+    if named is not None and (wrong := problem(named, opening.read(path))):
         raise HarBenchError(f"{path} is not {named.file} as it was published: it {wrong}; fetch it from {named.url}")
     known = recognised(path, named=True)
     lines = [f"{path}: {path.stat().st_size:,} bytes, md5 {digest(path, 'md5')}"]

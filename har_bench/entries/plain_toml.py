@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from har_bench.entries.outcomes import ResultError
-from har_bench.files import readable
+from har_bench.foreign import opening
 
 T = TypeVar("T")
 
@@ -36,8 +36,7 @@ def read(path: Path, kind: type[T]) -> T:
         ResultError: it is no TOML, or not of the kind.
     """
     try:
-        with readable(path):
-            content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        content = tomllib.loads(opening.read(path, "add the result again").decode("utf-8-sig"))
         return msgspec.convert(content, kind)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, msgspec.ValidationError) as error:
         why = str(error) or type(error).__name__

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from har_bench.errors import HarBenchError
-from har_bench.files import readable, write_whole
+from har_bench.files import write_whole
+from har_bench.foreign import opening
 
 SEPARATIONS = "separations.csv"
 
@@ -57,8 +58,8 @@ def read(folder: Path) -> dict[Pair, Tested]:
     if not path.is_file():
         return {}
     try:
-        with readable(path):
-            rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode())))
+        content = opening.read(path, "remove it and compare the entries again").decode()
+        rows = list(csv.DictReader(io.StringIO(content)))
         return {
             Pair(*(row[name] for name in Pair._fields)): Tested(
                 float(row["p"]), float(row["difference"]), int(row["exchanges"])

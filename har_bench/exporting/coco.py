@@ -19,6 +19,7 @@ from har_bench.exporting.pictures import boxes, chosen_splits, column, picture, 
 from har_bench.files import whole
 from har_bench.options import option
 from har_bench.schema import to_numpy
+from har_bench.storing.rows import containing
 
 if TYPE_CHECKING:
     from har_bench.store import Store
@@ -66,8 +67,7 @@ class COCO(Exporter):
     def select(self, store: Store) -> pa.Table:
         """The sequences of the splits, each once."""
         refuse_flat(store, "COCO's json")
-        inside = pa.array([not set(names).isdisjoint(chosen_splits(store, self.splits)) for names in _lists(store)])
-        return store.sequences.filter(inside)
+        return store.sequences.filter(containing(store.sequences["splits"], set(chosen_splits(store, self.splits))))
 
     def write(self, store: Store, sequences: pa.Table, out: Path, done: Done) -> None:
         """A file for every split."""
@@ -140,10 +140,6 @@ class COCO(Exporter):
             texts = [encoder.encode(row | {"image_id": image}) for row, image in zip(rows, images, strict=True)]
             stream.write((b",\n" if first else b"\n") + b",\n".join(texts))
         stream.write(b"\n]}\n")
-
-
-def _lists(store: Store) -> list[list[str]]:
-    return [names or [] for names in store.sequences["splits"].to_pylist()]
 
 
 def _counted(sequences: pa.Table, poses: pa.Table) -> Part:

@@ -51,7 +51,13 @@ def refuse_flat(store: Store, whose: str) -> None:
 
 
 def chosen_splits(store: Store, asked: Sequence[str]) -> list[str]:
-    """The full names of the splits asked for; all that the store has where none is."""
+    """The full names of the splits asked for; all that the store has where none is.
+
+    Raises:
+        HarBenchError: there is no such split, or none at all.
+    """
+    if not store.manifest.splits:
+        raise HarBenchError(f"{store.path} has no split, and a file is of one; convert it with its splits")
     return sorted({name for split in asked for name in store.split_names(split)} if asked else store.manifest.splits)
 
 

@@ -15,7 +15,7 @@ from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError
 from har_bench.exporting.contract import Done, Exporter
 from har_bench.exporting.pictures import boxes, chosen_splits, column, picture, refuse_flat
-from har_bench.files import write_whole
+from har_bench.files import put, write_whole
 from har_bench.options import option
 from har_bench.schema import to_numpy
 from har_bench.storing.rows import containing
@@ -90,22 +90,22 @@ class YOLOPose(Exporter):
                     name = picture(row, frame)
                     place = out / "labels" / PurePosixPath(name).with_suffix(".txt")
                     place.parent.mkdir(parents=True, exist_ok=True)
-                    write_whole(place, "".join(f"{line}\n" for line in lines).encode())
+                    put(place, "".join(f"{line}\n" for line in lines).encode())
                     pictures.append(f"./images/{name}\n")
                     count += len(lines)
                 done(count)
             write_whole(out / f"{role}.txt", "".join(pictures).encode())
         found = store.skeleton()
-        said: dict[str, Any] = {
-            **{role: f"{role}.txt" for role in roles.values()},
-            "kpt_shape": [len(found), 3],
-            "flip_idx": found.flip.tolist(),
-            "names": {0: "person"},
-            "kpt_names": {0: list(found.joints)},
-        }
-        said.setdefault("val", said.get("test", said.get("train")))  # without one YOLO does not begin
-        lines = [f"{key}: {json.dumps(value).replace(chr(34) + '0' + chr(34), '0')}\n" for key, value in said.items()]
-        write_whole(out / "data.yaml", "".join(lines).encode())
+        lists = {role: f"{role}.txt" for role in roles.values()}
+        lists.setdefault("val", lists.get("test") or next(iter(lists.values())))  # without one YOLO does not begin
+        lines = [
+            *(f"{role}: {name}" for role, name in lists.items()),
+            f"kpt_shape: [{len(found)}, 3]",
+            f"flip_idx: {found.flip.tolist()}",
+            "names: {0: person}",
+            f"kpt_names: {{0: {json.dumps(found.joints)}}}",
+        ]
+        write_whole(out / "data.yaml", "".join(f"{line}\n" for line in lines).encode())
 
     def _frames(self, poses: pa.Table, row: dict[str, Any]) -> Iterator[tuple[int, list[str]]]:
         """Every picture of a sequence, with its lines."""

@@ -43,7 +43,7 @@ class Archive:
         self.path = path
         self.size = opening.size_of(path)
         try:
-            with zipfile.ZipFile(path) as archive:
+            with opening.opened(path) as stream, zipfile.ZipFile(stream) as archive:
                 infos = archive.infolist()
         except _BROKEN as error:
             raise Malformed(f"is no zip archive, or a damaged one ({error})") from error
@@ -90,7 +90,7 @@ class Archive:
         if info.flag_bits & _ENCRYPTED or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise Malformed(f"has a member {name[:60]!r} that is encrypted, or neither stored nor deflated")
         try:
-            with self.path.open("rb") as stream:
+            with opening.opened(self.path) as stream:
                 self.start(stream, name)
                 filled = _fill(stream, info, content)
         except _BROKEN as error:

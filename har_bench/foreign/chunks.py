@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.errors import Malformed
+from har_bench.foreign import opening
 from har_bench.foreign.budget import Budget
 
 _REFERENCE = 16
@@ -56,7 +57,7 @@ def _lengths(dataset: h5py.h5d.DatasetID, path: Path, budget: Budget) -> Iterato
     """The lengths of the elements that are in the file, in pieces."""
     creation = dataset.get_create_plist()
     layout = creation.get_layout()
-    with path.open("rb") as stream:
+    with opening.opened(path) as stream:
         if layout == h5py.h5d.CONTIGUOUS and (offset := dataset.get_offset()) is not None:
             stream.seek(offset)
             yield _of_references(stream.read(_REFERENCE * math.prod(dataset.shape)))
@@ -139,6 +140,6 @@ def _unfold_one(filters: list[int], info: Any, path: Path, size: int, budget: Bu
     if _LZF in filters:
         budget.again().charge(info.size * _DENSEST[_LZF])
     if _DEFLATE in filters and not info.filter_mask >> filters.index(_DEFLATE) & 1:
-        with path.open("rb") as stream:
+        with opening.opened(path) as stream:
             stream.seek(info.byte_offset)
             _inflated(stream.read(info.size), size + _REFERENCE)

@@ -55,7 +55,7 @@ def beginning(path: Path, length: int) -> bytes:
     with completing(path, _REMEDY):
         size = opening.size_of(path)
         try:
-            with path.open("rb") as stream:
+            with opening.opened(path) as stream:
                 head = stream.read(max(length, _CHUNK))
             opener = next((opener for magic, opener in _OPENERS if head.startswith(magic)), None)
             if opener is None:

@@ -71,7 +71,7 @@ class Hdf5(Mapping[str, Anything]):
         found = {}
         with completing(self._path, _REMEDY), _opened(self._path) as file:
             for name in wanted:
-                with completing(f"{self._path} ({name})", _REMEDY), _malformed():
+                with completing(f"{self._path} ({name})", _REMEDY), malformed():
                     found[name] = _values(h5py.Dataset(h5py.h5d.open(file.id, name.encode("utf-8", "surrogateescape"))))
         return found
 
@@ -109,9 +109,22 @@ def open_file(path: Path, *, whole: bool = True) -> h5py.File:
         return file
 
 
+@contextmanager
+def malformed() -> Iterator[None]:
+    """Whatever h5py makes of a damaged file inside the block, also long after it was opened, is malformed.
+
+    Raises:
+        Malformed: whatever h5py raised.
+    """
+    try:
+        yield
+    except _BROKEN as error:
+        raise Malformed(f"is damaged ({error})") from error
+
+
 def _inspect(file: h5py.File, path: Path, budget: Budget, *, whole: bool) -> None:
     checked = False
-    with _malformed():
+    with malformed():
         for name, dataset in _datasets(file):
             budget.charge(_OBJECT)
             if not checked and varies(dataset.get_type()):
@@ -158,15 +171,6 @@ def _opened(path: Path) -> h5py.File:
         return h5py.File(path, "r")
     except _BROKEN as error:
         raise Malformed(f"cannot be read as HDF5 ({error})") from error
-
-
-@contextmanager
-def _malformed() -> Iterator[None]:
-    """Whatever h5py raises inside the block is malformed."""
-    try:
-        yield
-    except _BROKEN as error:
-        raise Malformed(f"is damaged ({error})") from error
 
 
 def _values(dataset: h5py.Dataset) -> Anything:

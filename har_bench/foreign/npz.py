@@ -8,7 +8,7 @@ from pathlib import Path
 
 from har_bench.arrays import Anything
 from har_bench.errors import Malformed, completing
-from har_bench.foreign import npy
+from har_bench.foreign import npy, opening
 from har_bench.foreign.archive import Archive
 from har_bench.foreign.budget import Budget
 
@@ -55,7 +55,7 @@ class Npz(Mapping[str, Anything]):
         """
         file, path = self._files[name], self._archive.path
         info = self._archive.members[file]
-        with completing(f"{path} ({name})", _REMEDY), path.open("rb") as stream:
+        with completing(f"{path} ({name})", _REMEDY), opening.opened(path) as stream:
             start = self._archive.start(stream, file)
             if info.compress_type != zipfile.ZIP_STORED or start + info.file_size > self._archive.size:
                 return None

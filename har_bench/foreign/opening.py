@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import mmap
+import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 
 from har_bench.errors import Malformed, completing
+
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""Whoever opens a pipe to read waits until somebody writes, unless told not to block; a file does not mind."""
 
 Content = bytes | mmap.mmap
 """A file's bytes, read or mapped: both are indexed, sliced into bytes, and searched."""
@@ -24,13 +29,27 @@ def size_of(path: Path) -> int:
         status = path.stat()
     except (OSError, ValueError) as error:
         raise _unreadable(error) from error
-    if stat.S_ISDIR(status.st_mode):
-        raise Malformed("is a folder", "name a file")
-    if not stat.S_ISREG(status.st_mode):
-        raise Malformed("is a pipe or a device and no file", "write what comes out of it to a file first")
+    _refuse_what_is_no_file(status.st_mode)
     if not status.st_size:
         raise Malformed("is empty", "was it written or downloaded completely?")
     return status.st_size
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BufferedReader]:
+    """A file, which may be empty, opened for the block.
+
+    Raises:
+        Malformed: nothing is there, or something else than a file, or it may not be read.
+    """
+    try:
+        _refuse_what_is_no_file(path.stat().st_mode)  # a folder cannot be opened everywhere
+        stream = os.fdopen(os.open(path, _FLAGS), "rb")
+    except (OSError, ValueError) as error:
+        raise _unreadable(error) from error
+    with stream:
+        _refuse_what_is_no_file(os.fstat(stream.fileno()).st_mode)  # it may have been exchanged meanwhile
+        yield stream
 
 
 def content(path: Path) -> bytes:
@@ -40,10 +59,11 @@ def content(path: Path) -> bytes:
         Malformed: as :func:`size_of`.
     """
     size_of(path)
-    try:
-        return path.read_bytes()
-    except (OSError, MemoryError) as error:
-        raise _unreadable(error) from error
+    with opened(path) as stream:
+        try:
+            return stream.read()
+        except (OSError, MemoryError) as error:
+            raise _unreadable(error) from error
 
 
 def read(path: Path, remedy: str = "download it again") -> bytes:
@@ -64,16 +84,23 @@ def mapped(path: Path) -> Iterator[Content]:
         Malformed: as :func:`size_of`.
     """
     size_of(path)
-    try:
-        with path.open("rb") as stream:
+    with opened(path) as stream:
+        try:
             found = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as error:
-        raise _unreadable(error) from error
+        except (OSError, ValueError) as error:
+            raise _unreadable(error) from error
     try:
         yield found
     finally:
         with suppress(BufferError):  # something refers to them still, and they are let go with it
             found.close()
+
+
+def _refuse_what_is_no_file(mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise Malformed("is a folder", "name a file")
+    if not stat.S_ISREG(mode):
+        raise Malformed("is a pipe or a device and no file", "write what comes out of it to a file first")
 
 
 def _unreadable(error: Exception) -> Malformed:

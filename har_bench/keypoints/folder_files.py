@@ -11,6 +11,7 @@ import numpy as np
 
 from har_bench.arrays import Singles
 from har_bench.errors import HarBenchError, unknown
+from har_bench.foreign import opening
 from har_bench.foreign.npz import open_npz
 from har_bench.keypoints.json_files import Json, has_document, of_video, read_frames, usual
 from har_bench.keypoints.npz_files import of_detectron
@@ -113,10 +114,7 @@ def _labels(path: Path, files: Sequence[Path], video: str | None) -> Seen:
 
 
 def _lines(file: Path) -> list[str]:
-    try:
-        return file.read_text("utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise HarBenchError(f"{file} cannot be read ({error.strerror}); give labels of ultralytics") from error
+    return opening.read(file, "give labels of ultralytics").decode("utf-8", "replace").splitlines()
 
 
 def _line(file: Path, text: str) -> list[float]:

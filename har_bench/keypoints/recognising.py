@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from har_bench.arrays import Ints
-from har_bench.errors import HarBenchError, unknown
+from har_bench.errors import HarBenchError, completing, unknown
+from har_bench.foreign import opening
 from har_bench.keypoints.people import People
 from har_bench.scoring.column_files import read_columns
 from har_bench.scoring.columns import Columns
@@ -43,13 +44,8 @@ def kind_of(path: Path) -> Kind:
         return "folder"
     if not path.exists():
         raise HarBenchError(f"{path} does not exist; give a file or folder of 2D keypoints")
-    if not path.is_file():
-        raise HarBenchError(f"{path} is no file (a pipe or a device); give a file or folder of 2D keypoints")
-    try:
-        with path.open("rb") as file:
-            head = file.read(64).removeprefix(codecs.BOM_UTF8)
-    except OSError as error:
-        raise HarBenchError(f"{path} cannot be read ({error.strerror}); give a file of 2D keypoints") from error
+    with completing(path, "give a file of 2D keypoints"), opening.opened(path) as file:
+        head = file.read(64).removeprefix(codecs.BOM_UTF8)
     if not head:
         raise HarBenchError(f"{path} is empty; was it written completely?")
     if _is_medium(path, head):

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from har_bench.arrays import Anything, Bools, Bytes, Floats
 from har_bench.errors import HarBenchError, unknown
+from har_bench.foreign import opening
 from har_bench.media.crops import MPII_SCALE
 from har_bench.media.poses import around
 from har_bench.schema import to_numpy
@@ -25,6 +26,7 @@ COLUMNS = ("bbox", "objpos", "scale", "keypoints", "num_keypoints", "iscrowd")
 """Of a store's poses: what :func:`of_truth` and :func:`annotated` look at, as far as they are there."""
 
 FILE = "file="
+_REMEDY = "give image_id, bbox, score and category_id of each"
 
 
 class Boxes(NamedTuple):
@@ -118,11 +120,9 @@ class BoxFile:
 
     def _read_json(self, store: Store) -> None:
         try:
-            found = msgspec.json.decode(self.path.read_bytes(), type=list[_Detection])
-        except msgspec.DecodeError as error:
-            raise HarBenchError(
-                f"{self.path} is no list of detections ({error}); give image_id, bbox, score and category_id of each"
-            ) from error
+            found = msgspec.json.decode(opening.read(self.path, _REMEDY), type=list[_Detection])
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise HarBenchError(f"{self.path} is no list of detections ({error}); {_REMEDY}") from error
         if "image_id" not in store.sequences.column_names:
             raise HarBenchError(f"{store.path} has no image ids; give {self.path.name}'s boxes in our columns")
         names = dict(zip(store.sequences["image_id"].to_pylist(), store.sequences["sequence"].to_pylist(), strict=True))

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from har_bench.arrays import Bytes
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
+from har_bench.foreign import opening
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """Of still images; a file with another one is taken for a video."""
@@ -43,8 +44,6 @@ def read_image(path: Path, *, upright: bool = False) -> Bytes:
     except Image.DecompressionBombError as error:
         most = MOST_PIXELS // 1_000_000
         raise HarBenchError(f"{path} has more than the {most} million pixels that are read; make it smaller") from error
-    except FileNotFoundError as error:
-        raise HarBenchError(f"{path} is not there; give the path of an image") from error
     except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError on broken PNG
         reason = str(error).partition("\n")[0]
         raise HarBenchError(f"{path} is not a whole image that Pillow can read ({reason}); fetch it again") from error
@@ -64,7 +63,15 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def opened(path: Path) -> Image.Image:
-    """An image whose head is read, without Pillow's advice on sizes and tags."""
+    """An image whose head is read, without Pillow's advice on sizes and tags.
+
+    Raises:
+        HarBenchError: nothing is there, or no file.
+    """
+    if not path.exists():
+        raise HarBenchError(f"{path} is not there; give the path of an image")
+    with completing(path, "give the path of an image"):
+        opening.size_of(path)
     with _ADVICE, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return Image.open(path)

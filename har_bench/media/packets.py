@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from har_bench.foreign import opening
+
 if TYPE_CHECKING:
     from av import Packet
     from av.container import InputContainer
@@ -116,7 +118,7 @@ def _may_be_empty(codec: str, packet: Packet[VideoStream]) -> bool:
 def announced_bytes(path: Path) -> int:
     """The size that an MP4, AVI, Matroska or WebM file says it has; 0 where it does not say."""
     size = path.stat().st_size
-    with path.open("rb") as file:
+    with opening.opened(path) as file:
         head = file.read(4096)
         if head.startswith(b"\x1a\x45\xdf\xa3"):
             return _end_of_segment(head)

@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
+from har_bench.foreign import opening
 from har_bench.media.packets import Packets, announced_bytes, demux, identity
 
 if TYPE_CHECKING:
@@ -272,12 +273,11 @@ class Video:
         return itertools.islice(demux(self._container, self._stream), first, None)
 
     def _refuse_what_is_cut_short(self) -> None:
-        if not self.path.is_file():
+        if not self.path.exists():
             raise HarBenchError(f"{self.path} is not there; give the path of a video file")
-        size = self.path.stat().st_size
-        if not size:
-            raise HarBenchError(f"{self.path} is empty; fetch it again")
-        announced = announced_bytes(self.path)
+        with completing(self.path, "fetch it again"):
+            size = opening.size_of(self.path)
+            announced = announced_bytes(self.path)
         if announced > size:
             raise HarBenchError(f"{self.path} holds {size:,} of the {announced:,} bytes it announces; fetch it again")
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from har_bench.errors import completing
+from har_bench.foreign import opening
 from har_bench.published.listing import Published, catalogue
 
 VARIABLE = "HAR_BENCH_WEIGHTS"
@@ -72,5 +74,5 @@ def kept() -> list[Kept]:
 
 def digest(path: Path, kind: str = "sha256") -> str:
     """A file's checksum in hexadecimal digits."""
-    with path.open("rb") as file:
+    with completing(path, "fetch it again"), opening.opened(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from har_bench.errors import HarBenchError
+from har_bench.foreign import opening
 from har_bench.published.cache import digest, folder
 from har_bench.published.listing import Published, catalogue
 
 _LARGEST_TEXT = 1 << 20
+_REMEDY = "fetch it again"
 
 
 class Content(NamedTuple):
@@ -41,14 +43,14 @@ def search(published: Published, source: Path) -> Content:
     places = sorted(path for path in source.iterdir() if path.is_file()) if source.is_dir() else [source]
     for path in places:
         if published.sha256 and path.stat().st_size == published.bytes and digest(path) == published.sha256:
-            return Content(path.read_bytes())
+            return Content(opening.read(path, _REMEDY))
     archives = [path for path in places if is_archive(path)]
     for path in archives:
         if published.member and published.member in _names(path):
             return member(path, published)
     named = [path for path in places if path.name == published.file or (path == source and path not in archives)]
     if named:
-        return Content(named[0].read_bytes())
+        return Content(opening.read(named[0], _REMEDY))
     raise HarBenchError(f"{source} does not hold {published.file}; give it, the package that holds it, or their folder")
 
 

@@ -196,8 +196,8 @@ class ByRow:
     def _in_layout(self, column: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Predicted joints in the protocol's first layout."""
         if values.ndim != 3 or values.shape[2] != DIMENSIONS[column]:
-            wanted = f"(frames, joints, {DIMENSIONS[column]})"
-            raise HarBenchError(f"the predicted {column} have the shape {values.shape}; give {wanted}")
+            what = f"the {column} of {self.predictions.called} have the shape {values.shape}"
+            raise HarBenchError(f"{what}; give (frames, joints, {DIMENSIONS[column]})")
         asked = self.way.skeleton
         names = (*self.protocol.skeletons, self.store.skeleton().name) if asked is None else (asked,)
         accepted = [self.store.skeleton(name) for name in dict.fromkeys(names)]

@@ -78,8 +78,11 @@ def test_a_floor_says_what_it_lacks(store: Store, tmp_path: Path, monkeypatch: p
     with pytest.raises(HarBenchError, match="learnt nothing yet"):
         next(NearestCentroid().predict(store, MotionAccuracy()))
     (tmp_path / "w").write_bytes(b"no weights")
-    with pytest.raises(HarBenchError, match="nothing that a floor saved"):
+    with pytest.raises(HarBenchError, match="w is no zip archive"):
         NearestCentroid().load(tmp_path / "w")
+    np.savez(tmp_path / "w.npz", vectors=np.zeros(2))
+    with pytest.raises(HarBenchError, match="nothing that a floor saved"):
+        NearestCentroid().load(tmp_path / "w.npz")
     model = NearestCentroid()
     model.fit(store, MotionAccuracy())
     monkeypatch.setattr(MotionAccuracy, "codes", (*motions.ACTIONS, "fly"))

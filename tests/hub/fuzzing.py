@@ -16,8 +16,12 @@ import numpy as np
 
 from tests.hub.damages import CHANGES
 from tests.hub.honest_files import Kind, kinds
+from tests.hub.model_files import model_kinds
 from tests.hub.own_files import own_kinds, store
 from tests.hub.readings import Reading, read_elsewhere
+
+ELSEWHERE = ("journal", "label", "separations")
+"""Readers of folders, which name what is in them."""
 
 SECONDS = 60.0
 """By the clock, after which a file counts as endless; honest ones of this size take milliseconds."""
@@ -27,7 +31,7 @@ BATCH = 2000
 
 def every_kind(folder: Path) -> dict[str, Kind]:
     """All kinds of files, with a toy store in ``folder`` that some are scored on."""
-    return kinds(folder / "samples") | own_kinds(store(folder))
+    return kinds(folder / "samples") | own_kinds(store(folder)) | model_kinds()
 
 
 def damaged(
@@ -73,9 +77,9 @@ def fuzz(folder: Path, rounds: int, seed: int, *, slowly: bool = False) -> Itera
 
 
 def is_sentence(reading: Reading) -> bool:
-    """Whether a refusal is one sentence with the file's name and a remedy; of a journal, with the folder's."""
+    """Whether a refusal is one sentence with the file's name, or with the folder's, and a remedy."""
     text = reading.text
-    named = reading.path in text or reading.reader == "journal"
+    named = reading.path in text or reading.reader in ELSEWHERE
     return reading.outcome == "read" or (named and "; " in text and "\n" not in text and len(text) < 1200)
 
 

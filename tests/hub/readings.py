@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -17,6 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.hub.model_readings import MODEL_READERS
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESSES = 8 << 30
@@ -79,7 +82,7 @@ def readers() -> dict[str, Callable[[Path], Any]]:
         for shard in converter.discover(path):
             converter.read(shard)
 
-    return {
+    return dict(MODEL_READERS) | {
         "columns": columns,
         "scored": lambda path: har_bench.score("tests.toy:ToyError", path.parent / "store", path, resamples=0),
         "track": lambda path: open_track(path, layout="coco17", size=(100, 100), fps=50),
@@ -137,8 +140,6 @@ def _name_of(code: int) -> str:
 
 
 def _main(folder: str, seconds: str) -> None:
-    import os
-
     by_name = readers()
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))

@@ -20,6 +20,7 @@ from har_bench.exporting import Done, Exporter, formats
 from har_bench.exporting.pictures import picture
 from har_bench.foreign import npz, pickles
 from har_bench.foreign.writing import Rows, write_npz, write_pickle
+from har_bench.keypoints import open_track
 from har_bench.options import option
 from har_bench.store import Store
 
@@ -154,7 +155,7 @@ def test_the_labels_of_yolo(penn: Store, tmp_path: Path) -> None:
     said = dict(line.split(": ", 1) for line in (tmp_path / "out" / "data.yaml").read_text().splitlines())
     assert json.loads(said["kpt_shape"]) == [13, 3]
     assert json.loads(said["flip_idx"]) == penn.skeleton().flip.tolist()
-    assert (said["train"], said["val"], said["names"]) == ('"train.txt"', '"test.txt"', '{0: "person"}')
+    assert (said["train"], said["val"], said["names"]) == ("train.txt", "test.txt", "{0: person}")
     pictures = (tmp_path / "out" / "train.txt").read_text().splitlines()
     assert len(pictures) == len(penn.poses("train"))
     view = penn.sequence(pictures[0].split("/")[3])
@@ -169,6 +170,15 @@ def test_the_labels_of_yolo(penn: Store, tmp_path: Path) -> None:
     seen = view.visibility[0] > 0
     assert (joints[seen, :2] * size).ravel() == pytest.approx(view.keypoints[0, seen].ravel(), abs=1e-3)
     assert np.array_equal(joints[:, 2], view.visibility[0])
+
+
+def test_our_reader_of_ultralytics_labels_reads_them(penn: Store, tmp_path: Path) -> None:
+    penn.export("yolo-pose", tmp_path / "out", quiet=True)
+    view = penn.sequence("0001")
+    size = view.info["width"], view.info["height"]
+    found = open_track(tmp_path / "out" / "labels" / "frames" / "0001", layout="penn13", size=size, fps=25)
+    there = (view.visibility > 0) & (view.keypoints >= 0).all(axis=-1) & (view.keypoints <= size).all(axis=-1)
+    assert found.points[..., :2][there] == pytest.approx(view.keypoints[there], abs=1e-3)
 
 
 def test_yolo_has_no_place_for_crowds_and_what_is_outside(tmp_path: Path) -> None:

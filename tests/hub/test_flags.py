@@ -127,6 +127,15 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "compare": (f"{ON_H36M} {{p3d}}", {**HOW, **QUIET, "--resamples": "--resamples 20"}),
     "explain": (ON_H36M, {**HOW, **QUIET, "--worst": "--worst 2"}),
+    "report": (
+        "{results}/h36m.json --out {out}/r.html",
+        {
+            "--store": "--store {h36m} --predictions {p3d}",
+            "--predictions": "--store {h36m} --predictions {p3d}",
+            "--worst": "--store {h36m} --predictions {p3d} --worst 1",
+            "--command": "--command predict",
+        },
+    ),
     "show": (
         "{mpii} 004645041.jpg --out {out}/a.png",
         {

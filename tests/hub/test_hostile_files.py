@@ -331,7 +331,11 @@ def test_hostile_files_are_refused_soon_and_nothing_else_happens(tmp_path: Path)
     assert sorted(tmp_path.iterdir()) == [folder, nowhere]
 
 
-READERS = ("pickle", "joblib", "npz", "npy", "mat", "torch", "weights", "hdf5", "json", "records", "packed")
+READERS = (
+    *("pickle", "joblib", "npz", "npy", "mat", "torch", "weights", "hdf5", "json", "records", "packed", "keras"),
+    *("lart weights", "lart tracklet", "lart norm", "floor", "boxes", "card", "record", "image", "video", "track"),
+    *("result", "coco results", "described"),
+)
 
 
 @pytest.mark.parametrize("what", ["a pipe", "a device", "a folder", "an empty file", "nothing", "a link to nothing"])
@@ -350,3 +354,11 @@ def test_what_is_no_file_is_refused_by_every_reader(what: str, tmp_path: Path) -
     readings = list(read_elsewhere([(reader, path) for reader in READERS], folder=tmp_path, seconds=SECONDS))
     assert [(each.reader, each.outcome) for each in readings] == [(reader, "refused") for reader in READERS]
     assert all(each.text.startswith(f"{path} ") and "; " in each.text for each in readings), readings
+
+
+@pytest.mark.parametrize("reader", ["label", "separations"])
+def test_a_pipe_in_a_folder_is_refused_and_not_waited_for(reader: str, tmp_path: Path) -> None:
+    os.mkfifo(path := tmp_path / "pipe")
+    (reading,) = read_elsewhere([(reader, path)], folder=tmp_path, seconds=SECONDS)
+    assert reading.outcome == "refused"
+    assert "is a pipe or a device and no file; " in reading.text

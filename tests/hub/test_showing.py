@@ -26,6 +26,7 @@ from har_bench.showing.stage import Cast, Points, Stage, with_error
 from har_bench.skeletons import skeleton
 from har_bench.store import Store, open_store
 from har_bench.studying.explaining import explain
+from tests import chromium
 from tests.golden import REAL
 
 WALK = "S11/Greeting 2/54138969"
@@ -188,6 +189,16 @@ def test_a_thousand_frames_of_two_skeletons_are_small() -> None:
     casts = [Cast("truth", None, Points(walk, bones))]
     casts.append(with_error(Cast("mine", None, Points(walk + random.normal(0, 10, walk.shape), bones)), casts[0]))
     assert len(viewer.page(Stage("s", np.arange(1000), tuple(casts), 50.0))) <= 250_000
+
+
+@chromium.needed
+def test_the_viewer_draws_in_a_browser(home: Path, tmp_path: Path) -> None:
+    given = {"noise": home / "noise.parquet"}
+    page = chromium.shown(show(home / "h36m", WALK, tmp_path / "walk.html", predictions=given))
+    assert page.complaints == []
+    assert 'data-ready="yes"' in page.dom
+    assert page.dom.count("<canvas") == 2
+    assert re.search(r'id="said"[^>]*>noise: [\d.]+ mm off<', page.dom)
 
 
 def test_a_stranger_s_name_runs_nothing() -> None:

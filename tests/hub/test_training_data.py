@@ -114,6 +114,19 @@ def test_windows_can_be_pickled_and_read_by_torch_s_loader(h36m: Store) -> None:
         assert one["action"] == other["action"].tolist()
 
 
+def test_many_sequences_are_given_one_by_one_in_any_order(ntu: Store) -> None:
+    names = ntu.sequences["sequence"].to_pylist()
+    backwards = ntu.sequences.take(list(range(len(names)))[::-1])
+    for chosen in (ntu.sequences, backwards):
+        views = list(ntu.each(chosen, ["frame", "keypoints_3d"]))
+        assert [view.info["sequence"] for view in views] == chosen["sequence"].to_pylist()
+        for view in views:
+            alone = ntu.sequence(view.info["sequence"])
+            assert np.array_equal(view.keypoints_3d, alone.keypoints_3d, equal_nan=True)
+            assert view.poses.column_names == ["frame", "keypoints_3d"]
+    assert any(not len(view) for view in ntu.each(ntu.sequences))  # nobody is in one of them
+
+
 # ---- targets
 
 

@@ -246,7 +246,7 @@ def test_a_stream_that_breaks_off_in_a_frame_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HarBenchError, match=r"none.mp4 is not there"):
         open_video(tmp_path / "none.mp4")
-    with pytest.raises(HarBenchError, match=r"is not there; give the path"):
+    with pytest.raises(HarBenchError, match=r"is a folder; name a file"):
         open_video(tmp_path)
     (tmp_path / "empty.mp4").touch()
     with pytest.raises(HarBenchError, match=r"empty.mp4 is empty"):

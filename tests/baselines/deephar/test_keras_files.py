@@ -129,6 +129,19 @@ def test_what_is_no_file_of_deephar_is_told(tmp_path: Path) -> None:
         weighing.load(path)
 
 
+def test_names_that_are_damaged_are_told_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        file.create_group("dense_1").attrs["weight_names"] = 7
+        file.attrs["layer_names"] = [b"dense_1"]
+    with pytest.raises(HarBenchError, match=r"weights\.h5 is damaged \(.*; give what Keras wrote"):
+        weighing.load(path)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"layer_names\0", b"layer\xff\xffames\0"))
+    with pytest.raises(HarBenchError, match=r"weights\.h5 .*; give what Keras wrote"):
+        weighing.load(path)
+
+
 def test_layers_that_only_a_longer_network_has_are_left_out(tmp_path: Path) -> None:
     """Keras keeps what feeds the next block; the last block of a network has none."""
     model = drawn(SPNET)

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import har_bench
+from har_bench.foreign.writing import write_npz
 from har_bench.keypoints import open_detections
+from har_bench.schema import to_numpy
 from har_bench.skeletons import mapping, skeleton
 from har_bench.store import Store
 from tests.golden import REAL
@@ -73,6 +75,32 @@ def test_mmpose_s_archives_hold_what_theirs_hold(store: Store, tmp_path: Path) -
     assert points[:, :3] * 1000 == pytest.approx(joints.points(view.keypoints_3d)[5], abs=1e-3)
     assert (part[:, 2] == 1).all()
     assert (points[:, 3] == 1).all()
+
+
+@pytest.mark.real
+def test_the_real_archive_of_videopose3d_has_the_same_numbers(tmp_path: Path) -> None:
+    """Its S1 Smoking of one camera, and the world poses it was made of."""
+    with np.load(REAL / "h36m" / "h36m_S1_Smoking_55011271_real_data2dgt.npz") as real:
+        world, pixels = real["world_mm_32"], real["px_17"]
+    (tmp_path / "raw").mkdir()
+    write_npz(tmp_path / "raw" / "data_3d_h36m.npz", {"positions_3d": {"S1": {"Smoking": world / np.float32(1000)}}})
+    smoking = har_bench.convert("h36m", tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
+    smoking.export("videopose3d", tmp_path / "out", quiet=True)
+    with np.load(tmp_path / "out" / "data_2d_h36m_gt.npz", allow_pickle=True) as archive:
+        assert np.abs(archive["positions_2d"].item()["S1"]["Smoking"][1] - pixels).max() < 5e-4
+    with np.load(tmp_path / "out" / "data_3d_h36m.npz", allow_pickle=True) as archive:
+        assert np.abs(archive["positions_3d"].item()["S1"]["Smoking"] * 1000.0 - world).max() < 1e-3
+
+
+@pytest.mark.real
+def test_real_poses_are_read_back(tmp_path: Path) -> None:
+    real = har_bench.convert("h36m", REAL / "h36m" / "h36m_raw_full", tmp_path / "store", jobs=1, quiet=True)
+    real.export("videopose3d", tmp_path / "out", quiet=True)
+    again = har_bench.convert("h36m", tmp_path / "out", tmp_path / "again", jobs=1, quiet=True)
+    assert again.sequences["sequence"].equals(real.sequences["sequence"])
+    for name in ("keypoints_3d", "keypoints"):
+        ours, theirs = (to_numpy(each.table("poses")[name], each.schema("poses").field(name)) for each in (real, again))
+        assert np.abs(ours - theirs).max() < 2e-3
 
 
 @pytest.mark.real

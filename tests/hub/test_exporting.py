@@ -69,7 +69,7 @@ def test_every_format_describes_itself(name: str) -> None:
 def test_a_dataset_s_own_format_goes_before_the_general_one() -> None:
     assert formats("coco")["coco"] == "coco/coco"
     assert formats("mpii")["coco"] == "coco"
-    assert set(formats("h36m")) == {"coco", "mmpose", "videopose3d", "yolo-pose"}
+    assert set(formats("h36m")) == {"coco", "lart", "mmpose", "phalp", "videopose3d", "yolo-pose"}
 
 
 def test_what_cannot_be_exported_is_said_and_nothing_is_written(penn: Store, tmp_path: Path) -> None:
@@ -77,7 +77,12 @@ def test_what_cannot_be_exported_is_said_and_nothing_is_written(penn: Store, tmp
     (tmp_path / "full" / "precious").touch()
     for name, place, options, words in (
         ("coco", "full", {}, "full is not empty; name a new folder"),
-        ("videopose3d", "out", {}, "no format of penn_action is called 'videopose3d'; there are coco, yolo-pose"),
+        (
+            "videopose3d",
+            "out",
+            {},
+            "no format of penn_action is called 'videopose3d'; there are coco, lart, phalp, yolo-pose",
+        ),
         ("coco", "out", {"evry": 2}, "did you mean 'every'"),
         ("coco", "out", {"splits": "nowhere"}, "no split of .* is called 'nowhere'"),
         ("har_bench.store:Store", "out", {}, "is no exporter; name a class"),

@@ -1,0 +1,124 @@
+"""Anybody's tracks become PHALP's input and LART's tracklets, and those are read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+import har_bench
+from har_bench import registry
+from har_bench.converter import Shard, Tables
+from har_bench.errors import HarBenchError
+from har_bench.foreign import joblib, pickles
+from har_bench.store import Store
+from tests.ava_data import convert
+from tests.golden import REAL
+from tests.toy import Toy
+
+
+def sample(dataset: str, folder: Path) -> Store:
+    registry.load("converters", dataset).sample(folder / "raw", seed=1)
+    return har_bench.convert(dataset, folder / "raw", folder / "store", jobs=1, quiet=True)
+
+
+@pytest.fixture(scope="module")
+def penn(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return sample("penn_action", tmp_path_factory.mktemp("penn"))
+
+
+@pytest.fixture(scope="module")
+def ntu(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return sample("ntu60", tmp_path_factory.mktemp("ntu"))
+
+
+def test_boxes_and_tracks_are_what_phalp_takes(penn: Store, tmp_path: Path) -> None:
+    penn.export("phalp", tmp_path / "out", quiet=True)
+    name = penn.sequences["sequence"][0].as_py()
+    view, found = penn.sequence(name), pickles.load(tmp_path / f"out/{name}.pkl")
+    there = np.isfinite(view.bbox).all(axis=1)
+    assert list(found) == [f"{frame + 1:06d}.jpg" for frame in view.frame[there]]
+    first = found[next(iter(found))]
+    np.testing.assert_allclose(first["gt_bbox"], view.bbox[there][:1])
+    assert first["extra_data"]["gt_track_id"].tolist() == view.person[there][:1].tolist()
+
+
+@pytest.mark.real
+def test_the_form_is_that_of_phalps_own_file(penn: Store, tmp_path: Path) -> None:
+    theirs = joblib.load(REAL / "ava/phalp_gt_tracks.pkl")
+    penn.export("phalp", tmp_path / "out", quiet=True)
+    ours = pickles.load(next((tmp_path / "out").rglob("*.pkl")))
+    for one in (theirs, ours):
+        assert {(len(name), name[-4:]) for name in one} == {(10, ".jpg")}
+        for entry in one.values():
+            box, extra = entry["gt_bbox"], entry["extra_data"]
+            assert (box.dtype, box.shape[1:], extra["gt_class"]) == (np.float32, (4,), [])
+            assert extra["gt_track_id"].dtype == np.int64
+            assert extra["gt_track_id"].shape == (len(box),)
+
+
+def test_joints_in_space_become_tracklets_and_are_read_back(ntu: Store, tmp_path: Path) -> None:
+    """Metres about the root; the camera is where the root is, its z divided by 200."""
+    ntu.export("lart", tmp_path / "raw", quiet=True)
+    store = convert(tmp_path / "raw", tmp_path / "store")
+    assert not store.parts("rejects")
+    name = ntu.sequences["sequence"][0].as_py()
+    view, found = ntu.sequence(name), store.sequence(name)
+    mine, rows = view.person == view.person[0], found.person == 0  # such long ids do not fit into a file's name
+    truth = view.keypoints_3d[mine]
+    assert found.frame[rows].tolist() == view.frame[mine].tolist()
+    root = truth[:, ntu.skeleton().parents.index(-1)] / 1000
+    np.testing.assert_allclose(found.joints_3d[rows][:, :25] + root[:, None], truth / 1000, atol=1e-4)
+    assert not found.joints_3d[rows][:, 25:].any()
+    np.testing.assert_allclose(found.camera[rows] * [1, 1, 200], root, atol=1e-4)
+    np.testing.assert_allclose(found.pose_shape[rows][0, :216], np.tile(np.eye(3).ravel(), 24))
+    assert found.has_detection[rows].all()
+
+
+def test_joints_in_pictures_are_about_the_box(penn: Store, tmp_path: Path) -> None:
+    penn.export("lart", tmp_path / "raw", quiet=True)
+    store = convert(tmp_path / "raw", tmp_path / "store")
+    name = penn.sequences["sequence"][0].as_py()
+    view, found = penn.sequence(name), store.sequence(name)
+    box = view.bbox[:, None]
+    expected = np.nan_to_num((view.keypoints - box[..., :2] - box[..., 2:] / 2) / box[..., 3:])
+    np.testing.assert_allclose(found.joints_3d[:, :13, :2], expected, atol=1e-5)
+    assert not found.joints_3d[:, :, 2].any()
+    np.testing.assert_allclose(found.bbox, view.bbox, atol=1e-4)
+    assert found.frame_size[0].tolist() == [view.info["height"], view.info["width"]]
+
+
+def test_films_of_ava_are_cut_about_every_second(penn: Store, tmp_path: Path) -> None:
+    with pytest.raises(HarBenchError, match="is no film of AVA, whose names have 11 characters; leave origin out"):
+        penn.export("lart", tmp_path / "out", options={"origin": "ava-val"}, quiet=True)
+
+
+class Films(Toy):
+    """One sequence of a toy, under a name as AVA's films have."""
+
+    def read(self, shard: Shard) -> Tables:
+        found = super().read(shard)
+        return Tables(_named(found.sequences), _named(found.poses))
+
+
+def _named(rows: Any) -> Any:
+    one = rows.filter(pc.ends_with(rows["sequence"], "left"))
+    return one.set_column(0, one.schema.field(0), pa.repeat("film_000001", len(one)))
+
+
+def test_a_film_of_ava_is_cut_about_every_second(tmp_path: Path) -> None:
+    """Of 100 frames, four begin a second; a tracklet reaches 62 frames to both sides."""
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy/a.txt").write_text("100")
+    films = har_bench.convert(f"{__name__}:Films", tmp_path / "toy", tmp_path / "films", jobs=1, quiet=True)
+    films.export("lart", tmp_path / "raw", options={"origin": "ava-val"}, quiet=True)
+    names = sorted(path.stem for path in (tmp_path / "raw").iterdir())
+    lengths = {0: 63, 30: 93, 60: 100, 90: 72}
+    assert names == [f"ava-val_film_000001_{key:06d}_0_{length}" for key, length in lengths.items()]
+    store = convert(tmp_path / "raw", tmp_path / "store")
+    assert store.sequences["keyframe"].to_pylist() == [0, 30, 60, 90]
+    assert store.sequence("ava-val_film_000001_000090").frame_name[62] == "000090.jpg"

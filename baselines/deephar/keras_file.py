@@ -37,7 +37,7 @@ class KerasFile:
         self.path = path
         self._arrays: dict[Tensor, npt.NDArray[Any]] = {}
         groups: dict[str, dict[str, dict[str, tuple[int, ...]]]] = {}
-        with completing(path, _REMEDY), open_file(path) as file, malformed():
+        with completing(path, _REMEDY), open_file(path, attributes=True) as file, malformed():
             for name, array in _tensors(file):
                 self._arrays[name] = array
                 layers = groups.setdefault(name.group, {})

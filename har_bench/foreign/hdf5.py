@@ -86,13 +86,14 @@ def open_hdf5(path: Path) -> Hdf5:
         return Hdf5(path, [name for name, _ in _datasets(file)])
 
 
-def open_file(path: Path, *, whole: bool = True) -> h5py.File:
+def open_file(path: Path, *, whole: bool = True, attributes: bool = False) -> h5py.File:
     """Open an HDF5 file for reading.
 
     Args:
         path: the file.
         whole: whether its datasets will be read whole; their sizes, unfolded, are then bounded by the file's. Of a
             store, which is read in parts, only what compression cannot explain is refused.
+        attributes: whether texts among its attributes will be read; they lie in heaps, as texts of datasets do.
 
     Raises:
         HarBenchError: the file is missing, damaged or not HDF5, refers to other files or objects, or its datasets
@@ -100,6 +101,8 @@ def open_file(path: Path, *, whole: bool = True) -> h5py.File:
     """
     with completing(path, _REMEDY):
         budget = Budget(opening.size_of(path))
+        if attributes:
+            refuse_endless(path)
         file = _opened(path)
         try:
             _inspect(file, path, budget, whole=whole)

@@ -1,4 +1,7 @@
-"""A set of the size of COCO's val2017 beside pycocotools and faster-coco-eval: in memory, and from the json files."""
+"""A set of the size of COCO's val2017 beside pycocotools and faster-coco-eval: in memory, and from the json files.
+
+In a plain test run, without ``--benchmark-enable``, it is a twentieth of that.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +36,11 @@ class Files(NamedTuple):
     results: Path
 
 
-def truth_of(random: np.random.Generator) -> dict[str, Any]:
-    """Persons in 5,000 images, 58 of 100 with joints, outlines as long as the official ones."""
-    ids = np.sort(random.choice(600_000, IMAGES, replace=False)).tolist()
+def truth_of(random: np.random.Generator, images: int, persons: int) -> dict[str, Any]:
+    """Persons in images, 58 of 100 with joints, outlines as long as the official ones."""
+    ids = np.sort(random.choice(600_000, images, replace=False)).tolist()
     annotations = []
-    for row, image in enumerate(random.integers(0, IMAGES, PERSONS).tolist()):
+    for row, image in enumerate(random.integers(0, images, persons).tolist()):
         x, y, width, height = random.uniform((0, 0, 20, 20), (400, 400, 300, 300)).tolist()
         joints = np.zeros((17, 3), int)
         if random.random() < 0.58:
@@ -58,18 +61,18 @@ def truth_of(random: np.random.Generator) -> dict[str, Any]:
                 "id": row + 1,
             }
         )
-    images = [{"id": image, "file_name": f"{image:012}.jpg", "height": 480, "width": 640} for image in ids]
-    return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
+    pictures = [{"id": image, "file_name": f"{image:012}.jpg", "height": 480, "width": 640} for image in ids]
+    return {"images": pictures, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
 
 
-def results_of(random: np.random.Generator, truth: dict[str, Any]) -> list[dict[str, Any]]:
+def results_of(random: np.random.Generator, truth: dict[str, Any], detections: int) -> list[dict[str, Any]]:
     """Half of the detections are near a person of their image, where there is one."""
     people: dict[int, list[Any]] = {image["id"]: [] for image in truth["images"]}
     for one in truth["annotations"]:
         if one["num_keypoints"]:
             people[one["image_id"]].append(one)
     ids, results = list(people), []
-    for image in random.integers(0, IMAGES, DETECTIONS).tolist():
+    for image in random.integers(0, len(ids), detections).tolist():
         near = people[ids[image]]
         if near and random.random() < 0.5:
             one = near[random.integers(len(near))]
@@ -83,12 +86,13 @@ def results_of(random: np.random.Generator, truth: dict[str, Any]) -> list[dict[
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Files:
+    scale = 1 if request.config.getoption("benchmark_enable") else 20
     folder, random = tmp_path_factory.mktemp("val2017"), np.random.default_rng(0)
     made = Files(folder / "person_keypoints_val2017.json", folder / "results.json")
-    truth = truth_of(random)
+    truth = truth_of(random, IMAGES // scale, PERSONS // scale)
     made.truth.write_text(json.dumps(truth))
-    made.results.write_text(json.dumps(results_of(random, truth)))
+    made.results.write_text(json.dumps(results_of(random, truth, DETECTIONS // scale)))
     return made
 
 

@@ -142,6 +142,18 @@ def test_names_that_are_damaged_are_told_in_a_sentence(tmp_path: Path) -> None:
         weighing.load(path)
 
 
+def test_texts_among_the_attributes_do_not_send_hdf5_round_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs.create("layer_names", ["dense_1"], dtype=h5py.string_dtype())
+    content = bytearray(path.read_bytes())
+    first = content.index(b"GCOL") + 16
+    content[first : first + 16] = bytes(16)  # free space of no size
+    path.write_bytes(content)
+    with pytest.raises(HarBenchError, match=r"weights\.h5 is damaged \(the heap at byte \d+\); "):
+        weighing.load(path)
+
+
 def test_layers_that_only_a_longer_network_has_are_left_out(tmp_path: Path) -> None:
     """Keras keeps what feeds the next block; the last block of a network has none."""
     model = drawn(SPNET)

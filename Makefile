@@ -18,8 +18,9 @@ lint: .venv/ready
 types: .venv/ready typed
 	.venv/bin/mypy
 
+# each process takes half of the tests in their order, so that a module's fixtures are made in one of them only
 unit: .venv/ready
-	.venv/bin/pytest -n 2
+	.venv/bin/pytest -n 2 --dist worksteal
 
 bench: .venv/ready
 	.venv/bin/pytest tests/benchmarks --benchmark-enable --benchmark-only

@@ -28,20 +28,27 @@ CASES = [
 ]
 
 
+class Samples(dict[str, Store]):
+    """A store of the sample of each dataset, made when it is first asked for."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def __missing__(self, dataset: str) -> Store:
+        raw = self.home / "raw" / dataset
+        registry.load("converters", dataset).sample(raw)
+        self[dataset] = har_bench.convert(dataset, raw, self.home / dataset, jobs=1, quiet=True)
+        return self[dataset]
+
+
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Store]:
-    """A store of the sample of every dataset that has a protocol."""
-    home = tmp_path_factory.mktemp("samples")
-    found = {}
-    for dataset in {registry.load("protocols", name).dataset for name in registry.available("protocols")}:
-        registry.load("converters", dataset).sample(home / "raw" / dataset)
-        found[dataset] = har_bench.convert(dataset, home / "raw" / dataset, home / dataset, jobs=1, quiet=True)
-    return found
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Samples:
+    return Samples(tmp_path_factory.mktemp("samples"))
 
 
 @pytest.mark.parametrize(("baseline", "protocol"), CASES)
 def test_a_baseline_runs_saves_loads_and_predicts_the_same(
-    baseline: str, protocol: str, stores: dict[str, Store], tmp_path: Path
+    baseline: str, protocol: str, stores: Samples, tmp_path: Path
 ) -> None:
     chosen = make_protocol(protocol)
     store = stores[chosen.dataset]
@@ -70,7 +77,7 @@ def test_a_baseline_runs_saves_loads_and_predicts_the_same(
         assert last_loss < first_loss
 
 
-def test_training_alone_writes_weights_and_says_what_it_cannot(stores: dict[str, Store], tmp_path: Path) -> None:
+def test_training_alone_writes_weights_and_says_what_it_cannot(stores: Samples, tmp_path: Path) -> None:
     h36m, mpii = stores["h36m"], stores["mpii"]
     file = tmp_path / "mean.npz"
     trained = train("mean-pose", [mpii], protocol="mpii/pckh", save=file)
@@ -90,9 +97,7 @@ def test_training_alone_writes_weights_and_says_what_it_cannot(stores: dict[str,
     assert not (tmp_path / "never").exists()
 
 
-def test_nothing_to_predict_is_said_before_the_training(
-    stores: dict[str, Store], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_to_predict_is_said_before_the_training(stores: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
     protocol = make_protocol("h36m/mpjpe")
     monkeypatch.setattr(type(protocol), "select", lambda _, sequences: sequences.slice(0, 0))
     model = quick("mean-pose")
@@ -102,7 +107,7 @@ def test_nothing_to_predict_is_said_before_the_training(
 
 
 @pytest.mark.skipif(not RESET.exists(), reason="only Linux lets a process forget its peak")
-def test_what_was_held_before_is_not_a_models_memory(stores: dict[str, Store]) -> None:
+def test_what_was_held_before_is_not_a_models_memory(stores: Samples) -> None:
     np.ones(100_000_000)  # 800 MB, and gone
     before = peak_memory_mb() or 0
     assert har_bench.run("mean-pose", stores["h36m"], protocol="h36m/mpjpe").speed["peak_memory_mb"] < before - 300
@@ -116,7 +121,7 @@ def test_the_memory_of_the_gpu_that_was_used_is_told(monkeypatch: pytest.MonkeyP
     assert peak_memory_mb() == 5
 
 
-def test_the_oracle_without_noise_is_perfect(stores: dict[str, Store]) -> None:
+def test_the_oracle_without_noise_is_perfect(stores: Samples) -> None:
     mpii = har_bench.run("oracle-noise", stores["mpii"], protocol="mpii/pckh", settings={"sigma": 0.0})
     assert mpii["PCKh@0.5"] == mpii["PCKh@0.1"] == 100
     for dataset in ("h36m", "humaneva"):  # HumanEva's store has 20 points, and another root than its 15 joints
@@ -124,14 +129,14 @@ def test_the_oracle_without_noise_is_perfect(stores: dict[str, Store]) -> None:
         assert perfect["MPJPE"] == pytest.approx(0, abs=1e-3)
 
 
-def test_the_oracle_s_noise_has_the_size_it_says(stores: dict[str, Store]) -> None:
+def test_the_oracle_s_noise_has_the_size_it_says(stores: Samples) -> None:
     """The mean length of a 3D Gaussian of deviation s is s sqrt(8 / pi)."""
     result = har_bench.run("oracle-noise", stores["h36m"], protocol="h36m/mpjpe", settings={"sigma": 20.0})
     assert result["MPJPE"] == pytest.approx(20 * np.sqrt(8 / np.pi), rel=0.02)
     assert result.environment["sigma"] == "20.0"
 
 
-def test_the_mean_pose_is_the_mean_of_the_training_split(stores: dict[str, Store]) -> None:
+def test_the_mean_pose_is_the_mean_of_the_training_split(stores: Samples) -> None:
     from har_bench.schema import to_numpy
 
     store = stores["h36m"]
@@ -142,7 +147,7 @@ def test_the_mean_pose_is_the_mean_of_the_training_split(stores: dict[str, Store
     np.testing.assert_allclose(model.mean, (points - points[:, :1]).mean(axis=0), atol=1e-6)
 
 
-def test_an_untrained_mean_pose_and_wrong_weights_are_one_sentence(stores: dict[str, Store], tmp_path: Path) -> None:
+def test_an_untrained_mean_pose_and_wrong_weights_are_one_sentence(stores: Samples, tmp_path: Path) -> None:
     model = registry.load("baselines", "mean-pose")()
     with pytest.raises(HarBenchError, match="learnt nothing yet"):
         next(model.predict(stores["h36m"], make_protocol("h36m/mpjpe")))
@@ -172,7 +177,7 @@ def predicted(model: Baseline, store: Store) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize("baseline", LIFTING)
 def test_neither_batch_nor_device_changes_predictions(
-    baseline: str, stores: dict[str, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    baseline: str, stores: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seven frames at a time or all of them, on every device that is here, in every precision: nearly the same [mm]."""
     torch = pytest.importorskip("torch")

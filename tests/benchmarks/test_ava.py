@@ -17,20 +17,25 @@ TRACKLETS = 6
 
 
 @pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def rows(smaller: int) -> int:
+    return ROWS // smaller // 2 * 2
+
+
+@pytest.fixture(scope="module")
+def raw(rows: int, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One csv of the size of the largest official one; its boxes repeat for their actions as the official ones do."""
     rng = np.random.default_rng(0)
     folder = tmp_path_factory.mktemp("ava")
-    low, high = np.sort(rng.uniform(0, 1, (2, ROWS // 2, 2)), axis=0)
+    low, high = np.sort(rng.uniform(0, 1, (2, rows // 2, 2)), axis=0)
     boxes = [f"{x1:.3f},{y1:.3f},{x2:.3f},{y2:.3f}" for (x1, y1), (x2, y2) in zip(low, high, strict=True)]
-    actions, persons = rng.integers(1, 81, ROWS), rng.integers(0, 500, ROWS // 2)
-    place = np.linspace(0, VIDEOS * 897 - 1, ROWS // 2).astype(int)
-    rows = (
+    actions, persons = rng.integers(1, 81, rows), rng.integers(0, 500, rows // 2)
+    place = np.linspace(0, VIDEOS * 897 - 1, rows // 2).astype(int)
+    lines = (
         f"video{place[row // 2] // 897:06d},{902 + place[row // 2] % 897:04d},{boxes[row // 2]},{actions[row]},"
         f"{persons[row // 2]}\n"
-        for row in range(ROWS)
+        for row in range(rows)
     )
-    (folder / "ava_train_v2.2.csv").write_text("".join(rows))
+    (folder / "ava_train_v2.2.csv").write_text("".join(lines))
     return folder
 
 
@@ -51,19 +56,19 @@ def by_csv_module(path: Path) -> int:
 
 @pytest.mark.benchmark(group="ava: parse 837,318 rows")
 @pytest.mark.parametrize("reader", [by_har_bench, by_csv_module])
-def test_parse(benchmark: BenchmarkFixture, raw: Path, reader: object) -> None:
+def test_parse(benchmark: BenchmarkFixture, raw: Path, rows: int, reader: object) -> None:
     path = raw / "ava_train_v2.2.csv"
-    assert benchmark.pedantic(reader, (path,), rounds=3) == ROWS
-    report(benchmark, ROWS, path.stat().st_size)
+    assert benchmark.pedantic(reader, (path,), rounds=3) == rows
+    report(benchmark, rows, path.stat().st_size)
 
 
 @pytest.mark.benchmark(group="ava: convert 837,318 rows")
-def test_tables(benchmark: BenchmarkFixture, raw: Path) -> None:
+def test_tables(benchmark: BenchmarkFixture, raw: Path, rows: int) -> None:
     (shard,) = AVA().discover(raw)
     tables = benchmark.pedantic(AVA().read, (shard,), rounds=3)
     assert tables.segments is not None
-    assert tables.segments.num_rows == ROWS
-    report(benchmark, ROWS, shard.sources[0].stat().st_size)
+    assert tables.segments.num_rows == rows
+    report(benchmark, rows, shard.sources[0].stat().st_size)
 
 
 @pytest.mark.benchmark(group="ava: tracklets")

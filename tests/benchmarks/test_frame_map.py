@@ -106,13 +106,13 @@ def iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def twentieth(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Path]:
-    return dataset(tmp_path_factory.mktemp("twentieth"), 20)
+def twentieth(smaller: int, tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Path]:
+    return dataset(tmp_path_factory.mktemp("twentieth"), 20 * smaller)
 
 
 @pytest.fixture(scope="module")
-def fifth(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Path]:
-    return dataset(tmp_path_factory.mktemp("fifth"), 5)
+def fifth(smaller: int, tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Path]:
+    return dataset(tmp_path_factory.mktemp("fifth"), 5 * smaller)
 
 
 @pytest.mark.benchmark(group="frame-map: csv of 280,140 detections to mAP")

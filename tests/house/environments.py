@@ -16,11 +16,14 @@ NEEDED = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
 NOT_A_NEWCOMERS = ("PYTHON", "PIP_", "VIRTUAL_", "HAR_BENCH_")
 """What the variables begin with that would make an environment another one than a newcomer has."""
 
+MACHINE_CODE = "sealed-*.nb[ci]"
+"""Loops as they were compiled here, each for its module's file of that size and that time."""
+
 
 def copy_of_the_tree(to: Path) -> Path:
-    """What a package is built from, without what lies about beside it."""
+    """What a package is built from, without what lies about beside it but the machine code of its loops."""
     for folder in (HUB, *SPOKES):
-        shutil.copytree(ROOT / folder, to / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / folder, to / folder, ignore=shutil.ignore_patterns("*.pyc"))
     for name in NEEDED:
         shutil.copy2(ROOT / name, to / name)
     return to
@@ -58,6 +61,19 @@ class Environment:
             called = f"if __name__ == '__main__':\n    raise SystemExit({main}())\n"
             script.write_text(f"#!{self.scripts / 'python'}\nfrom {home_of_it} import {main}\n{called}", "utf-8")
             script.chmod(0o755)
+
+    def install(self, wheel: Path) -> None:
+        """Install a wheel of this repository; loops that were compiled here need not be compiled again there."""
+        self.run("pip", "install", "--no-deps", wheel)
+        (package,) = (self.home / "env").glob(f"[Ll]ib/**/site-packages/{HUB}")
+        for folder in (HUB, *SPOKES):
+            installed = package if folder == HUB else package / folder
+            for code in (ROOT / folder).rglob(MACHINE_CODE):
+                module = code.parents[1] / f"{code.name.removeprefix('sealed-').partition('.')[0]}.py"
+                copy = installed / module.relative_to(ROOT / folder)
+                if copy.exists():  # machine code outlives its module
+                    shutil.copystat(module, copy)
+                    shutil.copy2(code, copy.parent / "__pycache__")
 
     @property
     def scripts(self) -> Path:

@@ -17,7 +17,7 @@ OURS = {"make"}
 def test_the_page_works_word_for_word(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     environment = Environment(tmp_path / "stranger")
-    environment.run("pip", "install", "--no-deps", wheel_of(copy_of_the_tree(tmp_path / "tree")))
+    environment.install(wheel_of(copy_of_the_tree(tmp_path / "tree")))
     for name, content in contributing.files().items():
         path = environment.work / name
         path.parent.mkdir(parents=True, exist_ok=True)

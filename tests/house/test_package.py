@@ -44,7 +44,7 @@ def test_it_works_where_this_repository_is_not(wheel: Path, tmp_path: Path) -> N
     """In an environment that has the libraries and this wheel: the demo, whose files have names that Windows takes."""
     pytest.importorskip("lightning")
     environment = Environment(tmp_path / "elsewhere")
-    environment.run("pip", "install", "--no-deps", wheel)
+    environment.install(wheel)
     place = environment.run("python", "-c", "import har_bench; print(har_bench.__file__)").strip()
     assert Path(place).is_relative_to(environment.home / "env")
     said = environment.run("har-bench", "demo")

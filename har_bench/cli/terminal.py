@@ -73,9 +73,10 @@ def complain(sentence: str) -> None:
 def fitted(text: str, stream: TextIO | None) -> str:
     """Lines broken between words where a screen would break them inside; whole where no screen reads them.
 
-    The rest of a line stands two blanks further in. ``COLUMNS`` in the environment is a screen's width too.
+    The rest of a line stands two blanks further in. ``TTY_COMPATIBLE=1`` in the environment says that it is a screen,
+    as it does for Rich, and ``COLUMNS`` how wide it is.
     """
-    if stream is None or not (os.environ.get("COLUMNS") or stream.isatty()):
+    if stream is None or not (os.environ.get("TTY_COMPATIBLE") == "1" or stream.isatty()):
         return text
     width = shutil.get_terminal_size().columns
     wrapper = textwrap.TextWrapper(max(width, 20), break_long_words=False, break_on_hyphens=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -333,7 +334,8 @@ def test_a_command_runs_with_each_of_its_flags(
 ) -> None:
     """And what it says fits 80 columns, but for names, paths and what programs read."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "80")
+    for name, value in (("TTY_COMPATIBLE", "1"), ("COLUMNS", "80"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
     found = files | request.getfixturevalue("pictures") if words in PICTURES else files
     assert words in COMMANDS, f"{words} has no case here"
     base, cases = COMMANDS[words]
@@ -353,4 +355,5 @@ def test_a_command_runs_with_each_of_its_flags(
             pytest.fail(f"{line}: exit {stop.code}: {capsys.readouterr().err}")
     if flag != "--json":
         said = capsys.readouterr()
-        assert [wide for wide in (said.out + said.err).splitlines() if len(wide) > 80 and " " in wide.strip()] == []
+        shown = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", said.out + said.err)
+        assert [wide for wide in shown.splitlines() if len(wide) > 80 and " " in wide.strip()] == []

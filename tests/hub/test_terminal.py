@@ -100,6 +100,9 @@ def test_sentences_break_between_words_on_a_screen_and_nowhere_else(
     assert capsys.readouterr().out == f"{long}\n"
     monkeypatch.setenv("COLUMNS", "30")
     say(long)
+    assert capsys.readouterr().out == f"{long}\n"
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    say(long)
     assert capsys.readouterr().out.splitlines() == [
         "  the file",
         "    results/mpii/a-very-long-name-of-a-file.json",

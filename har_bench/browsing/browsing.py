@@ -80,11 +80,11 @@ def _sampled(store: Store, sequence: str, folder: Path, slug: str, media: Path |
     """Write the viewer and the picture of a sequence; whether it has joints to be drawn."""
     try:
         stage = of_store.stage_of(store, sequence, {}, span=(0, MOST_FRAMES), media=media)
+        picture = None if stage.pictures is None else next(stage.pictures, None)
     except HarBenchError:  # no pose in its first frames, or no picture of it: there is nothing to look at
         return False
     if not stage.in_image and not stage.in_space:
         return False
-    picture = None if stage.pictures is None else next(stage.pictures, None)
     write_whole(destination(folder / "pictures" / f"{slug}.png"), png(Painter(stage).painted(0, picture)))
     write_whole(destination(folder / "samples" / f"{slug}.html"), viewer.page(stage).encode())
     return True

@@ -1,4 +1,4 @@
-"""The command that draws poses."""
+"""The commands that draw poses: one sequence, or a site of a whole store."""
 
 from __future__ import annotations
 
@@ -59,6 +59,22 @@ def show(
         raise HarBenchError("which sequences are the worst depends on how they are scored; give --protocol")
     for path in show_worst(store, out, worst, predictions=given, protocol=protocol, **how):
         say(str(path))
+
+
+@app.command
+def browse(store: Path, out: Path, *, media: Path | None = None) -> None:
+    """Write what a store holds as a small static site: counts, splits, visibility, sizes, defects and samples.
+
+    Each class and each defect has a picture, and a viewer that is opened when asked for.
+
+    Args:
+        store: A converted dataset.
+        out: The folder to write.
+        media: The folder of the raw download, to draw samples on its pictures; mind the dataset's licence.
+    """
+    from har_bench.browsing import browse as write
+
+    say(str(write(store, out, media=media)))
 
 
 def _span(text: str | None) -> tuple[int, int] | None:

@@ -151,6 +151,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             "--command": "--command predict",
         },
     ),
+    "browse": ("{mpii} {out}/site", {"--media": "--media {shown}"}),
     "show": (
         "{mpii} 004645041.jpg --out {out}/a.png",
         {

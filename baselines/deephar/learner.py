@@ -20,8 +20,8 @@ from har_bench.options import option
 from har_bench.protocol import Protocol
 from har_bench.skeletons import Skeleton, skeleton
 from har_bench.store import Store
-from har_bench.storing import fingerprint
 from har_bench.training import Plan, train
+from har_bench.training import weights as parameters
 from har_bench.training.curves import History
 
 from .architecture import Architecture
@@ -231,11 +231,10 @@ class Learner(PixelModel):
         self, stores: Sequence[Store], protocol: Protocol | None, architecture: Architecture
     ) -> Mapping[str, Any]:
         """What makes a training this one, so that a checkpoint of another is not mistaken for its own."""
-        begun = fingerprint.of_file(remote.fetch(self.init)) if self.init else ""
         return {name: getattr(self, name) for name in TELLING} | {
             "baseline": type(self).__name__,
             "stores": [store.fingerprint for store in stores],
             "split": "" if protocol is None else protocol.train_split,
-            "init": begun,
+            "init": parameters.told_by(self.init),
             "network": repr(architecture),
         }

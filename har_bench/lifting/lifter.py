@@ -32,7 +32,6 @@ from har_bench.protocol import Protocol
 from har_bench.schema import column, vector
 from har_bench.skeletons import skeleton
 from har_bench.store import Store
-from har_bench.storing import fingerprint
 from har_bench.training import Losses, Plan, train, weights
 from har_bench.training.curves import History, best
 
@@ -415,7 +414,7 @@ class Lifter(Baseline):
         free = {"device", "devices", "checkpoints", "flip", "inputs", "inputs_layout", "compile", "epochs", "init"}
         options = {item.name: getattr(self, item.name) for item in fields(self) if item.init and item.name not in free}
         if self.init:
-            options["init"] = fingerprint.of_file(remote.fetch(self.init))
+            options["init"] = weights.told_by(self.init)
         seen = source.detections
         return options | {
             "baseline": type(self).__name__,

@@ -18,9 +18,11 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from har_bench import remote
 from har_bench.errors import HarBenchError, completing
 from har_bench.files import destination, write_whole
 from har_bench.foreign import opening, torch_file
+from har_bench.storing import fingerprint
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,6 +39,11 @@ _ALONE = ("state_dict", "model_state_dict", "model", "net", "network", "model_st
 
 _TRAINING = "har_bench"
 _NAMED = 3
+
+
+def told_by(begun_with: str) -> str:
+    """What tells a training that began with the weights at a path or URL from others; nothing where there are none."""
+    return fingerprint.of_file(remote.fetch(begun_with)) if begun_with else ""
 
 
 @dataclass(frozen=True)

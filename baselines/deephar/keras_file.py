@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.errors import Malformed, completing
-from har_bench.foreign.hdf5 import malformed, open_file
+from har_bench.foreign.hdf5 import attribute, malformed, open_file
 from har_bench.training import weights
 
 from .keras_names import FileGroups, Tensor, places
@@ -23,6 +23,7 @@ from .layers import Network
 
 _REMEDY = "give what Keras wrote with save_weights"
 _WHOLE = "model_weights"
+_LAYERS, _WEIGHTS = "layer_names", "weight_names"
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -37,7 +38,7 @@ class KerasFile:
         self.path = path
         self._arrays: dict[Tensor, npt.NDArray[Any]] = {}
         groups: dict[str, dict[str, dict[str, tuple[int, ...]]]] = {}
-        with completing(path, _REMEDY), open_file(path, attributes=True) as file, malformed():
+        with completing(path, _REMEDY), open_file(path, attributes=(_LAYERS, _WEIGHTS)) as file, malformed():
             for name, array in _tensors(file):
                 self._arrays[name] = array
                 layers = groups.setdefault(name.group, {})
@@ -70,13 +71,13 @@ def laid_out(array: npt.NDArray[Any], tensor: str) -> npt.NDArray[Any]:
 
 def _tensors(file: h5py.File) -> Iterator[tuple[Tensor, npt.NDArray[Any]]]:
     root = file.get(_WHOLE, file)
-    names = _texts(root, "layer_names")
+    names = _texts(root, _LAYERS)
     if names is None:
         raise Malformed("is no file of a Keras network (it has no layer_names)")
     for group in names:
         if group not in root:
             raise Malformed(f"names the layer {group!r} and has no group for it", "is the download complete?")
-        for name in _texts(root[group], "weight_names") or []:
+        for name in _texts(root[group], _WEIGHTS) or []:
             if name not in root[group]:
                 raise Malformed(f"names the tensor {group}/{name} and has none", "is the download complete?")
             layer, _, tensor = name.rpartition("/")
@@ -87,9 +88,9 @@ def _tensors(file: h5py.File) -> Iterator[tuple[Tensor, npt.NDArray[Any]]]:
 def _texts(group: h5py.Group, name: str) -> list[str] | None:
     """A list of texts among a group's attributes, whole or in pieces."""
     attributes = group.attrs
-    pieces = [attributes[name]] if name in attributes else []
+    pieces = [attribute(group, name)] if name in attributes else []
     while f"{name}{len(pieces)}" in attributes and name not in attributes:
-        pieces.append(attributes[f"{name}{len(pieces)}"])
+        pieces.append(attribute(group, f"{name}{len(pieces)}"))
     if not pieces:
         return None
     return [

@@ -8,9 +8,10 @@ sizes charged, before any of them is read.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,7 +21,7 @@ from har_bench.errors import Malformed, completing
 from har_bench.foreign import opening
 from har_bench.foreign.budget import Budget
 from har_bench.foreign.chunks import held_text, unfolds_evenly, varies
-from har_bench.foreign.heaps import refuse_endless
+from har_bench.foreign.heaps import refuse_endless, refuse_long_texts
 
 _BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, MemoryError, SystemError)
 """What h5py raises on damaged files."""
@@ -86,14 +87,14 @@ def open_hdf5(path: Path) -> Hdf5:
         return Hdf5(path, [name for name, _ in _datasets(file)])
 
 
-def open_file(path: Path, *, whole: bool = True, attributes: bool = False) -> h5py.File:
+def open_file(path: Path, *, whole: bool = True, attributes: Sequence[str] = ()) -> h5py.File:
     """Open an HDF5 file for reading.
 
     Args:
         path: the file.
         whole: whether its datasets will be read whole; their sizes, unfolded, are then bounded by the file's. Of a
             store, which is read in parts, only what compression cannot explain is refused.
-        attributes: whether texts among its attributes will be read; they lie in heaps, as texts of datasets do.
+        attributes: the names of those of which texts will be read; they lie in heaps, as texts of datasets do.
 
     Raises:
         HarBenchError: the file is missing, damaged or not HDF5, refers to other files or objects, or its datasets
@@ -103,6 +104,9 @@ def open_file(path: Path, *, whole: bool = True, attributes: bool = False) -> h5
         budget = Budget(opening.size_of(path))
         if attributes:
             refuse_endless(path)
+        with malformed():
+            for name in attributes:
+                refuse_long_texts(path, name)
         file = _opened(path)
         try:
             _inspect(file, path, budget, whole=whole)
@@ -123,6 +127,19 @@ def malformed() -> Iterator[None]:
         yield
     except _BROKEN as error:
         raise Malformed(f"is damaged ({error})") from error
+
+
+def attribute(holder: h5py.Group, name: str) -> Any:
+    """The value of an attribute, once it is known to claim no more than its file has.
+
+    Raises:
+        Malformed: it is damaged, or claims more.
+    """
+    with malformed():
+        found = holder.attrs.get_id(name)
+        if math.prod(found.shape or ()) * found.get_type().get_size() > holder.file.id.get_filesize():
+            raise Malformed(f"claims that its {name[:60]!r} has the shape {found.shape}")
+        return holder.attrs[name]
 
 
 def _inspect(file: h5py.File, path: Path, budget: Budget, *, whole: bool) -> None:

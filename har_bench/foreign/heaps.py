@@ -7,6 +7,8 @@ bytes), then objects: index (2 bytes; 0 is free space), count (2), four more, si
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,9 @@ from har_bench.errors import Malformed
 from har_bench.foreign import opening
 
 _BEGIN = b"GCOL\x01\0\0\0"
+_VARYING = 9
+"""The class of a datatype whose elements are of varying length."""
+
 _HEAD = 16
 """Bytes before the first object, and before the content of each."""
 
@@ -33,6 +38,36 @@ def refuse_endless(path: Path) -> None:
             if size > len(content) - at or not _follow(np.frombuffer(content[at : at + size], np.uint8)):
                 raise Malformed(f"is damaged (the heap at byte {at})")
             at = content.find(_BEGIN, at + max(size, _HEAD))
+
+
+def refuse_long_texts(path: Path, name: str) -> None:
+    """Refuse a file whose attributes of a name, or of pieces ``name0`` …, have texts that are longer than the file.
+
+    HDF5 makes room for a text before it looks for it. An attribute (IV.A.2.m) is a version, a byte, the sizes of name,
+    datatype and dataspace (2 bytes each; in version 1 padded to eights), in version 3 another byte, and these three;
+    then, of texts, length (4 bytes), heap (8) and index (4) of each.
+
+    Raises:
+        Malformed: there are such texts.
+    """
+    with opening.mapped(path) as content:
+        for found in re.finditer(re.escape(name.encode()) + rb"\d*\0", content):
+            at = found.start()
+            for version, head in ((1, 8), (2, 8), (3, 9)):
+                begin = at - head
+                sizes = [int.from_bytes(content[begin + 2 * k : begin + 2 * k + 2], "little") for k in (1, 2, 3)]
+                if begin >= 0 and content[begin] == version and sizes[0] == len(found[0]):
+                    _, kind, space = sizes = [-(-size // 8) * 8 for size in sizes] if version == 1 else sizes
+                    if kind and space and content[at + sizes[0]] & 15 == _VARYING:
+                        _refuse_long(name, content, at + sum(sizes), content[at + sum(sizes[:2]) : at + sum(sizes)])
+
+
+def _refuse_long(name: str, content: opening.Content, at: int, space: bytes) -> None:
+    dims = np.frombuffer(space[8 if space[0] == 1 else 4 :][: 8 * space[1]].ljust(8 * space[1], b"\0"), "<u8")
+    count = min(math.prod(dims.tolist()), (len(content) - at) // _HEAD)
+    claimed = int(np.frombuffer(content[at : at + _HEAD * count], "<u4")[::4].sum(dtype=np.uint64))
+    if claimed > len(content):
+        raise Malformed(f"claims {claimed:,} bytes of texts in {name[:60]!r}")
 
 
 @kernel

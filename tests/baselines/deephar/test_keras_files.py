@@ -154,6 +154,18 @@ def test_texts_among_the_attributes_do_not_send_hdf5_round_for_ever(tmp_path: Pa
         weighing.load(path)
 
 
+def test_names_that_claim_more_than_there_is_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs.create("layer_names", ["x" * 777], dtype=h5py.string_dtype())
+    content = path.read_bytes()
+    at = content.index(b"layer_names\0")
+    length = content.index((777).to_bytes(4, "little"), at)
+    path.write_bytes(content[:length] + b"\xff" * 4 + content[length + 4 :])
+    with pytest.raises(HarBenchError, match=r"weights\.h5 claims 4,294,967,295 bytes of texts in 'layer_names'; "):
+        weighing.load(path)
+
+
 def test_layers_that_only_a_longer_network_has_are_left_out(tmp_path: Path) -> None:
     """Keras keeps what feeds the next block; the last block of a network has none."""
     model = drawn(SPNET)

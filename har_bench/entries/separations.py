@@ -55,7 +55,7 @@ def read(folder: Path) -> dict[Pair, Tested]:
         HarBenchError: the file is damaged.
     """
     path = folder / SEPARATIONS
-    if not path.is_file():
+    if not path.exists():
         return {}
     try:
         content = opening.read(path, "remove it and compare the entries again").decode()

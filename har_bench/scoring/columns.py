@@ -157,9 +157,16 @@ def as_arrays(rows: pa.Table) -> dict[str, Anything]:
         if field.name in WHOLE:
             found = whole(field.name, found)
         elif field.name in NUMBERS:
-            found = numbers(found, f"column {field.name!r} of the predictions")
+            found = _wide(numbers(found, f"column {field.name!r} of the predictions"))
         arrays[field.name] = found
     return arrays
+
+
+def _wide(values: Anything) -> Anything:
+    """Numbers that can be added, multiplied and negated: whole and half-precision ones become float64 and float32."""
+    if values.dtype in (np.float32, np.float64):
+        return values
+    return values.astype(np.float32 if values.dtype == np.float16 else np.float64)
 
 
 def is_readable(field: pa.Field) -> bool:

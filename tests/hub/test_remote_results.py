@@ -30,6 +30,7 @@ def test_every_command_works_at_urls_as_it_does_on_files(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "400")  # a table of long names is not cut into pieces
     told = {}
     for home in (".", place):
         call("sample", "mpii", raw := Path("raw") if home == "." else tmp_path / "other raw")

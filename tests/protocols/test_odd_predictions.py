@@ -19,7 +19,7 @@ from har_bench import Store, registry
 from har_bench.errors import HarBenchError
 from har_bench.protocol import make_protocol
 from har_bench.results import Result
-from har_bench.schema import vector
+from har_bench.schema import to_numpy, vector
 from tests.enlarged import predicted, sample
 from tests.strange import odd
 
@@ -127,3 +127,19 @@ def test_names_that_are_none_are_said(names: Any, right: Any) -> None:
     predictions = pa.table({"sequence": column, "label": [0, 0, 0]})
     with pytest.raises(HarBenchError):
         har_bench.score("ntu60/xsub", store, predictions, resamples=0)
+
+
+@pytest.mark.parametrize("kind", ["u1", "i1", "f2", "f4", "u8"])
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_small_numbers_rank_and_add_as_large_ones_do(name: str, kind: str, right: Any) -> None:
+    """A score of 0 to 100 in a byte must not turn round when it is negated, nor a sum overflow."""
+    store, table = right(name)
+    for column in set(table.column_names) & {"score", "scores", "confidence", "timestamp"}:
+        values = to_numpy(table[column], table.schema.field(column))
+        small = np.nan_to_num(np.abs(values) * (100 / max(np.abs(values).max(), 1))).round()
+        place = table.column_names.index(column)
+        told = []
+        for dtype in (kind, "f8"):
+            array = vector(small.astype(dtype)) if small.ndim > 1 else pa.array(small.astype(dtype))
+            told.append(outcome(name, store, table.set_column(place, column, array)))
+        assert (told[0] and told[0].metrics) == (told[1] and told[1].metrics)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from har_bench.arrays import Bytes, Floats, Singles
 from har_bench.classifying.model import ClipModel
@@ -22,10 +17,11 @@ from har_bench.classifying.seen import of_detections
 from har_bench.drawing import films
 from har_bench.drawing.poses import draw
 from har_bench.errors import HarBenchError, listed
-from har_bench.files import destination, write_whole
+from har_bench.files import destination
 from har_bench.keypoints import Track, open_tracks
 from har_bench.lifting.films import POSES, is_film
-from har_bench.media.acting import SUFFIXES, names_of
+from har_bench.media.acting import names_of
+from har_bench.media.answers import SUFFIXES, write_answers
 from har_bench.media.frames import open_source
 from har_bench.media.posing import pose
 from har_bench.skeletons import skeleton
@@ -187,19 +183,7 @@ def _write(path: Path, told: Sequence[Told], names: Sequence[str]) -> None:
         for each in told
         for best in [int(each.scores.argmax())]
     ]
-    if path.suffix == ".parquet":
-        sink = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_pylist(rows), sink)
-        write_whole(path, sink.getvalue().to_pybytes())
-    elif path.suffix == ".csv":
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_whole(path, text.getvalue().encode())
-    else:
-        whole = {"classes": list(names), "seconds": rows}
-        write_whole(path, msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n")
+    write_answers(path, rows, whole={"classes": list(names), "seconds": rows})
 
 
 def _draw(

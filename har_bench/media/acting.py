@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -11,18 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from har_bench.arrays import Floats
 from har_bench.drawing import films
 from har_bench.drawing.poses import draw
 from har_bench.errors import HarBenchError, listed
-from har_bench.files import destination, write_whole
+from har_bench.files import destination
 from har_bench.foreign import opening, texts
 from har_bench.media.actor import Actor
+from har_bench.media.answers import SUFFIXES, write_answers
 from har_bench.media.frames import USUAL_FPS, Frame, Source, Webcam, open_source
 from har_bench.progress import progress
 from har_bench.protocol import make_protocol
@@ -30,7 +27,6 @@ from har_bench.running import make_baseline
 from har_bench.schema import vector
 from har_bench.skeletons import Skeleton
 
-SUFFIXES = (".json", ".csv", ".parquet")
 NOBODY = Skeleton(name="nobody", family="nobody", about="no joints to draw", joints=("none",), parents=(-1,))
 
 
@@ -223,27 +219,16 @@ def _write(path: Path, clips: Sequence[Clip], names: Sequence[str], source: Sour
         }
         for number, (clip, one) in enumerate(zip(clips, best, strict=True))
     ]
-    if path.suffix == ".parquet":
-        content = pa.Table.from_pylist([{"sequence": Path(source.name).stem, **row} for row in rows])
-        content = content.append_column("scores", vector(np.array([clip.scores for clip in clips], np.float32)))
-        sink = pa.BufferOutputStream()
-        pq.write_table(content, sink)
-        write_whole(path, sink.getvalue().to_pybytes())
-    elif path.suffix == ".csv":
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_whole(path, text.getvalue().encode())
-    else:
-        whole = {
-            "source": source.name,
-            "fps": source.fps or USUAL_FPS,
-            "model": {name: str(value) for name, value in told.items()},
-            "classes": list(names),
-            "clips": [
-                row | {"scores": [round(float(value), 6) for value in clip.scores]}
-                for row, clip in zip(rows, clips, strict=True)
-            ],
-        }
-        write_whole(path, msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n")
+    table = pa.Table.from_pylist([{"sequence": Path(source.name).stem, **row} for row in rows])
+    table = table.append_column("scores", vector(np.array([clip.scores for clip in clips], np.float32)))
+    whole = {
+        "source": source.name,
+        "fps": source.fps or USUAL_FPS,
+        "model": {name: str(value) for name, value in told.items()},
+        "classes": list(names),
+        "clips": [
+            row | {"scores": [round(float(value), 6) for value in clip.scores]}
+            for row, clip in zip(rows, clips, strict=True)
+        ],
+    }
+    write_answers(path, rows, table=table, whole=whole)

@@ -19,6 +19,7 @@ from har_bench.classifying.model import ClipModel, Learnt
 from har_bench.classifying.telling import tell, windows
 from har_bench.cli import main
 from har_bench.errors import HarBenchError
+from har_bench.media.answers import write_answers
 from har_bench.protocol import Protocol
 from har_bench.skeletons import skeleton
 from har_bench.store import Store
@@ -153,3 +154,8 @@ def test_the_command_takes_keypoints_and_a_model_of_skeletons(
     with pytest.raises(SystemExit):
         main([*words, "--fps", "10", "--hop", "3"])
     assert "--hop and --max-frames are of models of pictures" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_a_class_that_is_a_formula_is_none_in_a_table(tmp_path: Path) -> None:
+    write_answers(tmp_path / "a.csv", [{"label": "=1+1", "score": -0.5}], whole={})
+    assert (tmp_path / "a.csv").read_text() == "label,score\n'=1+1,-0.5\n"

@@ -150,12 +150,15 @@ const WAYS = {
     return [line(rows[0]), `|${" --- |".repeat(rows[0].length)}`, ...rows.slice(1).map(line)].join("\n");
   },
   LaTeX: (rows) => {
-    const plain = (text) => text.replace(/[\\~^]/g, (sign) => ESCAPED[sign]).replace(/([&%$#_{}])(?![a-z]*\})/g, "\\$1");
+    const plain = (text) => text.replace(/[\\~^&%$#_{}]/g, (sign) => ESCAPED[sign] ?? `\\${sign}`);
     const line = (cells) => `${cells.map((cell) => (cell.best ? `\\textbf{${plain(cell.text)}}` : plain(cell.text))).join(" & ")} \\\\`;
     const body = [line(rows[0]), "\\midrule", ...rows.slice(1).map(line)];
     return [`\\begin{tabular}{${"l".repeat(rows[0].length)}}`, "\\toprule", ...body, "\\bottomrule", "\\end{tabular}"].join("\n");
   },
-  CSV: (rows) => rows.map((cells) => cells.map((cell) => `"${cell.text.replaceAll('"', '""').replace(/^[=+@-](?=\D)/, "'$&")}"`).join(",")).join("\n"),
+  CSV: (rows) => {
+    const plain = (text) => (/^[=+@\-＝＋－＠]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text).replaceAll('"', '""');
+    return rows.map((cells) => cells.map((cell) => `"${plain(cell.text)}"`).join(",")).join("\n");
+  },
 };
 
 function view({ table, labels }) {

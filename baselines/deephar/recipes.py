@@ -179,6 +179,34 @@ def without_actions(of: Architecture) -> Architecture:
 
 MPII_24 = ((Part("mpii", 24, "mpii"),),)
 
+CLIP = 16
+"""Frames of the merge model's clips."""
+
+
+def _in_boxes(whose: str, dataset: str) -> Recipe:
+    return Recipe(
+        f"2D poses of {whose}'s people in their boxes; the rate to nine tenths at 10 and 100",
+        "mpii_2d",
+        ((Part(dataset, 24, "none"),),),
+        epochs=120,
+        drops={10: 0.9, 100: 0.9},
+    )
+
+
+def _heads(whose: str, part: Part, frames: int = Recipe.frames) -> Recipe:
+    return Recipe(
+        f"actions of {whose} from all heads of the network of 2018; --init gives the rest of it",
+        "penn_merge",
+        ((part,),),
+        optimiser="sgd",
+        epochs=80,
+        momentum=0.95,
+        pose=None,
+        action=1.0,
+        frames=frames,
+    )
+
+
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "mpii": Recipe(
@@ -215,52 +243,11 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             joint_rate=1e-3,
             action=0.1,
         ),
-        "penn-merge": Recipe(
-            "actions of Penn Action from all heads of the network of 2018, clips of 16 frames",
-            "penn_merge",
-            ((Part("penn_action", 4, "penn-merge", clips=True),),),
-            optimiser="sgd",
-            epochs=80,
-            momentum=0.95,
-            pose=None,
-            action=1.0,
-            frames=16,
-        ),
-        "coco": Recipe(
-            "2D poses of COCO's people in their boxes; the rate to nine tenths at 10 and 100",
-            "mpii_2d",
-            ((Part("coco", 24, "none"),),),
-            epochs=120,
-            drops={10: 0.9, 100: 0.9},
-        ),
-        "merl": Recipe(
-            "2D poses of MERL's people in their boxes; the rate to nine tenths at 10 and 100",
-            "mpii_2d",
-            ((Part("merl", 24, "none"),),),
-            epochs=120,
-            drops={10: 0.9, 100: 0.9},
-        ),
-        "merl-actions": Recipe(
-            "actions of MERL's clips from all heads of the network of 2018",
-            "penn_merge",
-            ((Part("merl", 4, "none", clips=True),),),
-            optimiser="sgd",
-            epochs=80,
-            momentum=0.95,
-            pose=None,
-            action=1.0,
-        ),
-        "actions": Recipe(
-            "actions of any store from all heads of the network of 2018; give --init for the rest of it",
-            "penn_merge",
-            ((Part(ANY, 4, "penn-merge", clips=True),),),
-            optimiser="sgd",
-            epochs=80,
-            momentum=0.95,
-            pose=None,
-            action=1.0,
-            frames=16,
-        ),
+        "penn-merge": _heads("Penn Action", Part("penn_action", 4, "penn-merge", clips=True), CLIP),
+        "coco": _in_boxes("COCO", "coco"),
+        "merl": _in_boxes("MERL", "merl"),
+        "merl-actions": _heads("MERL's clips", Part("merl", 4, "none", clips=True)),
+        "actions": _heads("any store", Part(ANY, 4, "penn-merge", clips=True), CLIP),
     }
 )  # fmt: skip
 """By name."""

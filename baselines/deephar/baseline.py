@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from har_bench import devices
 from har_bench.arrays import Bytes, Floats
 from har_bench.classifying.classes import Classes
-from har_bench.errors import HarBenchError, unknown
+from har_bench.errors import HarBenchError, HarBenchWarning, unknown
 from har_bench.media import boxes as given
 from har_bench.media.actor import Actor, Acts
 from har_bench.media.batches import in_groups
@@ -45,6 +46,10 @@ ABOVE = 15 / 200
 LEAST = 0.05
 """Of what was looked at, how large somebody is at least; joints that are nearer to each other say nothing."""
 USUAL = "mpii_2d"
+NOTHING_LEARNT = (
+    "deephar has no weights: they are drawn at random, and what it finds means nothing; give --weights FILE, of those "
+    "that `har-bench info deephar` lists"
+)
 AT_ONCE = 16
 """Sequences whose predictions are handed on together."""
 
@@ -186,6 +191,7 @@ class Deephar(Learner, Actor):
                 torch.manual_seed(self.seed)
                 model = architecture.build()
             layout = self.joints or weighing.layout_of(architecture)
+            warnings.warn(NOTHING_LEARNT, HarBenchWarning, stacklevel=2)
             self._take(Loaded(model, architecture, layout, f"random, seed {self.seed}"))
         assert self._loaded is not None  # noqa: S101 - just taken
         return self._loaded

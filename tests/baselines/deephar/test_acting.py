@@ -149,6 +149,7 @@ def test_a_film_shorter_than_a_clip_is_one(tmp_path: Path, weights: Path) -> Non
     assert [(row["first_frame"], row["last_frame"]) for row in rows] == [("0", "2")]
 
 
+@pytest.mark.filterwarnings("ignore:deephar has no weights")
 def test_what_cannot_be_classified_is_told(tmp_path: Path, weights: Path) -> None:
     path = save(tmp_path / "picture.png", [])
     out = tmp_path / "actions.json"

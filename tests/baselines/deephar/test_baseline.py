@@ -109,6 +109,7 @@ def test_it_runs_on_a_store_and_shows_every_output(mpii: tuple[Store, Path], wei
     assert again.environment["boxes"] == f"file={out}"  # predictions say where it was looked
 
 
+@pytest.mark.filterwarnings("ignore:deephar has no weights")
 def test_who_is_not_shown_by_a_box_is_looked_for() -> None:
     """First in the whole picture, then around the joints that are sure."""
     model = Deephar(**CPU)
@@ -169,3 +170,8 @@ def test_anybody_s_picture_with_the_weights_of_a_keras_file(tmp_path: Path) -> N
     )  # fmt: skip
     assert "1 person at most" in said
     assert (tmp_path / "poses.png").stat().st_size > 100_000
+
+
+def test_a_network_that_has_learnt_nothing_says_so() -> None:
+    with pytest.warns(HarBenchWarning, match="drawn at random, and what it finds means nothing; give --weights"):
+        assert "random" in Deephar(device="cpu").describe()["weights"]

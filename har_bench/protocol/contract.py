@@ -205,6 +205,18 @@ class Protocol(ABC):
             found[title] = declared[title].reading(rows, self.primary.name)
         return found
 
+    def refuse_others(self, store: Store) -> None:
+        """See that a store is of the protocol's dataset.
+
+        Raises:
+            HarBenchError: it is of another one.
+        """
+        if store.dataset != self.dataset:
+            raise HarBenchError(
+                f"{self.name} needs a {self.dataset} store and {store.path} is one of {store.dataset}; "
+                f"`har-bench list protocols` names those of {store.dataset}"
+            )
+
     @classmethod
     def contradictions(cls, result: Result) -> list[Finding]:
         """What a result of this protocol says against itself; see :mod:`har_bench.protocol.identities`."""

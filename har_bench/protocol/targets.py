@@ -49,8 +49,12 @@ def keys(
     Returns:
         ``sequence, frame, person``, in the order of the store, or in that which is published where there is one
         (:attr:`har_bench.protocol.Protocol.row_order`); ``sequence`` alone where it is not poses that are scored.
+
+    Raises:
+        HarBenchError: an unknown protocol, recipe or option, or a store of another dataset.
     """
     chosen = protocol if isinstance(protocol, Protocol) else make_protocol(protocol, recipe, options)
+    chosen.refuse_others(store)
     if chosen.task != "pose":
         return chosen.select(store.sequences).select(["sequence"])
     order = [chosen.row_order] if chosen.row_order else []

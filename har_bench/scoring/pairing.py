@@ -138,11 +138,7 @@ def selection(protocol: Protocol, store: Store) -> pa.Table:
     Raises:
         HarBenchError: a store of another dataset, or one without any sequence of the protocol's.
     """
-    if store.dataset != protocol.dataset:
-        raise HarBenchError(
-            f"{protocol.name} needs a {protocol.dataset} store and {store.path} is one of {store.dataset}; "
-            f"`har-bench list protocols` names those of {store.dataset}"
-        )
+    protocol.refuse_others(store)
     selected = protocol.select(store.sequences)
     if protocol.task == "pose":
         selected = selected.filter(pa.array(selected["rows"].to_numpy() > 0))

@@ -242,3 +242,8 @@ def test_a_result_s_tables_are_dataframes(h36m: Store) -> None:
     assert len(result.to_pandas("action")) == len(result.tables["action"])
     with pytest.raises(HarBenchError, match="did you mean 'action'"):
         result.to_pandas("actoin")
+
+
+def test_another_dataset_has_no_targets(h36m: Store) -> None:
+    with pytest.raises(HarBenchError, match=r"mpii/pckh needs a mpii store and .* is one of h36m; "):
+        h36m.targets("mpii/pckh")

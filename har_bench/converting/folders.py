@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
 from har_bench.files import NO_ROOM, FullError, full
+from har_bench.foreign import opening
 
 LOCK = "lock"
 
@@ -82,6 +83,8 @@ def _lock(partial: Path) -> Iterator[None]:
         yield
         return
     busy = HarBenchError(f"{partial} is being written by another conversion; wait for it, or stop it")
+    with suppress(FileNotFoundError), completing(partial / LOCK, "remove it"):
+        opening.require_file(partial / LOCK)
     with (partial / LOCK).open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

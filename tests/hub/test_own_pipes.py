@@ -23,17 +23,17 @@ SECONDS = 60.0
 TOY = "tests.toy:Toy"
 
 PLACES = {
-    "part": ("validated", "store", "poses/part-00000.parquet"),
-    "small table": ("validated", "store", "sequences.parquet"),
-    "arrays": ("validated", "dense", "arrays.h5"),
-    "journal": ("resumed", "begun", "journal.jsonl"),
-    "lock": ("resumed", "begun", "lock"),
-    "curves": ("curves", "curves.csv", ""),
-    "checkpoint": ("checkpoints", "training", "latest.ckpt"),
-    "run": ("pose parts", "poses", "run.json"),
-    "predictions": ("fingerprinted", "predictions", ""),
+    "part": ("validated", "store", "store/poses/part-00000.parquet"),
+    "small table": ("validated", "store", "store/sequences.parquet"),
+    "arrays": ("validated", "dense", "dense/arrays.h5"),
+    "journal": ("resumed", "begun", "begun.partial/journal.jsonl"),
+    "lock": ("resumed", "begun", "begun.partial.lock"),
+    "curves": ("curves", "curves.csv", "curves.csv"),
+    "checkpoint": ("checkpoints", "training", "training/latest.ckpt"),
+    "run": ("pose parts", "poses", "poses/run.json"),
+    "predictions": ("fingerprinted", "predictions", "predictions"),
 }
-"""A reader, what it is given, and where in that the pipe is; of a store that is begun, in its ``.partial``."""
+"""A reader, what it is given, and where the pipe is."""
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +47,14 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_own_files_that_became_pipes(stores: Path, tmp_path: Path) -> None:
     files = []
-    for what, (reader, given, inside) in PLACES.items():
+    for what, (reader, given, place) in PLACES.items():
         home = tmp_path / what
         shutil.copytree(stores, home)
-        path = home / given
-        pipe = (path.with_name("begun.partial") if given == "begun" else path) / inside
+        pipe = home / place
         pipe.parent.mkdir(exist_ok=True)
         pipe.unlink(missing_ok=True)
         os.mkfifo(pipe)
-        files.append((reader, path))
+        files.append((reader, home / given))
     readings = list(read_elsewhere(files, folder=tmp_path, seconds=SECONDS))
     assert [each.outcome for each in readings] == ["refused"] * len(PLACES), readings
     for what, reading in zip(PLACES, readings, strict=True):

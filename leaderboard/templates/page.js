@@ -74,7 +74,7 @@ for (const each of boards) {
     head.append(button);
     button.addEventListener("click", () => {
       sort(each, at, next(head));
-      location.replace(address() || "#");
+      remember();
     });
   });
 }
@@ -145,6 +145,10 @@ function address() {
   return anchor || words ? `#${anchor}${words ? `?${words}` : ""}` : "";
 }
 
+function remember() {
+  history.replaceState(null, "", address() || "#");
+}
+
 function restore() {
   const view = new URLSearchParams(location.hash.slice(1).split("?")[1] ?? "");
   form.elements.q.value = view.get("q") ?? "";
@@ -165,7 +169,14 @@ function reveal() {
     if (node.tagName === "DETAILS") node.open = true;
     if (node.hidden) node.hidden = false;
   }
-  target.scrollIntoView();
+  // boards above are laid out when they come near, and push it away
+  let left = 5;
+  const again = () => {
+    target.scrollIntoView();
+    left -= 1;
+    if (left) requestAnimationFrame(again);
+  };
+  again();
 }
 
 function choices() {
@@ -276,14 +287,14 @@ if (form) {
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", () => {
     filter();
-    location.replace(address() || "#");
+    remember();
   });
   const go = () => {
     restore();
     filter();
     reveal();
   };
-  addEventListener("hashchange", () => location.hash !== address() && go());
+  addEventListener("hashchange", go);
   if (matchMedia("(max-width: 40rem)").matches) cards();
   if (matchMedia("(max-width: 60rem)").matches) document.querySelector(".menu").open = false;
   addEventListener("beforeprint", () => document.querySelectorAll("details.board").forEach((each) => (each.open = true)));

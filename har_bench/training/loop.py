@@ -227,7 +227,7 @@ class _Learner(lightning.LightningModule):
         """Go on from the best weights with a part of the learning rate."""
         self.load_state_dict(checkpoints.best_weights(Path(self.trainer.default_root_dir)))
         for scheduler in (each.scheduler for each in self.trainer.lr_scheduler_configs):
-            scheduler.base_lrs = [factor * rate for rate in scheduler.base_lrs]  # type: ignore[union-attr]
+            scheduler.base_lrs = [factor * rate for rate in scheduler.base_lrs]
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] *= factor
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,6 +23,9 @@ from .given import Given
 from .layers import Network
 from .learning import NAME, Lesson
 
+NEXT = re.compile(r",(?=[^,=]*/)")
+"""The comma before another protocol's name, and not before an option."""
+
 
 class Measure(NamedTuple):
     """A protocol by which a network is measured while it learns.
@@ -40,11 +44,15 @@ class Measure(NamedTuple):
 def measures(names: Sequence[str], given: Sequence[Given]) -> list[Measure]:
     """The protocols of these names with their stores.
 
+    Args:
+        names: such as ``h36m/mpjpe:deephar,subjects=S9``, whole or cut at the commas before options.
+        given: the stores.
+
     Raises:
         HarBenchError: an unknown protocol, or one of a dataset of which there is no store.
     """
     made = []
-    for name in names:
+    for name in filter(None, NEXT.split(",".join(names))):
         protocol = make_protocol(name)
         found = next((each for each in given if each.store.dataset == protocol.dataset), None)
         if found is None:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from har_bench.drawing.charts import chart
+from har_bench.errors import Malformed, completing
 from har_bench.files import write_whole
+from har_bench.foreign import opening
 
 History = list[dict[str, float]]
 Better = Literal["lower", "higher"]
@@ -32,9 +34,18 @@ def write_curves(path: Path, history: History) -> None:
 
 
 def read_curves(path: Path) -> History:
-    """What :func:`write_curves` wrote."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+    """What :func:`write_curves` wrote.
+
+    Raises:
+        HarBenchError: it is gone, no file, or no table of numbers any more.
+    """
+    with completing(path, "train again"):
+        text = opening.content(path).decode("utf-8", "replace")
+        try:
+            rows = csv.DictReader(io.StringIO(text, newline=""))
+            return [{name: float(value) for name, value in row.items() if value} for row in rows]
+        except (ValueError, TypeError, csv.Error) as error:  # a cell too many comes in a list
+            raise Malformed(f"is no table of numbers ({error})") from error
 
 
 def best(history: History, name: str, better: Better = "lower") -> int:

@@ -128,6 +128,21 @@ def test_a_training_killed_while_it_writes_resumes_exactly(
     assert train(model(), batches, losses, plan) == read_curves(tmp_path / CURVES) == expected
 
 
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (b"", "is empty"),
+        (b"epoch,loss\n0,x\n", "is no table of numbers"),
+        (b"epoch,loss\n0,1,2\n", "is no table of numbers"),
+        (b"epoch,loss\n0,\xff\n", "is no table of numbers"),
+    ],
+)
+def test_damaged_curves_are_a_sentence(content: bytes, wrong: str, tmp_path: Path) -> None:
+    (tmp_path / CURVES).write_bytes(content)
+    with pytest.raises(HarBenchError, match=rf"curves\.csv {wrong}.*; "):
+        read_curves(tmp_path / CURVES)
+
+
 def test_a_finished_training_is_known_without_its_curves(tmp_path: Path) -> None:
     plan = dataclasses.replace(PLAN, folder=tmp_path)
     history = train(model(), batches, losses, plan)

@@ -13,8 +13,6 @@ import pytest
 def held(store: Path) -> Iterator[None]:
     """Somebody converts into ``store`` as long as the block runs; skips the test where files have no locks."""
     fcntl = pytest.importorskip("fcntl")
-    partial = store.with_name(f"{store.name}.partial")
-    partial.mkdir()
-    with (partial / "lock").open("w") as handle:
+    with store.with_name(f"{store.name}.partial.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
 from har_bench.files import NO_ROOM, FullError, full
-
-LOCK = "lock"
+from har_bench.foreign import opening
 
 
 @contextmanager
 def partial_of(out: Path, *, resume: bool) -> Iterator[Path]:
     """Hold ``OUT.partial`` alone, where the store ``out`` grows; two conversions into one store would mix.
 
+    ``OUT.partial.lock`` beside it says who holds it; in the folder it would move with the finished store.
+
     Raises:
         HarBenchError: another process holds it, or it cannot be made.
     """
     partial = out.with_name(f"{out.name}.partial")
-    try:
+    with _makable(partial):
         out.parent.mkdir(parents=True, exist_ok=True)
-        if partial.exists() and not resume:
-            with _lock(partial):
-                shutil.rmtree(partial)
-        partial.mkdir(exist_ok=True)
-    except OSError as error:
-        raise HarBenchError(f"{partial} cannot be made ({error.strerror}); name a store somewhere else") from error
     with _lock(partial):
+        with _makable(partial):
+            if partial.exists() and not resume:
+                shutil.rmtree(partial)
+            partial.mkdir(exist_ok=True)
         yield partial
 
 
 def finish(partial: Path, out: Path) -> None:
     """Rename a finished store into its place; an empty folder that is there gives way."""
-    (partial / LOCK).unlink(missing_ok=True)
     if out.is_dir():
         out.rmdir()
     partial.rename(out)
-    (out / LOCK).unlink(missing_ok=True)  # of a process that came too late
 
 
 @contextmanager
@@ -81,12 +79,37 @@ def _lock(partial: Path) -> Iterator[None]:
     except ImportError:  # Windows has no flock: conversions there are not guarded against each other
         yield
         return
-    busy = HarBenchError(f"{partial} is being written by another conversion; wait for it, or stop it")
-    with (partial / LOCK).open("w") as handle:
+    path = partial.with_name(f"{partial.name}.lock")
+    with _makable(partial), suppress(FileNotFoundError), completing(path, "remove it"):
+        opening.require_file(path)
+    with _makable(partial):
+        handle = path.open("w")
+    with handle:
+        busy = HarBenchError(f"{partial} is being written by another conversion; wait for it, or stop it")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise busy from None
-        if not (partial / LOCK).exists():  # the other one has just renamed its finished store
+        if not _is_of(handle.fileno(), path):  # the other one has just finished, and removed its lock
             raise busy
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _is_of(descriptor: int, path: Path) -> bool:
+    """Whether an open file is still the one of this name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def _makable(partial: Path) -> Iterator[None]:
+    try:
         yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise HarBenchError(f"{partial} cannot be made ({reason}); name a store somewhere else") from error

@@ -41,11 +41,11 @@ def repack(dataset: str, path: Path, out: Path, layout: Format, *, quiet: bool) 
     store = open_store(path)
     if dataset not in (store.dataset, store.manifest.converter):
         raise HarBenchError(f"{path} is a store of {store.dataset} and not of {dataset}; name {store.dataset}")
-    if out.exists():
-        raise HarBenchError(f"{out} exists; remove it or choose another folder")
+    _refuse_taken(out)
     if not store.manifest.seals:  # what nobody watched over since it was converted
         store.validate()
     with folders.partial_of(out, resume=False) as partial, folders.kept(partial, lambda: False, lambda: _size(path)):
+        _refuse_taken(out)  # another process was faster
         sealed = {name: list(_parts(store, name, partial, layout)) for name in store.manifest.parts}
         store.manifest = msgspec.structs.replace(store.manifest, schema=SCHEMA_VERSION, seals=sealed)
         if layout != "parquet":
@@ -53,6 +53,11 @@ def repack(dataset: str, path: Path, out: Path, layout: Format, *, quiet: bool) 
         write_whole(partial / manifest.MANIFEST, store.manifest.to_json())
         _keep_time(path, partial / manifest.MANIFEST)
         folders.finish(partial, out)
+
+
+def _refuse_taken(out: Path) -> None:
+    if out.exists():
+        raise HarBenchError(f"{out} exists; remove it or choose another folder")
 
 
 def _parts(store: Store, name: str, partial: Path, layout: Format) -> Iterator[str]:

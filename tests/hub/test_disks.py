@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import har_bench
 from har_bench import HarBenchError
+from har_bench.converting import folders
 from har_bench.files import write_whole
 from har_bench.storing.fingerprint import of_file
 from tests.disks import leave, mounted
@@ -185,8 +188,7 @@ def test_of_several_processes_that_want_one_folder_one_writes_it(what: str, raw:
     words = [TOY, str(raw)] if what == "convert" else ["toy", str(tmp_path / "parquet")]
     command = [sys.executable, "-c", RACE, *words, str(tmp_path / "store")]
     runs = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
-    for run in runs:
-        out, err = run.communicate()
+    for run, (out, err) in [(run, run.communicate()) for run in runs]:
         assert (run.returncode, err) == (0, b"")
         assert not out or b"another conversion" in out or b"exists" in out
     store = har_bench.open_store(tmp_path / "store")
@@ -194,6 +196,31 @@ def test_of_several_processes_that_want_one_folder_one_writes_it(what: str, raw:
     assert store.fingerprint == expected.fingerprint
     assert sorted(path.name for path in (tmp_path / "store").iterdir()) == ["arrays.h5", "manifest.json"]
     assert not (tmp_path / "store.partial").exists()
+
+
+def test_whoever_comes_at_any_moment_of_another_conversion_leaves_it_alone(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+
+    def make(store: Path, number: int) -> str:
+        try:
+            with folders.partial_of(store, resume=False) as partial, folders.kept(partial, lambda: False, lambda: 0):
+                if store.exists():
+                    raise HarBenchError("exists")
+                for each in "ab":
+                    (partial / each).write_text(str(number))
+                folders.finish(partial, store)
+        except HarBenchError as error:
+            return "late" if "exists" in str(error) or "another conversion" in str(error) else str(error)
+        return f"made by {number}"
+
+    with ThreadPoolExecutor(6) as pool:
+        for turn in range(60):
+            store = tmp_path / f"store-{turn}"
+            told = set(pool.map(functools.partial(make, store), range(6)))
+            assert told - {"late"} == {f"made by {(store / 'a').read_text()}"}
+            assert {path.name for path in store.iterdir()} == {"a", "b"}
+            assert (store / "a").read_text() == (store / "b").read_text()
+            assert [path.name for path in tmp_path.iterdir() if path.name.startswith(f"{store.name}.")] == []
 
 
 def test_an_arrays_file_alone_is_repacked(reference: Path, tmp_path: Path) -> None:

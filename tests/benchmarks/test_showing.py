@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from har_bench.browsing import browse
 from har_bench.drawing import films
 from har_bench.showing import viewer
 from har_bench.showing.painting import Painter
 from har_bench.showing.stage import Cast, Points, Stage, with_error
 from har_bench.skeletons import skeleton
-from tests import chromium
+from tests import chromium, enlarged
 from tests.timing import processor_seconds, times_faster
 
 FRAMES = 243
@@ -110,3 +111,14 @@ def test_the_viewer_keeps_up(benchmark: BenchmarkFixture, browser: Any, tmp_path
     benchmark.extra_info["frames a second"] = round(rate)
     if benchmark.stats:
         assert rate >= 30
+
+
+@pytest.mark.benchmark(group="browse, 500,000 poses")
+def test_a_whole_store(benchmark: BenchmarkFixture, tmp_path: Path, smaller: int) -> None:
+    store = enlarged.stores(tmp_path)("penn_action", parts=20, copies=61 // smaller)
+    benchmark.extra_info["poses"] = store.manifest.rows["poses"]
+    benchmark.pedantic(browse, (store, tmp_path / "site"), rounds=1, warmup_rounds=0)
+    if benchmark.stats:
+        (spent,) = processor_seconds(lambda: browse(store, tmp_path / "site"), rounds=1)
+        benchmark.extra_info["seconds of the processor"] = round(spent, 1)
+        assert spent < 30

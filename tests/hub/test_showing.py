@@ -163,6 +163,29 @@ def test_a_sequence_is_drawn_by_what_the_name_ends_in(home: Path, tmp_path: Path
             assert getattr(opened, "n_frames", 1) == (5 if ending == ".gif" else 1)
 
 
+@chromium.needed
+def test_a_browser_plays_the_film(browser: Any, home: Path, tmp_path: Path) -> None:
+    if not video.installed():
+        pytest.skip(video.INSTALL)
+    show(home / "h36m", WALK, tmp_path / "walk.mp4", predictions={"noise": home / "noise.parquet"}, span=(0, 25))
+    (tmp_path / "film.html").write_text("<!doctype html><title>film</title><video src=walk.mp4 muted></video>")
+    with chromium.opened(browser, tmp_path / "film.html") as (page, complaints):
+        if not page.evaluate("document.createElement('video').canPlayType('video/mp4; codecs=\"avc1.64001F\"')"):
+            pytest.skip("this Chromium has no H.264")
+        film = page.locator("video")
+        page.wait_for_timeout(100)
+        film.evaluate("(film) => film.play()")
+        page.wait_for_timeout(300)
+        state, duration, at, width = film.evaluate(
+            "(film) => [film.readyState, film.duration, film.currentTime, film.videoWidth]"
+        )
+        assert complaints == []
+    assert state >= 2  # it has the picture of where it is
+    assert duration == pytest.approx(0.5, abs=0.05)
+    assert at > 0
+    assert width > 480
+
+
 def unpacked(part: dict[str, Any]) -> np.ndarray:
     """What the viewer's script makes of its data, in plain NumPy."""
     frames, *others = part["shape"]

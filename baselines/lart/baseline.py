@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import groupby
@@ -45,16 +45,14 @@ ALONE_PER = 256
 class LART(Baseline):
     """A transformer over the tokens of all people and frames of a clip."""
 
-    summary: ClassVar[str] = "LART: actions from tracks of people, their bodies in space and how they look"
-    cite: ClassVar[str] = (
-        "Rajasegaran et al., On the Benefits of 3D Pose and Tracking for Human Action Recognition, CVPR 2023"
-    )
-    needs: ClassVar[str] = "a store of tracklets (--set tracklets=STORE, docs/lart.md)"
-    quick: ClassVar[Mapping[str, Any]] = MappingProxyType(
+    summary = "LART: actions from tracks of people, their bodies in space and how they look"
+    cite = "Rajasegaran et al., On the Benefits of 3D Pose and Tracking for Human Action Recognition, CVPR 2023"
+    needs = "a store of tracklets (--set tracklets=STORE, docs/lart.md)"
+    quick = MappingProxyType(
         {"widths": "8,8,8", "between": "8,8,8", "depth": 1, "heads": 2, "head": 4, "hidden": 8}
         | {"frames": 16, "people": 2, "epochs": 4, "batch": 4, "lr": 0.01, "warm": 0, "ema": 0.0, "drop_path": 0.0}
     )
-    architecture: ClassVar[tuple[str, ...]] = ("depth", "heads", "head", "hidden", "dropout", "drop_path")
+    architecture = ("depth", "heads", "head", "hidden", "dropout", "drop_path")
     training: ClassVar[tuple[str, ...]] = (
         *("learn_from", "labels", "terms", "others", "ratio", "epochs", "warm", "batch", "lr", "weight_decay"),
         *("layer_decay", "clip", "ema", "compile", "checkpoints", "init", "smpl", "parts", "widths", "between"),

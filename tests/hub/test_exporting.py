@@ -7,7 +7,7 @@ import pickle
 import pickletools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,7 +37,7 @@ def penn(tmp_path_factory: pytest.TempPathFactory) -> Store:
 class Names(Exporter):
     """The names of the sequences, a line each."""
 
-    summary: ClassVar[str] = "names"
+    summary = "names"
 
     shout: bool = option(False, "in capitals")
 

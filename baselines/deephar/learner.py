@@ -13,14 +13,13 @@ import torch
 from torch import nn
 
 from har_bench import devices, remote
-from har_bench.devices import Precision
 from har_bench.errors import HarBenchError, listed, unknown
 from har_bench.media.pixel_model import PixelModel
 from har_bench.options import option
 from har_bench.protocol import Protocol
 from har_bench.skeletons import Skeleton, skeleton
 from har_bench.store import Store
-from har_bench.training import Plan, train
+from har_bench.training import Plan, Trained, train
 from har_bench.training import weights as parameters
 from har_bench.training.curves import History
 
@@ -44,7 +43,7 @@ TELLING = (
 
 
 @dataclass
-class Learner(PixelModel):
+class Learner(Trained, PixelModel):
     """A model of pictures that learns by a recipe. Subclasses take the network and read those that it begins with."""
 
     training: ClassVar[tuple[str, ...]] = (
@@ -68,13 +67,9 @@ class Learner(PixelModel):
     )
     augment: bool = option(True, "vary pictures as the recipe says")
     held_out: str = option("", "a split of the first store whose loss is told after every epoch, and kept in best.ckpt")
-    devices: int = option(1, "how many of them train", least=1)
     init: str = option("", "weights to begin with; heads for other actions begin anew")
-    checkpoints: str = option("", "folder of checkpoints; a training that finds its own there goes on from it")
     architecture: str = option("", "a published network by name, such as mpii_2d; by default the one that weights tell")
     joints: str = option("", "the layout of the network's joints, where its weights do not tell; coco16 is the seed's")
-    precision: Precision = option("float32", "float32, tf32 or bf16")
-    compile: bool = option(False, "compile the network")
     seed: int = option(0, "fixes the weights, where none are loaded, and the order and variation of a training")
 
     history: History = field(default_factory=list, init=False, repr=False)
@@ -109,11 +104,6 @@ class Learner(PixelModel):
             self.seed,
             recipe.made(),
             schedule=lesson.factor,
-            device=self.device,
-            devices=self.devices,
-            precision=self.precision,
-            compiled=self.compile,
-            folder=Path(self.checkpoints) if self.checkpoints else None,
             identity=self._identity(stores, protocol, architecture),
             loose=("per_step",),
             steps=feed.steps(recipe.frozen),
@@ -121,7 +111,13 @@ class Learner(PixelModel):
         models = nn.ModuleDict({NAME: model})
         evaluated = partial(lesson.judged, feed=held_out, device=devices.chosen(self.device)) if held_out else None
         self.history = train(
-            models, feed, lesson.losses, plan, starting=lesson.starting, evaluated=evaluated, quiet=self.quiet
+            models,
+            feed,
+            lesson.losses,
+            self.here(plan),
+            starting=lesson.starting,
+            evaluated=evaluated,
+            quiet=self.quiet,
         )
         about = f"trained by {self.recipe or 'its usual recipe'}, seed {self.seed}"
         labels = protocol.name if protocol is not None and classes else ""

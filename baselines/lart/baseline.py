@@ -19,13 +19,12 @@ import torch
 from har_bench import devices, remote
 from har_bench.arrays import Ints, Singles
 from har_bench.baseline import Baseline, Finding
-from har_bench.devices import Precision
 from har_bench.errors import HarBenchError, completing, listed
 from har_bench.foreign import opening
 from har_bench.options import option
 from har_bench.protocol import Protocol
 from har_bench.store import Store, open_store
-from har_bench.training import Plan, weights
+from har_bench.training import Plan, Trained, weights
 from har_bench.training.curves import History
 
 from .checking import check_tracklet
@@ -42,7 +41,7 @@ ALONE_PER = 256
 
 
 @dataclass
-class LART(Baseline):
+class LART(Trained, Baseline):
     """A transformer over the tokens of all people and frames of a clip."""
 
     summary = "LART: actions from tracks of people, their bodies in space and how they look"
@@ -94,11 +93,6 @@ class LART(Baseline):
     smpl: str = option("", "smpl_mean_params.npz of the SMPL body model, for the terms of the pose")
     init: str = option("", "weights to begin with: fine-tuning")
     seed: int = option(0, "fixes the initial weights, the order of the windows, what is hidden and the dropout")
-    device: str = option("", "such as cpu or cuda:1; a GPU if there is one")
-    devices: int = option(1, "how many of them train", least=1)
-    precision: Precision = option("float32", "float32, tf32 or bf16")
-    compile: bool = option(False, "compile the network for training")
-    checkpoints: str = option("", "folder of checkpoints; a training that finds its own there goes on from it")
 
     model: Network | None = field(default=None, init=False, repr=False)
     norm: Norm | None = field(default=None, init=False, repr=False)
@@ -160,17 +154,12 @@ class LART(Baseline):
             self.epochs,
             self.seed,
             adam(self.lr * (self.batch / ALONE_PER if self.devices > 1 else 1)),
-            device=self.device,
-            devices=self.devices,
-            precision=self.precision,
-            compiled=self.compile,
-            folder=Path(self.checkpoints) if self.checkpoints else None,
             identity=self._identity(),
             loose=("batch",),
             clip=self.clip,
         )
         ways = Ways(self.warm, self.weight_decay, self.layer_decay, self.ema, quirks=self.quirks == "lart")
-        learnt, self.history = learn(network, feed, aim, plan, ways, quiet=self.quiet)
+        learnt, self.history = learn(network, feed, aim, self.here(plan), ways, quiet=self.quiet)
         return learnt
 
     def _begin(self, network: Network) -> None:

@@ -13,8 +13,16 @@ import pytest
 import scipy.io
 
 from har_bench.protocol import Batch, Scores
-from har_bench.protocols.mpii import pckh as rules
-from har_bench.protocols.mpii.pckh import JOINTS, PCKh
+from har_bench.protocols.mpii.pckh import (
+    JOINTS,
+    PCKh,
+    count,
+    head_distance,
+    inside_crop,
+    pckh,
+    tompson_truth,
+    unpack,
+)
 from tests.golden import REAL, leaves, load
 from tests.mpii_data import SHORT
 
@@ -127,7 +135,7 @@ def truth_of(kind: str) -> tuple[np.ndarray, np.ndarray]:
     columns = mpii()
     if kind == "raw_mat":
         return columns["keypoints"], columns["head_size"]
-    return rules.tompson_truth(*(columns[name] for name in ("keypoints", "head_box", "scale", "objpos", "tompson_row")))
+    return tompson_truth(*(columns[name] for name in ("keypoints", "head_box", "scale", "objpos", "tompson_row")))
 
 
 @pytest.mark.real
@@ -137,13 +145,11 @@ def test_integer_hits_per_joint(key: str, kind: str, label: str) -> None:
     comparison, at = label.removeprefix("correct_").split("@")
     points, head = truth_of(kind)
     compare = {"le": "<=", "lt": "<"}[comparison]
-    hit, counted = rules.pckh(predicted(key), points, head, at=float(at), compare=compare)
+    hit, counted = pckh(predicted(key), points, head, at=float(at), compare=compare)
     assert (hit & counted).sum(0).tolist() == golden[label]
     assert counted.sum(0).tolist() == golden["n_annotated"]
-    sums = rules.count(
-        rules.head_distance(predicted(key), points, head), counted, np.array([0, len(head)]), compare=compare
-    )
-    assert rules.unpack(sums).hits[0, :, round(100 * float(at))].tolist() == golden[label]
+    sums = count(head_distance(predicted(key), points, head), counted, np.array([0, len(head)]), compare=compare)
+    assert unpack(sums).hits[0, :, round(100 * float(at))].tolist() == golden[label]
 
 
 @pytest.mark.real
@@ -245,8 +251,8 @@ def test_the_rebuilt_truth_decides_every_tie_like_the_published_one(seed: int, c
     random = np.random.default_rng(seed)
     guess = np.rint(published + random.normal(0, 0.2, published.shape) * head[:, None, None])
     whole = np.array([0, len(head)])
-    ours = rules.count(rules.head_distance(guess, points, head), counted, whole, compare=compare)
-    theirs = rules.count(rules.head_distance(guess, published, published_head), counted, whole, compare=compare)
+    ours = count(head_distance(guess, points, head), counted, whole, compare=compare)
+    theirs = count(head_distance(guess, published, published_head), counted, whole, compare=compare)
     assert ours.tolist() == theirs.tolist()
 
 
@@ -254,7 +260,7 @@ def test_the_rebuilt_truth_decides_every_tie_like_the_published_one(seed: int, c
 def test_deephars_crop_drops_the_published_number_of_joints() -> None:
     meta = load("mpii/golden/mpii_python_peers.json")["meta"]
     columns = mpii()
-    dropped = ~rules.inside_crop(columns["keypoints"], columns["scale"], columns["objpos"])
+    dropped = ~inside_crop(columns["keypoints"], columns["scale"], columns["objpos"])
     dropped &= np.isfinite(columns["keypoints"]).all(-1)
     assert dropped.sum() == meta["joints_dropped_by_deephar_crop"]
     assert dropped[:, EVALUATED].sum() == meta["joints_dropped_excl_pelvis_thorax"]

@@ -17,9 +17,9 @@ import pyarrow as pa
 import torch
 
 from har_bench import devices, remote
-from har_bench.arrays import Ints, Singles
+from har_bench.arrays import Singles
 from har_bench.baseline import Baseline, Finding
-from har_bench.errors import HarBenchError, completing, listed
+from har_bench.errors import HarBenchError, completing
 from har_bench.foreign import opening
 from har_bench.options import option
 from har_bench.protocol import Protocol
@@ -29,12 +29,16 @@ from har_bench.training.curves import History
 
 from .checking import check_tracklet
 from .clips import Clip, Clips, opened, width_of
+from .lessons import bodies, films, rows_of
 from .losses import TERMS, Aim, Labels
 from .network import RELEASED, Architecture, Inputs, Layers, Network, zero_masks
 from .released import Released, released
-from .testing import SCORED, Test, Told, box_of, key_row, rows_of, scores, second_of, test_of
+from .testing import Test, Told, annotated_at, box_of, detections, key_row, scored_second, scores, test_of
 from .training import NAME, Feed, Ways, adam, begun, learn
 from .windows import FRAMES, PEOPLE, Norm, Quirks, Windows, measured, norm_of, norm_read, stacked
+
+LABELS = 80
+"""Actions that a tracklet has room for."""
 
 ALONE_PER = 256
 """On several devices LART's learning rate is told for so many windows a step."""
@@ -54,7 +58,8 @@ class LART(Trained, Baseline):
     architecture = ("depth", "heads", "head", "hidden", "dropout", "drop_path")
     training: ClassVar[tuple[str, ...]] = (
         *("learn_from", "labels", "terms", "others", "ratio", "epochs", "warm", "batch", "lr", "weight_decay"),
-        *("layer_decay", "clip", "ema", "compile", "checkpoints", "init", "smpl", "parts", "widths", "between"),
+        *("layer_decay", "clip", "ema", "compile", "checkpoints", "init", "smpl", "kinetics", "parts", "widths"),
+        "between",
     )
 
     tracklets: str = option("", "a store of tracklets, converted from LART's or PHALP's files")
@@ -90,6 +95,9 @@ class LART(Trained, Baseline):
     layer_decay: float = option(1.0, "learning rate of a layer beside the one above it; 0.95 to fine-tune", above=0)
     clip: float = option(2.0, "the longest gradient; longer ones are shortened, 0 is any length", least=0)
     ema: float = option(0.9999, "of the moving average of the weights, which predicts; 0 is the last weights", least=0)
+    kinetics: str = option(
+        "", "Kinetics-400's csv (label, youtube_id), for the term kinetics: the classes of the films"
+    )
     smpl: str = option("", "smpl_mean_params.npz of the SMPL body model, for the terms of the pose")
     init: str = option("", "weights to begin with: fine-tuning")
     seed: int = option(0, "fixes the initial weights, the order of the windows, what is hidden and the dropout")
@@ -133,13 +141,14 @@ class LART(Trained, Baseline):
             return
         made = self._made()
         clips = Clips(self.store, made.appearance.inside if made.appearance else 0)
-        rows = self._learnt_rows()
-        self.norm = measured(_poses(self.store, rows)) if not self.mean_std else norm_read(self.mean_std)
+        rows = rows_of(self.store, self.learn_from)
+        self.norm = measured(bodies(self.store, rows)) if not self.mean_std else norm_read(self.mean_std)
         with devices.forked():
             torch.manual_seed(self.seed)
             network = Network(made)
         self._begin(network)
-        feed = Feed(clips, self._windows(), list(clips.tracks(rows)), self._columns(), self.batch, self.seed)
+        known = films(self.store, rows, self.kinetics)
+        feed = Feed(clips, self._windows(), list(clips.tracks(rows)), self._columns(), self.batch, self.seed, known)
         if not feed.tracks:
             raise HarBenchError(f"{self.store.path} has no track of two frames to learn from; convert more")
         if self.batch < self.devices:
@@ -149,7 +158,7 @@ class LART(Trained, Baseline):
 
     def _trained(self, network: Network, feed: Feed) -> Network:
         aim = Aim(tuple(word for word in self.terms.split(",") if word), self.labels, self.ratio, self.others)
-        begun(network, aim, smpl=self.smpl, fresh=not self.init)
+        begun(network, aim, smpl=self.smpl, kinetics=bool(feed.kinetics), fresh=not self.init)
         plan = Plan(
             self.epochs,
             self.seed,
@@ -188,18 +197,6 @@ class LART(Trained, Baseline):
             actions=len(self.actions),
         )
 
-    def _learnt_rows(self) -> Ints:
-        """The rows of the tracklets' sequences that are learnt from."""
-        known = self.store.manifest.splits
-        wanted = self.learn_from.split(",") if self.learn_from else [name for name in known if name.endswith("-train")]
-        if not wanted:
-            raise HarBenchError(
-                f"{self.store.path} has no split for training (LART's are ava-train and kinetics-train, this has "
-                f"{listed(known) or 'none'}); give --set learn_from="
-            )
-        names = {name for split in wanted for name in self.store.select(split)["sequence"].to_pylist()}
-        return np.array([row for row, name in enumerate(self.store.sequences["sequence"].to_pylist()) if name in names])
-
     def _windows(self) -> Windows:
         if self.norm is None:
             raise HarBenchError(
@@ -209,7 +206,16 @@ class LART(Trained, Baseline):
         return Windows(self.norm, self.frames, self.people, self.quirks)
 
     def _columns(self) -> list[int]:
-        """Of a label's numbers, those of the actions."""
+        """Of a label's numbers, those of the actions.
+
+        Raises:
+            HarBenchError: a label has no place for one.
+        """
+        if max(self.actions) > LABELS:
+            raise HarBenchError(
+                f"the protocol scores action {max(self.actions)}, and the labels of tracklets are of 1 to {LABELS}; "
+                "give your actions numbers of these"
+            )
         return [action - 1 for action in self.actions]
 
     def predict(self, store: Store, protocol: Protocol) -> Iterator[pa.Table]:
@@ -219,15 +225,12 @@ class LART(Trained, Baseline):
             HarBenchError: nothing was learnt, or other actions were.
         """
         actions = actions_of(protocol)
-        if self.tested.kind != "truth":
-            self._known()
-            self.actions = self.actions or actions
-        else:
-            self.actions = actions
-        if self.actions != actions:
+        self.actions = actions if self.tested.kind == "truth" else self._told_apart(protocol)
+        if not set(actions) <= set(self.actions):
+            missing = len(set(actions) - set(self.actions))
             raise HarBenchError(
-                f"the model tells {len(self.actions)} actions and {protocol.canonical} scores {len(actions)} others; "
-                "give weights of these"
+                f"the model tells {len(self.actions)} actions, and {missing} that {protocol.canonical} scores are not "
+                "among them; give weights of these, or score its own with --option actions="
             )
         wanted = set(protocol.select(store.sequences)["sequence"].to_pylist())
         videos = self.store.sequences["video"].to_pylist()
@@ -238,21 +241,38 @@ class LART(Trained, Baseline):
                 "validation"
             )
         clips = Clips(self.store, self._width())
+        seconds = annotated_at(store, wanted)
         for video, rows in groupby(order, key=lambda each: each[0]):
-            yield rows_of(video, [each for _, row in rows for each in self.told(clips.clip(row))], self.actions)
+            told = [each for _, row in rows for each in self.told(clips.clip(row), seconds.get(video))]
+            yield detections(video, told, self.actions, actions)
 
-    def told(self, clip: Clip) -> list[Told]:
-        """What is said of everybody who is detected in a clip's key frame."""
+    def _told_apart(self, protocol: Protocol) -> tuple[int, ...]:
+        """The numbers of the network's actions; released weights have AVA's 60 that are scored, or all 80."""
+        count = self._known().made.actions
+        theirs = tuple(range(1, LABELS + 1)) if count == LABELS else getattr(protocol.recipe, "classes", ())
+        found = self.actions or theirs
+        if len(found) != count:
+            raise HarBenchError(f"{self.origin} tells {count} actions, which are not AVA's; give weights of these")
+        return found
+
+    def told(self, clip: Clip, annotated: Sequence[float] | None = None) -> list[Told]:
+        """What is said of everybody who is detected in a clip's key frame.
+
+        Args:
+            clip: of a film of AVA's, or of a clip of Kinetics'.
+            annotated: the seconds of a clip of Kinetics' that are annotated.
+        """
+        second = scored_second(clip.keyframe, annotated)
         found = [(place, key_row(clip, person, self.quirks)) for place, person in enumerate(clip.people)]
         keyed = [(place, row) for place, row in found if row is not None and len(clip.people[place]) > 1]
-        if clip.keyframe is None or second_of(clip.keyframe) not in SCORED:
+        if second is None:
             return []
         said: list[Singles | None] = []
         for start in range(0, len(keyed), self.batch):
             said += self._scores(clip, keyed[start : start + self.batch])
         return [
             Told(
-                second_of(clip.keyframe),
+                second,
                 box_of(clip.people[place], row),
                 float(clip.people[place].confidence[row]),
                 each,
@@ -377,23 +397,20 @@ class LART(Trained, Baseline):
             "annotations",
             "mean_std",
             "smpl",
+            "kinetics",
         }
         options = {item.name: getattr(self, item.name) for item in fields(self) if item.init and item.name not in free}
-        read = {name: _digest(getattr(self, name)) for name in ("init", "mean_std", "smpl") if getattr(self, name)}
+        read = {
+            name: _digest(getattr(self, name))
+            for name in ("init", "mean_std", "smpl", "kinetics")
+            if getattr(self, name)
+        }
         return options | read | {"baseline": type(self).__name__, "store": self.store.fingerprint}
 
 
 def actions_of(protocol: Protocol) -> tuple[int, ...]:
     """The numbers of the actions that a protocol scores in key frames; empty for other protocols."""
-    return tuple(getattr(protocol.recipe, "classes", ()))
-
-
-def _poses(store: Store, rows: Ints) -> Iterator[Any]:
-    """(N, 229) bodies of those who are detected, clip by clip."""
-    clips = Clips(store, 0)
-    for row in rows.tolist():
-        for person in clips.clip(row).people:
-            yield person.pose[person.detected]
+    return tuple(getattr(protocol, "actions", ()))
 
 
 def _three(text: str, name: str) -> list[int]:

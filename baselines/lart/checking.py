@@ -26,11 +26,12 @@ from har_bench.store import Store
 
 from .clips import TRUE
 from .network import HIERA, JOINTS, MVIT, POSE
-from .testing import FPS, SCORED, second_of
+from .testing import FPS, SCORED, annotated_at, scored_second, second_of
 from .windows import FRAMES, Norm
 
 _NAME = re.compile(r"(?P<origin>[A-Za-z]+-[a-z]+)_(?P<video>.{11})_(?P<key>\d{6})_(?P<track>\d+)_(?P<length>\d+)")
-ORIGINS = ("ava-val", "ava-train", "kinetics-train", "AK-val")
+CLIPS = "AK-val"
+ORIGINS = ("ava-val", "ava-train", "kinetics-train", CLIPS)
 SHAPES: Mapping[str, tuple[int, ...]] = {
     "fid": (1, 1),
     "pose_shape": (1, POSE),
@@ -48,7 +49,9 @@ SHAPES: Mapping[str, tuple[int, ...]] = {
 """What each value is shaped like, after the frames."""
 
 OTHERS = ("frame_name", "apperance_dict", "action_label_psudo")
-CONFIDENT = 0.8
+CONFIDENT, CONFIDENT_CLIPS = 0.8, 0.9
+"""The detector's least that LART scores in AVA's films, and in AVA-Kinetics' clips (AK-val)."""
+
 POSES = 14
 """The first so many actions are what a body does, and as a rule a person has one of them."""
 
@@ -83,6 +86,11 @@ class Given:
     def name(self) -> re.Match[str] | None:
         """The parts of the file's name."""
         return _NAME.fullmatch(self.path.stem)
+
+    @property
+    def confident(self) -> float:
+        """The least confidence that is scored."""
+        return CONFIDENT_CLIPS if self.name and self.name["origin"] == CLIPS else CONFIDENT
 
     def key(self) -> int | None:
         """The row of the key frame, as LART's evaluator finds it."""
@@ -242,8 +250,8 @@ def _confidence(given: Given) -> Iterator[str]:
     confidence, key = given.values["frame_conf"].reshape(-1), given.key()
     if not ((confidence >= 0) & (confidence <= 1)).all():
         yield f"confidences go from {confidence.min():.2g} to {confidence.max():.2g}, and not from 0 to 1"
-    elif key is not None and confidence[key] < CONFIDENT:
-        yield f"the key frame's confidence is {confidence[key]:.2f}; below {CONFIDENT} it is not scored on AVA"
+    elif key is not None and confidence[key] < given.confident:
+        yield f"the key frame's confidence is {confidence[key]:.2f}; below {given.confident} it is not scored"
 
 
 def _norm(given: Given) -> Iterator[str]:
@@ -260,10 +268,14 @@ def _annotated(given: Given) -> Iterator[str]:
     if given.annotations is None or given.name is None or key is None or not len(given.seen):
         return
     rows = given.annotations.table("segments", ["sequence", "timestamp", "bbox_normalised", "action"])
-    second = second_of(int(given.name["key"]))
-    rows = rows.filter(pc.and_(pc.equal(rows["sequence"], given.name["video"]), pc.equal(rows["timestamp"], second)))
+    video, key_number = given.name["video"], int(given.name["key"])
+    second = scored_second(key_number, annotated_at(given.annotations, [video]).get(video))
+    if second is None:
+        yield f"key frame {key_number} is in no second that AVA annotates"
+        return
+    rows = rows.filter(pc.and_(pc.equal(rows["sequence"], video), pc.equal(rows["timestamp"], second)))
     if not rows.num_rows:
-        yield f"{given.annotations.path} has no box of {given.name['video']} at {second} s"
+        yield f"{given.annotations.path} has no box of {video} at {second:g} s"
         return
     true = to_numpy(rows["bbox_normalised"], rows.schema.field("bbox_normalised")).astype(np.float64)
     height, width = given.values["frame_size"][key]
@@ -313,7 +325,7 @@ _TOLD: Mapping[str, Callable[[Given], str]] = {
     "appearance": lambda given: f"{len(given.values['apperance_dict'])} features of {HIERA} numbers (Hiera)",
     "labels": lambda given: f"annotated frames: {int((given.values['has_gt'] == TRUE).sum())}",
     "boxes": lambda _: "x, y, w, h in pixels, inside height and width",
-    "confidence": lambda _: f"from 0 to 1, {CONFIDENT} or more in the key frame",
+    "confidence": lambda given: f"from 0 to 1, {given.confident} or more in the key frame",
     "mean and deviation": lambda _: "bodies are where the mean says",
     "annotations": lambda _: "the labels are AVA's",
 }

@@ -13,13 +13,16 @@ from .clips import TRUE
 from .network import Inputs, Masks, Network, random_masks
 
 Labels = Literal["all", "true", "pseudo"]
-Term = Literal["actions", "pose-l1", "pose-l2", "place-l1", "place-l2"]
+Term = Literal["actions", "kinetics", "pose-l1", "pose-l2", "place-l1", "place-l2"]
 TERMS: tuple[str, ...] = get_args(Term)
 WEIGHT = 10.0
 """Of the actions' loss beside the others."""
 
 BODY = 226
 """Numbers of a body without its camera."""
+
+UNKNOWN = -1
+"""The class of a film that Kinetics does not have."""
 
 
 class Batch(NamedTuple):
@@ -30,12 +33,14 @@ class Batch(NamedTuple):
         labels: (B, T, P, C) how sure each action is.
         has_gt: (B, T, P) 2 annotated, 1 a pseudo label, 0 neither.
         body: (B, T, P, 229) as the tracklets have it.
+        kinetics: (B,) Kinetics' class of the film, or -1.
     """
 
     inputs: Inputs
     labels: torch.Tensor
     has_gt: torch.Tensor
     body: torch.Tensor
+    kinetics: torch.Tensor
 
 
 class Aim(NamedTuple):
@@ -69,8 +74,10 @@ def losses(model: Any, batch: Batch, *, aim: Aim) -> Losses:
 def terms(network: Network, batch: Batch, masks: Masks, aim: Aim) -> Losses:
     """The terms of a batch whose masks are known.
 
-    The actions' is the mean over the tokens that count and their classes of the binary cross entropy, times 10. The
-    bodies' and the places' are sums over a token's numbers, of detected tokens, divided by how many these are and one.
+    The actions' is the mean over the tokens that count and their classes of the binary cross entropy, times 10. That of
+    Kinetics is the mean cross entropy over the windows whose film has a class, said of the person a window is about.
+    The bodies' and the places' are sums over a token's numbers, of detected tokens, divided by how many these are and
+    one.
     """
     people = batch.inputs.detected.shape[2]
     output = network(batch.inputs, masks)
@@ -85,6 +92,12 @@ def terms(network: Network, batch: Batch, masks: Masks, aim: Aim) -> Losses:
             network.actions(output, people), batch.labels, reduction="none"
         )
         found["actions"] = WEIGHT * (each * counted[..., None]).sum() / (counted.sum() * each.shape[-1]).clamp(min=1)
+    if "kinetics" in aim.terms:
+        said = network.kinetics(output, people)[:, 0]
+        known = (batch.kinetics != UNKNOWN).sum().clamp(min=1)
+        found["kinetics"] = (
+            functional.cross_entropy(said, batch.kinetics, ignore_index=UNKNOWN, reduction="sum") / known
+        )
     if any(term.startswith("pose") for term in aim.terms):
         bodies = network.body(output[:, people:].flatten(0, 1)).flat().unflatten(0, detected.shape)
         found |= _distances("pose", bodies - batch.body[..., :BODY], detected, aim)
@@ -104,7 +117,8 @@ def _distances(name: str, difference: torch.Tensor, detected: torch.Tensor, aim:
 
 def idle(terms: tuple[str, ...]) -> tuple[str, ...]:
     """The beginnings of the names of parameters that these terms do not reach: they get no gradient."""
-    unused = ["class_token", "conv_en", "conv_de", "action_head_kinetics"]
+    unused = ["conv_en", "conv_de"]
+    unused += ["class_token", "action_head_kinetics"] * ("kinetics" not in terms)
     unused += ["action_head_ava"] * ("actions" not in terms)
     unused += ["smpl_head"] * (not any(term.startswith("pose") for term in terms))
     unused += ["loca_head"] * (not any(term.startswith("place") for term in terms))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from har_bench.arrays import Floats, Singles
 from har_bench.errors import HarBenchError
 from har_bench.schema import column, vector
+from har_bench.store import Store
 
 from .clips import Clip, Person
 from .windows import Quirks
@@ -65,6 +67,44 @@ def second_of(keyframe: int) -> int:
     return keyframe // FPS + BEGINNING
 
 
+def scored_second(keyframe: int | None, annotated: Sequence[float] | None) -> float | None:
+    """The second of a key frame under which AVA scores it; None where it does not.
+
+    Args:
+        keyframe: the number in a clip's name.
+        annotated: of a clip of Kinetics' the annotated seconds, as a rule one: it is meant, whatever the number counts
+            from. None of a film of AVA's, whose frames are numbered at 30 per second from second 900 on.
+
+    >>> scored_second(150, None), scored_second(0, None), scored_second(150, [4.25, 71.5])
+    (905.0, None, 4.25)
+    """
+    if keyframe is None:
+        return None
+    if annotated is not None:
+        return min(annotated, key=lambda second: abs(second - keyframe / FPS), default=None)
+    return float(second_of(keyframe)) if second_of(keyframe) in SCORED else None
+
+
+def annotated_at(store: Store, videos: Collection[str]) -> Mapping[str, Sequence[float]]:
+    """The annotated seconds of those videos that are clips of Kinetics', in a store of AVA's annotations."""
+    infos = store.sequences.select(["sequence", "splits", "empty"]).to_pylist()
+    clips = {
+        info["sequence"]: set(info["empty"] or ())
+        for info in infos
+        if info["sequence"] in videos and info["splits"] and all(map(_of_kinetics, info["splits"]))
+    }
+    if clips:
+        rows = store.table("segments", ["sequence", "timestamp"])
+        rows = rows.filter(pc.is_in(rows["sequence"], pa.array(clips, rows.schema.field("sequence").type)))
+        for video, second in zip(rows["sequence"].to_pylist(), rows["timestamp"].to_pylist(), strict=True):
+            clips[video].add(second)
+    return {video: sorted(seconds) for video, seconds in clips.items()}
+
+
+def _of_kinetics(split: str) -> bool:
+    return split.startswith("kinetics")
+
+
 def key_row(clip: Clip, person: Person, quirks: Quirks) -> int | None:
     """The last row of the key frame in a track: the number at the end of its name is that of the key frame.
 
@@ -109,28 +149,37 @@ class Told(NamedTuple):
     """What is said of one person in a key frame.
 
     Attributes:
-        second: of the film.
+        second: of the film, or of the clip.
         box: (4,) fractions of the frame.
         confidence: of the detector.
         scores: (C,) of the actions.
     """
 
-    second: int
+    second: float
     box: Floats
     confidence: float
     scores: Singles
 
 
-def rows_of(video: str, told: Sequence[Told], actions: Sequence[int]) -> pa.Table:
-    """Detections as ``ava/frame-map`` takes them: a row for each person and action."""
-    people, kinds = len(told), len(actions)
+def detections(video: str, told: Sequence[Told], actions: Sequence[int], wanted: Sequence[int]) -> pa.Table:
+    """Detections as ``ava/frame-map`` takes them: a row for each person and action.
+
+    Args:
+        video: its name.
+        told: what is said of people, of
+        actions: these, by number.
+        wanted: those among them that are scored.
+    """
+    people, kinds = len(told), len(wanted)
     boxes = np.array([each.box for each in told], np.float64).reshape(people, 4)
+    columns = [list(actions).index(action) for action in wanted]
+    scores_of = [np.asarray(each.scores, np.float64)[columns] for each in told]
     return pa.table(
         {
             "sequence": pa.repeat(video, people * kinds),
-            "timestamp": np.repeat([float(each.second) for each in told], kinds),
-            "label": np.tile(np.asarray(actions, np.int32), people),
-            "score": np.concatenate([np.asarray(each.scores, np.float64) for each in told] or [np.zeros(0)]),
+            "timestamp": np.repeat([each.second for each in told], kinds),
+            "label": np.tile(np.asarray(wanted, np.int32), people),
+            "score": np.concatenate(scores_of or [np.zeros(0)]),
             "confidence": np.repeat([float(each.confidence) for each in told], kinds),
         }
     ).append_column(column("bbox_normalised", pa.float64(), shape=(4,)), vector(np.repeat(boxes, kinds, axis=0)))

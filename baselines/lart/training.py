@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from har_bench.training.curves import History
 from har_bench.training.schedules import Group, grouped, warmed_cosine
 
 from .clips import Clips
-from .losses import TERMS, Aim, Batch, idle, losses
+from .losses import TERMS, UNKNOWN, Aim, Batch, idle, losses
 from .network import Network
 from .windows import Item, Windows, stacked
 
@@ -56,6 +56,7 @@ class Feed:
         columns: of the 80 actions, those that the network tells.
         batch: windows of a step, on all devices together.
         seed: with the epoch's number it fixes the order and the windows.
+        kinetics: Kinetics' class of each film that has one.
     """
 
     clips: Clips
@@ -64,6 +65,7 @@ class Feed:
     columns: Sequence[int]
     batch: int
     seed: int
+    kinetics: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -75,18 +77,25 @@ class Feed:
         order = np.random.RandomState((self.seed, share.epoch)).permutation(len(self.tracks))
         for step in range(self.steps):
             which = order[step * self.batch : (step + 1) * self.batch][share.rank :: share.ranks]
-            yield batched([self._item(int(each), share.epoch) for each in which], self.columns, share.device)
+            items = [self._item(int(each), share.epoch) for each in which]
+            yield batched(items, self.columns, [self._class(int(each)) for each in which], share.device)
+
+    def _class(self, which: int) -> int:
+        video = self.clips.clip(self.tracks[which][0]).video
+        return self.kinetics.get(video or "", UNKNOWN)
 
     def _item(self, which: int, epoch: int) -> Item:
         row, place = self.tracks[which]
         return self.windows.training(self.clips.clip(row), place, np.random.RandomState((self.seed, epoch, which)))
 
 
-def batched(items: Sequence[Item], columns: Sequence[int], device: torch.device | None = None) -> Batch:
-    """A batch of windows, as the losses take it."""
+def batched(
+    items: Sequence[Item], columns: Sequence[int], kinetics: Sequence[int], device: torch.device | None = None
+) -> Batch:
+    """A batch of windows and the classes of their films, as the losses take it."""
     labels = np.stack([item.labels[..., list(columns)] for item in items])
     has_gt, body = (np.stack([getattr(item, name) for item in items]) for name in ("has_gt", "body"))
-    told = (torch.from_numpy(array).to(device) for array in (labels, has_gt, body))
+    told = (torch.from_numpy(array).to(device) for array in (labels, has_gt, body, np.array(kinetics, np.int64)))
     return Batch(stacked(items, device), *told)
 
 
@@ -131,8 +140,15 @@ def adam(rate: float) -> Callable[[Iterable[nn.Parameter]], torch.optim.Optimize
     return partial(torch.optim.AdamW, lr=rate, betas=(0.9, 0.95))
 
 
-def begun(network: Network, aim: Aim, *, smpl: str, fresh: bool) -> None:
+def begun(network: Network, aim: Aim, *, smpl: str, kinetics: bool, fresh: bool) -> None:
     """Let the head of the body begin where SMPL's mean is, if a term of the loss needs it.
+
+    Args:
+        network: changed.
+        aim: whose terms are asked for.
+        smpl: smpl_mean_params.npz, or nothing.
+        kinetics: whether some film has a class of Kinetics'.
+        fresh: whether the weights are new ones.
 
     Raises:
         HarBenchError: an unknown term, or one that needs what is not there.
@@ -140,6 +156,11 @@ def begun(network: Network, aim: Aim, *, smpl: str, fresh: bool) -> None:
     for term in aim.terms or ("",):
         if term not in TERMS:
             raise unknown("term of lart's loss", term, TERMS)
+    if "kinetics" in aim.terms and not kinetics:
+        raise HarBenchError(
+            "the term kinetics needs the classes of the tracklets' films, and none is known; give Kinetics-400's csv "
+            "(label, youtube_id) with --set kinetics="
+        )
     if not any(term.startswith("pose") for term in aim.terms):
         return
     if smpl:

@@ -5,6 +5,19 @@ from __future__ import annotations
 GROUPS = {"PERSON_MOVEMENT": range(1, 15), "OBJECT_MANIPULATION": range(15, 64), "PERSON_INTERACTION": range(64, 81)}
 """The numbers of each kind (``label_type`` of ``ava_action_list_v2.2.pbtxt``), evaluated or not."""
 
+MOST = 254
+"""The highest number that an action of one's own may have."""
+
+
+def group_of(number: int) -> str:
+    """The kind of an action of AVA's; OTHER for those above 80, which are somebody's own.
+
+    >>> group_of(80), group_of(81)
+    ('PERSON_INTERACTION', 'OTHER')
+    """
+    return next((group for group, numbers in GROUPS.items() if number in numbers), "OTHER")
+
+
 ACTIONS = {
     1: "bend/bow (at the waist)",
     3: "crouch/kneel",

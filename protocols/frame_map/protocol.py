@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -20,7 +21,7 @@ from har_bench.protocol.tables import cell, mean
 from har_bench.results import Row
 
 from . import clues
-from .actions import ACTIONS, GROUPS
+from .actions import ACTIONS, MOST, group_of
 from .files import read_detections
 from .keyframes import BEGINNING, FPS, SPAN, TICKS, Objects, coded, group, listed, runs, ticked
 from .matching import (
@@ -125,6 +126,8 @@ class FrameMAPOptions(Options):
     """What is scored."""
 
     split: str = option("val", "such as val, v1.0/test or, of several, v2.2/val+kinetics-v1.0/val")
+    actions: tuple[str, ...] = option((), "score these numbers of the action list, such as 4,11,80; the recipe's 60")
+    confidence: float | None = option(None, "the detector's least that counts; the recipe's (LART has 0.9 for AK-val)")
 
 
 class Video(NamedTuple):
@@ -177,6 +180,20 @@ class FrameMAP(Protocol):
     options: FrameMAPOptions
     state: Records[Video]
 
+    @cached_property
+    def actions(self) -> tuple[int, ...]:
+        """The numbers of the actions that are scored, rising.
+
+        Raises:
+            HarBenchError: some are none of an action list.
+        """
+        if not self.options.actions:
+            return self.recipe.classes
+        wrong = [word for word in self.options.actions if not (word.isdecimal() and 0 < int(word) <= MOST)]
+        if wrong:
+            raise HarBenchError(f"{self.name} cannot take action {wrong[0]!r}; give numbers from 1 to {MOST}")
+        return tuple(sorted({int(word) for word in self.options.actions}))
+
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """The csv of detections that all of AVA's tools write, plain or gzipped."""
         del store
@@ -213,7 +230,7 @@ class FrameMAP(Protocol):
             cap=self.recipe.cap,
             keep_invalid=self.recipe.invalid == "kept",
         )
-        videos, kinds = len(truth.starts) - 1, len(self.recipe.classes)
+        videos, kinds = len(truth.starts) - 1, len(self.actions)
         of_video = np.searchsorted(keyframes, np.arange(videos + 1) * SPAN)
         ends = edges[of_video]
         of_row = np.repeat(np.arange(videos), np.diff(ends))
@@ -236,12 +253,12 @@ class FrameMAP(Protocol):
     def _objects(self, truth: Batch) -> Objects:
         """The boxes of evaluated actions that count."""
         actions = truth["action"]
-        evaluated = np.isin(actions, self.recipe.classes)
-        if (evaluated != truth["evaluated"].astype(bool)).any():
+        evaluated = np.isin(actions, self.actions)
+        if not self.options.actions and (evaluated != truth["evaluated"].astype(bool)).any():
             other = actions[int(np.argmax(evaluated != truth["evaluated"].astype(bool)))]
             raise HarBenchError(
                 f"the store and {self.canonical} disagree on whether action {other} is evaluated; convert AVA with its "
-                "own list of evaluated actions"
+                "own list of evaluated actions, or say which with --option actions="
             )
         codes = coded(truth.starts, self._ticks(truth["timestamp"], "the store has"))
         kept = evaluated
@@ -261,7 +278,7 @@ class FrameMAP(Protocol):
             # the tools read the person's number as a score, which is 1 in files without it, and sort by it
             persons = np.nan_to_num(truth["person"].astype(np.float64), nan=1.0)
             rows = rows[np.argsort(-persons[rows], kind="stable")]
-        classes = places(self.recipe.classes, actions[rows])
+        classes = places(self.actions, actions[rows])
         order = np.lexsort((classes, codes[rows]))
         rows = rows[order]
         every = np.union1d(codes, listed(truth.sequences, "empty"))
@@ -284,9 +301,10 @@ class FrameMAP(Protocol):
         labels = predictions["label"]
         if labels.dtype.kind not in "iuf" or (labels.dtype.kind == "f" and (labels % 1 != 0).any()):
             raise HarBenchError(f"{self.name} wants the numbers of AVA's actions, 1 to 80, in the column label")
-        classes = places(self.recipe.classes, labels)
-        if self.recipe.confidence is not None and "confidence" in predictions.columns:
-            classes[~(predictions["confidence"] >= self.recipe.confidence)] = -1
+        classes = places(self.actions, labels)
+        least = self.recipe.confidence if self.options.confidence is None else self.options.confidence
+        if least is not None and "confidence" in predictions.columns:
+            classes[~(predictions["confidence"] >= least)] = -1
         # with --missing count-as-error, a detection without a number is none
         for values in (_boxes(predictions), predictions["score"][:, None]):
             if not np.isfinite(values.sum()):
@@ -347,7 +365,7 @@ class FrameMAP(Protocol):
     def _areas(self, weights: Floats | None) -> Floats:
         """(C,) AP of each class, 0 to 1; NaN for what is left out of the mean."""
         ranking, sums = self.state.derived(self._ranked), self.state.derived(sums_of)
-        kinds = len(self.recipe.classes)
+        kinds = len(self.actions)
         weights = np.ones(len(sums)) if weights is None else weights
         areas = average_precision(ranking, sums[:, :kinds], weights)
         if self.recipe.undetected == "left out":
@@ -356,15 +374,15 @@ class FrameMAP(Protocol):
 
     def _ranked(self, records: Records[Video]) -> Ranking:
         """All detections in order."""
-        return rank([video.found for video in records.values()], len(self.recipe.classes))
+        return rank([video.found for video in records.values()], len(self.actions))
 
     def compute(self) -> Scores:
         """mAP, with tables per action and per kind of action."""
-        kinds = len(self.recipe.classes)
+        kinds = len(self.actions)
         areas = 100 * self._areas(None)
         sums = self.state.derived(sums_of).sum(axis=0).astype(int)
         objects, detections = sums[:kinds], sums[kinds : 2 * kinds]
-        groups = [next(group for group, numbers in GROUPS.items() if id_ in numbers) for id_ in self.recipe.classes]
+        groups = [group_of(id_) for id_ in self.actions]
         return Scores(
             metrics={"mAP@0.5": mean(areas)},
             tables={
@@ -378,10 +396,10 @@ class FrameMAP(Protocol):
                         "detections": int(found),
                     }
                     for id_, group, area, of_class, found in zip(
-                        self.recipe.classes, groups, areas, objects, detections, strict=True
+                        self.actions, groups, areas, objects, detections, strict=True
                     )
                 ],
-                "group": [self._group(name, areas[np.array(groups) == name]) for name in GROUPS if name in groups],
+                "group": [self._group(name, areas[np.array(groups) == name]) for name in dict.fromkeys(groups)],
             },
             counts={
                 "videos": len(self.state),

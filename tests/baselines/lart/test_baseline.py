@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 import har_bench  # noqa: E402
 from har_bench.baselines.lart import LART  # noqa: E402
+from har_bench.baselines.lart.kinetics import classes_of  # noqa: E402
 from har_bench.baselines.lart.training import Feed  # noqa: E402
 from har_bench.errors import HarBenchError  # noqa: E402
 from har_bench.protocol import make_protocol  # noqa: E402
@@ -139,6 +140,76 @@ def test_bodies_and_places_are_learnt_with_smpls_mean(stores: tuple[Store, Store
     assert machine.history[1]["pose-l1"] < machine.history[0]["pose-l1"]
 
 
+def test_the_classes_of_films_are_learnt_from_kinetics_own_csv(stores: tuple[Store, Store], tmp_path: Path) -> None:
+    """Classes are in the order of the alphabet; the films of the tracklets without one count nothing."""
+    rows = [
+        "label,youtube_id,time_start,time_end,split",
+        '"zumba",filmtrain00,0,10,train',
+        "abseiling,elsewhere00,0,10,train",
+    ]
+    (tmp_path / "kinetics.csv").write_text("\n".join(rows))
+    csv = str(tmp_path / "kinetics.csv")
+    assert classes_of(csv) == {"filmtrain00": 1, "elsewhere00": 0}
+    machine = model(stores, epochs=4, terms="actions,kinetics", kinetics=csv, ema=0.0)
+    machine.fit(stores[0], make_protocol(PROTOCOL))
+    assert machine.history[-1]["kinetics"] < machine.history[0]["kinetics"]
+    assert machine.model is not None
+    tokens = machine.model.class_token.detach().expand(1, 2, -1)
+    assert int(machine.model.kinetics(tokens, 2)[0, 0].argmax()) == 1
+    for text, words in (
+        ("film,class\n", "no columns label and youtube_id"),
+        (rows[0] + "\nzumba\n", "a row of 1 columns"),
+    ):
+        (tmp_path / "other.csv").write_text(text)
+        with pytest.raises(HarBenchError, match=words):
+            classes_of(str(tmp_path / "other.csv"))
+
+
+@pytest.fixture(scope="module")
+def clips_of_kinetics(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Store]:
+    """Two clips of AVA-Kinetics, each annotated at one second, and their tracklets."""
+    folder = tmp_path_factory.mktemp("kinetics")
+    for number, (action, confidence) in enumerate(zip(ACTIONS, (0.95, 0.85), strict=False)):
+        made = tracklet(0, 20, action, has_gt=[9], name=300)
+        made["frame_conf"] = [confidence] * 20
+        written(folder / "tracks", f"AK-val_clip{number:07d}_000309", 0, made)
+    (folder / "ava").mkdir()
+    rows = [f"clip{number:07d},{4.25 + number},0.100,0.100,0.300,0.600,{ACTIONS[number]}\n" for number in range(2)]
+    (folder / "ava/kinetics_val_v1.0.csv").write_text("".join(rows))
+    return converted(folder / "ava", folder / "truth"), converted(folder / "tracks", folder / "tracklets")
+
+
+def test_clips_of_kinetics_are_scored_at_the_second_that_is_annotated(clips_of_kinetics: tuple[Store, Store]) -> None:
+    """AK-val: seconds are fractions, and LART scores who was detected with 0.9."""
+    truth, tracklets = clips_of_kinetics
+    split, found = {"split": "kinetics-v1.0/val"}, {}
+    for confidence in (None, 0.9):
+        options = split | ({} if confidence is None else {"confidence": confidence})
+        machine = LART(tracklets=str(tracklets.path), test="track.fullframe@GT")
+        found[confidence] = har_bench.run(machine, truth, protocol=PROTOCOL, options=options)["mAP@0.5"]
+    assert found == {None: 100, 0.9: 50}
+    machine = LART(tracklets=str(tracklets.path), test="track.fullframe@GT")
+    tables = machine.predict(truth, make_protocol(PROTOCOL, options=split))
+    assert {row["timestamp"] for table in tables for row in table.to_pylist()} == {4.25, 5.25}
+
+
+def test_actions_of_ones_own_are_another_label_space(stores: tuple[Store, Store], tmp_path: Path) -> None:
+    """The protocol says which numbers are scored; the model tells these, whether AVA scores them or not."""
+    own = {"actions": f"{ACTIONS[0]},{ACTIONS[1]},2"}
+    machine = model(stores, epochs=6)
+    result = har_bench.run(machine, stores[0], protocol=PROTOCOL, options=own, save=tmp_path / "own.safetensors")
+    assert machine.actions == tuple(sorted({2, *ACTIONS[:2]}))
+    assert result.options["actions"] == ",".join(sorted(map(str, machine.actions)))
+    assert result["mAP@0.5"] > 90
+    again = LART(tracklets=str(stores[1].path), device="cpu")
+    with pytest.raises(
+        HarBenchError, match="tells 3 actions, and 58 that ava/frame-map:lart scores are not among them"
+    ):
+        har_bench.run(again, stores[0], protocol=PROTOCOL, weights=tmp_path / "own.safetensors")
+    with pytest.raises(HarBenchError, match="scores action 81, and the labels of tracklets are of 1 to 80"):
+        model(stores).fit(stores[0], make_protocol(PROTOCOL, options={"actions": "81"}))
+
+
 def test_what_is_missing_is_said_in_a_sentence(stores: tuple[Store, Store], tmp_path: Path) -> None:
     protocol = make_protocol(PROTOCOL)
     cases: list[tuple[dict[str, Any], str]] = [
@@ -148,6 +219,7 @@ def test_what_is_missing_is_said_in_a_sentence(stores: tuple[Store, Store], tmp_
         ({"parts": "hands"}, "has no hands; give parts=joints"),
         ({"widths": "8,8"}, "widths is '8,8'; give three whole numbers"),
         ({"terms": "pose-l1"}, "give smpl_mean_params.npz with --set smpl="),
+        ({"terms": "actions,kinetics"}, "needs the classes of the tracklets' films.*--set kinetics="),
         ({"terms": "poses"}, "term of lart's loss is called 'poses'"),
         ({"batch": 1, "devices": 2}, "batch is 1; give 2 or more"),
     ]

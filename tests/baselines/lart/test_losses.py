@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from har_bench.baselines.lart.losses import Aim, Batch, idle, labelled, losses, terms  # noqa: E402
+from har_bench.baselines.lart.losses import UNKNOWN, Aim, Batch, idle, labelled, losses, terms  # noqa: E402
 from har_bench.baselines.lart.network import Architecture, Inputs, Layers, Network, zero_masks  # noqa: E402
 from tests.golden import REAL, load  # noqa: E402
 from tests.lart_weights import formula_weights  # noqa: E402
@@ -51,6 +51,7 @@ def batch_of(items: Mapping[str, Any], name: str) -> Batch:
         items[f"{name}/out/action_label_ava"][..., 0, :60],
         items[f"{name}/out/has_gt"][..., 0, 0],
         items[f"{name}/out/pose_shape"][..., 0, :],
+        torch.tensor([UNKNOWN]),
     )
 
 
@@ -84,7 +85,8 @@ def some() -> Batch:
     torch.manual_seed(0)
     detected = torch.tensor([[[True, True], [True, False]]])
     inputs = Inputs(torch.randn(1, 2, 2, 229), detected)
-    return Batch(inputs, torch.rand(1, 2, 2, 60), torch.tensor([[[2, 1], [0, 2]]]), torch.randn(1, 2, 2, 229))
+    labels, has_gt = torch.rand(1, 2, 2, 60), torch.tensor([[[2, 1], [0, 2]]])
+    return Batch(inputs, labels, has_gt, torch.randn(1, 2, 2, 229), torch.tensor([3]))
 
 
 def test_whose_labels_count() -> None:
@@ -112,10 +114,24 @@ def test_a_batch_without_labels_costs_nothing() -> None:
     loss.backward()
 
 
+def test_the_loss_of_kinetics_is_that_of_the_films_whose_class_is_known() -> None:
+    """The class token sees nothing, so it is the cross entropy of one constant (LART's network is so made)."""
+    network, one = Network(TINY).eval().requires_grad_(False), some()
+    inputs = Inputs(*(torch.cat([part] * 3) for part in one.inputs[:2]))
+    three = Batch(inputs, *(torch.cat([part] * 3) for part in one[1:4]), torch.tensor([3, UNKNOWN, 7]))
+    masks = zero_masks(inputs.detected)
+    said = network.kinetics(network(inputs, masks), 2)[0, 0].log_softmax(0)
+    found = terms(network, three, masks, Aim(("kinetics",)))
+    assert found.keys() == {"kinetics"}
+    assert float(found["kinetics"]) == pytest.approx(-float(said[3] + said[7]) / 2, rel=1e-5)
+    nobody = three._replace(kinetics=torch.full((3,), UNKNOWN))
+    assert float(terms(network, nobody, masks, Aim(("kinetics",)))["kinetics"]) == 0
+
+
 def test_what_is_called_idle_gets_no_gradient_and_all_else_some() -> None:
     network = Network(replace(TINY, drop_path=0.0))
     network.train()
-    for chosen in (("actions",), ("actions", "place-l1"), ("pose-l2",)):
+    for chosen in (("actions",), ("actions", "place-l1"), ("pose-l2",), ("actions", "kinetics")):
         network.zero_grad()
         sum(losses({"lart": network}, some(), aim=Aim(chosen)).values()).backward()
         gradients = {name: parameter.grad for name, parameter in network.named_parameters()}

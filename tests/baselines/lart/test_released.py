@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,23 @@ def test_released_weights_want_phalps_mean_and_predict_with_it(network: Network,
     (found,) = given.predict(truth, protocol)
     assert found.num_rows == 3 * 60
     assert given.describe()["weights"] == "lart.ckpt"
+
+
+def test_released_weights_of_all_eighty_actions_say_those_that_are_scored(tmp_path: Path) -> None:
+    """LART's predict_valid=False; an action's column is its number less 1."""
+    truth, tracklets = datasets(tmp_path, clips=3)
+    np.save(tmp_path / "mean_std.npy", np.stack([np.zeros((1, 226)), np.ones((1, 226))]))
+    wide = Network(replace(MADE, actions=80))
+    with torch.no_grad():
+        wide.action_head_ava[0][0].weight.zero_()
+        wide.action_head_ava[0][0].bias.copy_(torch.arange(80) / 10 - 4)
+    machine = LART(tracklets=str(tracklets.path), mean_std=str(tmp_path / "mean_std.npy"), device="cpu")
+    machine.load(checkpoint(tmp_path / "lart.ckpt", wide))
+    protocol = make_protocol("ava/frame-map:lart", options={"actions": "2,80"})
+    (found,) = machine.predict(truth, protocol)
+    likely = torch.tensor([0.1 - 4, 7.9 - 4]).sigmoid().tolist()
+    assert found["label"].to_pylist() == [2, 80] * 3
+    np.testing.assert_allclose(found["score"].to_numpy(), likely * 3, rtol=1e-6)
 
 
 def test_other_weights_are_named(network: Network, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 from har_bench.baselines.lart.clips import Clip, Clips, opened
-from har_bench.baselines.lart.testing import Told, box_of, key_row, rows_of, scores, second_of, test_of
+from har_bench.baselines.lart.testing import Told, box_of, detections, key_row, scores, second_of, test_of
 from har_bench.errors import HarBenchError
 from har_bench.protocols.frame_map.files import read_detections
 from tests.golden import REAL
@@ -47,7 +47,8 @@ def test_every_row_is_that_of_larts_evaluator(name: str, clip: Clip) -> None:
             else scores(test, likely, key, min(len(somebody), len(likely)))
         )
         told = Told(second_of(clip.keyframe or 0), box_of(somebody, key), float(somebody.confidence[key]), found)
-        mine = by_label(rows_of(clip.video or "", [told], [column + 1 for column in COLUMNS]))
+        numbers = [column + 1 for column in COLUMNS]
+        mine = by_label(detections(clip.video or "", [told], numbers, numbers))
         theirs = by_label(
             written.filter(
                 [row[0] == pytest.approx(told.box[0], abs=1e-12) for row in written["bbox_normalised"].to_pylist()]
@@ -87,4 +88,4 @@ def test_a_box_is_a_share_of_its_frame() -> None:
 
 
 def test_a_key_frame_without_people_has_no_rows() -> None:
-    assert rows_of("v", [], [1, 2]).num_rows == 0
+    assert detections("v", [], [1, 2], [2]).num_rows == 0

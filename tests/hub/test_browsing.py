@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,5 +79,9 @@ def test_stores_of_other_kinds_are_browsed_too(dataset: str, joints: bool, tmp_p
 
 
 @chromium.needed
-def test_it_is_shown_without_a_complaint(site: Path) -> None:
-    assert chromium.shown(site / "index.html").complaints == []
+@pytest.mark.parametrize(("width", "scheme"), chromium.VIEWS)
+def test_everybody_can_read_it(browser: Any, site: Path, width: int, scheme: str) -> None:
+    with chromium.opened(browser, site / "index.html", width=width, scheme=scheme) as (page, complaints):
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert chromium.violations(page) == []
+        assert complaints == []

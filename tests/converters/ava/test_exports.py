@@ -11,29 +11,24 @@ import pyarrow.compute as pc
 import pytest
 
 import har_bench
-from har_bench import registry
 from har_bench.converter import Shard, Tables
 from har_bench.errors import HarBenchError
 from har_bench.foreign import joblib, pickles
 from har_bench.store import Store
 from tests.ava_data import convert
 from tests.golden import REAL
+from tests.sampled import sampled
 from tests.toy import Toy
-
-
-def sample(dataset: str, folder: Path) -> Store:
-    registry.load("converters", dataset).sample(folder / "raw", seed=1)
-    return har_bench.convert(dataset, folder / "raw", folder / "store", jobs=1, quiet=True)
 
 
 @pytest.fixture(scope="module")
 def penn(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return sample("penn_action", tmp_path_factory.mktemp("penn"))
+    return sampled("penn_action", tmp_path_factory.mktemp("penn"), seed=1)
 
 
 @pytest.fixture(scope="module")
 def ntu(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return sample("ntu60", tmp_path_factory.mktemp("ntu"))
+    return sampled("ntu60", tmp_path_factory.mktemp("ntu"), seed=1)
 
 
 def test_boxes_and_tracks_are_what_phalp_takes(penn: Store, tmp_path: Path) -> None:

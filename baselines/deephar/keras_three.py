@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.errors import Malformed
+from har_bench.files import write_whole
 from har_bench.foreign import json_file, opening
 from har_bench.foreign.archive import Archive
 from har_bench.foreign.budget import Budget
@@ -70,7 +71,7 @@ def unpacked(path: Path) -> Iterator[tuple[Path, Mapping[str, str]]]:
     _name(json_file.decode(bytes(archive.read(CONFIGURATION)), what="a model's configuration"), "", names)
     with tempfile.TemporaryDirectory() as folder:
         inside = Path(folder) / MEMBER
-        inside.write_bytes(archive.read(MEMBER))
+        write_whole(inside, bytes(archive.read(MEMBER)))
         yield inside, names
 
 

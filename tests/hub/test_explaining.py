@@ -73,6 +73,9 @@ def test_what_is_overall_is_what_scoring_says(mpii: Store, predictions: dict[str
     assert {"joint", "group", "person size", "visibility"} <= set(explained.slices)
     for slices in explained.slices.values():
         assert [each.number for each in slices] == sorted(each.number for each in slices)
+        assert all(each.count for each in slices)
+    counts = {row["joint"]: f"{row['count']} joints" for row in result.tables["joint"]}
+    assert {each.name: each.count for each in explained.slices["joint"]} == counts
 
 
 def hits(persons: dict[str, Any], predictions: dict[str, Any], joints: Any) -> float:

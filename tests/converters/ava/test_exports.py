@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 import pytest
 
 import har_bench
-from har_bench import registry
 from har_bench.converter import Shard, Tables
 from har_bench.errors import HarBenchError
 from har_bench.foreign import joblib, pickles
@@ -19,21 +18,6 @@ from har_bench.store import Store
 from tests.ava_data import convert
 from tests.golden import REAL
 from tests.toy import Toy
-
-
-def sample(dataset: str, folder: Path) -> Store:
-    registry.load("converters", dataset).sample(folder / "raw", seed=1)
-    return har_bench.convert(dataset, folder / "raw", folder / "store", jobs=1, quiet=True)
-
-
-@pytest.fixture(scope="module")
-def penn(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return sample("penn_action", tmp_path_factory.mktemp("penn"))
-
-
-@pytest.fixture(scope="module")
-def ntu(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return sample("ntu60", tmp_path_factory.mktemp("ntu"))
 
 
 def test_boxes_and_tracks_are_what_phalp_takes(penn: Store, tmp_path: Path) -> None:

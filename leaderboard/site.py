@@ -102,5 +102,5 @@ def _remove_others(site: Path, written: Sequence[Path]) -> None:
     """Remove our own pages of entries that are gone; another program's files stay."""
     for folder in ("entries", "compare"):
         for path in set((site / folder).glob("*.html")) - set(written):
-            if OURS in path.read_bytes()[:2000]:
+            if path.is_file() and OURS in path.read_bytes()[:2000]:
                 path.unlink()

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from har_bench.errors import Malformed, completing
-from har_bench.foreign.hdf5 import attribute, malformed, open_file
+from har_bench.foreign.hdf5 import attribute, malformed, open_file, values
 from har_bench.training import weights
 
 from .keras_names import FileGroups, Tensor, places
@@ -82,7 +82,9 @@ def _tensors(file: h5py.File) -> Iterator[tuple[Tensor, npt.NDArray[Any]]]:
                 raise Malformed(f"names the tensor {group}/{name} and has none", "is the download complete?")
             layer, _, tensor = name.rpartition("/")
             key = Tensor(group, layer.rpartition("/")[2] or group, tensor.partition(":")[0])
-            yield key, np.asarray(root[group][name][()])
+            if not isinstance(root[group][name], h5py.Dataset):
+                raise Malformed(f"has a group for the tensor {group}/{name}")
+            yield key, values(root[group][name])
 
 
 def _texts(group: h5py.Group, name: str) -> list[str] | None:

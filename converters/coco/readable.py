@@ -66,7 +66,10 @@ def _readable(found: re.Match[bytes]) -> bytes:
     try:
         msgspec.json.decode(word)
     except BROKEN:
-        text = json.loads(word.decode(errors="replace"), strict=False)
+        try:
+            text = json.loads(word.decode(errors="replace"), strict=False)
+        except ValueError:  # no text at all, which whoever decodes the whole will tell
+            return word
         return json.dumps(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")).encode()
     return word
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, completing
 from har_bench.files import NO_ROOM, FullError, full
+from har_bench.foreign import opening
 
 
 @contextmanager
@@ -79,6 +80,8 @@ def _lock(partial: Path) -> Iterator[None]:
         yield
         return
     path = partial.with_name(f"{partial.name}.lock")
+    with _makable(partial), suppress(FileNotFoundError), completing(path, "remove it"):
+        opening.require_file(path)
     with _makable(partial):
         handle = path.open("w")
     with handle:

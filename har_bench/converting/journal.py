@@ -15,7 +15,7 @@ from har_bench.converter import Shard
 from har_bench.converting import shards, sources
 from har_bench.errors import HarBenchError, HarBenchWarning
 from har_bench.files import UNFINISHED, write_whole
-from har_bench.foreign import json_file
+from har_bench.foreign import json_file, opening
 from har_bench.schema import PARTITIONED
 
 JOURNAL = "journal.jsonl"
@@ -47,10 +47,10 @@ def resume(partial: Path, header: Header, raw: Path, found: Sequence[Shard]) -> 
     A line cut off by a kill, or damaged, is dropped; so is a shard whose raw files or parts are not what they were.
 
     Raises:
-        HarBenchError: the journal is of another conversion.
+        HarBenchError: the journal is of another conversion, or no file.
     """
     path = partial / JOURNAL
-    text = path.read_bytes() if path.exists() else b""
+    text = opening.read(path, "--no-resume starts afresh") if path.exists() else b""
     lines = text[: text.rfind(b"\n") + 1].splitlines()
     for folder in (partial, *(partial / name for name in (*PARTITIONED, "shards"))):
         for unfinished in folder.glob(f".*{UNFINISHED}"):

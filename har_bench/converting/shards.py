@@ -19,6 +19,7 @@ from har_bench.converter import Converter, Reject, Shard, Tables
 from har_bench.converting import sources
 from har_bench.errors import HarBenchError
 from har_bench.files import write_whole
+from har_bench.foreign import opening
 from har_bench.schema import PARTITIONED, SORT_KEYS, column, one_array
 from har_bench.storing import fingerprint, parquet, seals
 
@@ -187,7 +188,7 @@ def read(path: Path, written: Written) -> pa.Table:
     if path.suffix == ".parquet":
         return parquet.Part(path, written.seal).read()
     with seals.undamaged(path):
-        content = path.read_bytes()
+        content = opening.content(path)
         if blake3(content).hexdigest() != written.seal:
             raise seals.damaged(path, "its bytes are not those that were written")
         return pa.ipc.open_file(content).read_all()

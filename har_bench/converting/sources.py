@@ -57,7 +57,7 @@ def look(raw: Path, path: Path) -> Seen:
     size, changed = stamp(path)
     try:
         digest = fingerprint.of_file(path) if size >= 0 else ""
-    except OSError:
+    except HarBenchError:
         digest = ""
     return Seen(path=relative(raw, path), bytes=size, changed=changed, blake3=digest)
 

@@ -27,6 +27,9 @@ _BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeE
 """What h5py raises on damaged files."""
 
 _REMEDY = "is the download complete?"
+_PLAIN = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING, h5py.h5t.OPAQUE)
+"""Types of attributes that are copied as they are; texts of varying length are looked at before."""
+
 _OUTSIDE = "write the numbers themselves into the file"
 _OBJECT = 512
 _DENSEST = 1100
@@ -73,7 +76,7 @@ class Hdf5(Mapping[str, Anything]):
         with completing(self._path, _REMEDY), _opened(self._path) as file:
             for name in wanted:
                 with completing(f"{self._path} ({name})", _REMEDY), malformed():
-                    found[name] = _values(h5py.Dataset(h5py.h5d.open(file.id, name.encode("utf-8", "surrogateescape"))))
+                    found[name] = values(h5py.Dataset(h5py.h5d.open(file.id, name.encode("utf-8", "surrogateescape"))))
         return found
 
 
@@ -130,13 +133,16 @@ def malformed() -> Iterator[None]:
 
 
 def attribute(holder: h5py.Group, name: str) -> Any:
-    """The value of an attribute, once it is known to claim no more than its file has.
+    """The value of an attribute, once it is known to be plain, and to claim no more than its file has.
 
     Raises:
-        Malformed: it is damaged, or claims more.
+        Malformed: it is damaged, claims more, or holds what HDF5 would build from its bytes, which ends the process if
+            they are damaged: sequences, structures, references.
     """
     with malformed():
         found = holder.attrs.get_id(name)
+        if found.get_type().get_class() not in _PLAIN:
+            raise Malformed(f"holds {found.dtype} as {name[:60]!r} where numbers or text should be")
         if math.prod(found.shape or ()) * found.get_type().get_size() > holder.file.id.get_filesize():
             raise Malformed(f"claims that its {name[:60]!r} has the shape {found.shape}")
         return holder.attrs[name]
@@ -193,7 +199,12 @@ def _opened(path: Path) -> h5py.File:
         raise Malformed(f"cannot be read as HDF5 ({error})") from error
 
 
-def _values(dataset: h5py.Dataset) -> Anything:
+def values(dataset: h5py.Dataset) -> Anything:
+    """All of a dataset.
+
+    Raises:
+        Malformed: it holds something else than numbers or text.
+    """
     dtype = dataset.dtype
     if h5py.check_string_dtype(dtype) is not None:
         return np.asarray(dataset.asstr("utf-8")[()])

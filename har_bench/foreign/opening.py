@@ -35,6 +35,16 @@ def size_of(path: Path) -> int:
     return status.st_size
 
 
+def require_file(path: Path) -> None:
+    """Look at a path before a library opens it by its name, which would wait for whoever writes into a pipe.
+
+    Raises:
+        Malformed: a folder, a pipe or a device is there.
+        OSError: nothing is there, or it may not be looked at.
+    """
+    _refuse_what_is_no_file(path.stat().st_mode)
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[BufferedReader]:
     """A file, which may be empty, opened for the block.

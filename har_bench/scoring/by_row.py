@@ -143,7 +143,8 @@ class ByRow:
         if isinstance(self.predictions, RowPredictions):
             if self.protocol.row_order is None:
                 raise HarBenchError(
-                    f"{self.protocol.name} has no published row order; give a mapping from sequence to array"
+                    f"{self.predictions.called} do not say whose rows they are, and {self.protocol.name} has no "
+                    "published row order; give a mapping from sequence to array"
                 )
             numbers = table[self.protocol.row_order].take(kept).to_numpy().astype(np.int64)
             beyond = numbers >= len(self.predictions.array)
@@ -157,7 +158,7 @@ class ByRow:
             problems.add("missing", len(kept), f"all of {name}")
             return {}, np.full(len(kept), -1)
         require(self.protocol.prediction_columns, rows, self.predictions.called)
-        return rows, align(name, truth, kept, rows, problems)
+        return rows, align(name, truth, kept, rows, problems, called=self.predictions.called)
 
     def _predicted(
         self, column: str, pieces: Sequence[tuple[Columns, Ints]], sequences: pa.Table, starts: Ints
@@ -222,9 +223,9 @@ class ByRow:
         near = [joint for joint, grade in zip(target.joints, made.grades, strict=True) if grade == "approximate"]
         if near and not self.way.remedies.approximate:
             raise HarBenchError(
-                f"{len(near)} of {target.name}'s {len(target)} joints are only approximate in {source.name} "
-                f"({listed(near, 6)}), so this would not be the protocol's number; predict {target.name}, or accept it "
-                "with --approximate, which stands in the result"
+                f"{self.predictions.called} have the joints of {source.name}, in which {len(near)} of {target.name}'s "
+                f"{len(target)} are only approximate ({listed(near, 6)}), so this would not be the protocol's number; "
+                f"predict {target.name}, or accept it with --approximate, which stands in the result"
             )
         return made
 
@@ -247,7 +248,15 @@ def _spans(chosen: pa.Table) -> Iterator[tuple[str, int, int]]:
     return zip(*(chosen[name].to_pylist() for name in ("sequence", "first_row", "rows")), strict=True)
 
 
-def align(sequence: str, truth: Mapping[str, npt.NDArray[Any]], kept: Ints, rows: Columns, problems: Problems) -> Ints:
+def align(
+    sequence: str,
+    truth: Mapping[str, npt.NDArray[Any]],
+    kept: Ints,
+    rows: Columns,
+    problems: Problems,
+    *,
+    called: str = "the predictions",
+) -> Ints:
     """For each kept ground-truth row of a sequence, the number of its predicted row; -1 where there is none.
 
     Args:
@@ -256,12 +265,14 @@ def align(sequence: str, truth: Mapping[str, npt.NDArray[Any]], kept: Ints, rows
         kept: the numbers of the rows that are scored.
         rows: the predicted columns of the sequence, with or without ``frame`` and ``person``.
         problems: where missing, duplicate, unknown and unaligned rows are reported.
+        called: what messages call the predictions.
     """
     count = len(next(iter(rows.values())))
     if "frame" not in rows:
         return _in_order(sequence, len(truth["frame"]), kept, count, problems)
     if "person" not in rows and len(np.unique(truth["frame"])) < len(truth["frame"]):
-        raise HarBenchError(f"{sequence} has frames with several persons; add the column 'person' to the predictions")
+        several = f"{called} do not say who is who in {sequence}, which has frames with several persons"
+        raise HarBenchError(f"{several}; add the column 'person'")
     keys = _Keys(truth["person"], rows["person"]) if "person" in rows else _Keys(np.zeros(1, np.int64))
     nobody = np.zeros(max(count, len(truth["frame"])), np.int64)
     given = keys.of(rows.get("person", nobody[:count]), rows["frame"])

@@ -66,15 +66,18 @@ def open_predictions(source: Any, protocol: Protocol, store: Store) -> Predictio
         digest = fingerprint.combined(f"{key} {each}" for key, each in digests)
         return Predictions(pieces, "arrays by sequence", digest)
     if isinstance(source, np.ndarray | list | tuple) or hasattr(source, "detach"):
-        array = numbers(source, "the array of predictions")
+        what = "the array of predictions"
+        array = numbers(source, what)
         if not array.size or not array.ndim:
-            raise HarBenchError(f"the array of predictions has the shape {array.shape}; give a row for each answer")
-        return _array(array, protocol, store, _digest(array))
+            raise HarBenchError(f"{what} has the shape {array.shape}; give a row for each answer")
+        return _array(array, protocol, store, _digest(array), what)
     raise HarBenchError(f"predictions cannot be a {type(source).__name__}; give a path, a table, a mapping or an array")
 
 
-def _array(array: Anything, protocol: Protocol, store: Store, digest: str) -> Predictions:
+def _array(array: Anything, protocol: Protocol, store: Store, digest: str, what: str) -> Predictions:
     """An array alone: in the published order of rows, where there is one, or in that of ``har-bench targets``.
+
+    ``what`` is what messages call it.
 
     Raises:
         HarBenchError: it has another number of rows than are scored.
@@ -91,7 +94,7 @@ def _array(array: Anything, protocol: Protocol, store: Store, digest: str) -> Pr
     if protocol.row_order is not None:
         return RowPredictions(array, name, taken_for, digest)
     raise HarBenchError(
-        f"the array of predictions has {len(array):,} rows, where {protocol.canonical} scores {rows.num_rows:,}; write "
+        f"{what} has {len(array):,} rows, where {protocol.canonical} scores {rows.num_rows:,}; write "
         "a row for each, in the order of `har-bench targets`, or give a mapping from sequence to array"
     )
 
@@ -150,8 +153,8 @@ def _from_file(path: Path, protocol: Protocol, store: Store) -> Predictions:
         opened.notes = foreign.notes
         return opened
     if path.suffix == ".npy":
-        array = numbers(npy.load(path), f"the array of {path}")
-        return _array(array, protocol, store, fingerprint.of_path(path))
+        what = f"the array of {path}"
+        return _array(numbers(npy.load(path), what), protocol, store, fingerprint.of_path(path), what)
     found = read_columns(path)
     if found is None:
         raise HarBenchError(

@@ -11,6 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from blake3 import blake3
 
+from har_bench.errors import completing
+from har_bench.files import readable
+from har_bench.foreign import opening
 from har_bench.schema import one_array
 
 PIECE = 1 << 18
@@ -18,14 +21,23 @@ PIECE = 1 << 18
 
 
 def of_file(path: Path) -> str:
-    """The blake3 of a file's bytes, in hexadecimal; a file that many shards share is read once a process."""
-    status = path.stat()
-    return _of_content(path, status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
+    """The blake3 of a file's bytes, in hexadecimal; a file that many shards share is read once a process.
+
+    Raises:
+        HarBenchError: nothing is there, or something else than a file, or it cannot be read.
+    """
+    with readable(path), completing(path, "name a file"):
+        status = path.stat()
+        return _of_content(path, status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
 
 
 def of_path(path: Path) -> str:
-    """The fingerprint of a file, or of every file in a folder with its name."""
-    if path.is_file():
+    """The fingerprint of a file, or of every file in a folder with its name.
+
+    Raises:
+        HarBenchError: as :func:`of_file`.
+    """
+    if not path.is_dir():
         return of_file(path)
     inside = sorted(file for file in path.rglob("*") if file.is_file())
     return combined(f"{file.relative_to(path).as_posix()} {of_file(file)}" for file in inside)
@@ -35,7 +47,7 @@ def of_path(path: Path) -> str:
 def _of_content(path: Path, size: int, changed: int) -> str:
     del changed  # only tells a changed file from the one already hashed
     hasher, piece = blake3(), memoryview(bytearray(min(size, PIECE)))
-    with path.open("rb", buffering=0) as file:  # not mapped to memory: a disk that fails would end the process
+    with opening.opened(path) as file:  # not mapped to memory: a disk that fails would end the process
         while count := file.readinto(piece):
             hasher.update(piece[:count])
     return hasher.hexdigest()

@@ -20,7 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from har_bench.errors import HarBenchError
-from har_bench.foreign.hdf5 import open_file
+from har_bench.foreign import opening
+from har_bench.foreign.hdf5 import attribute, open_file
 from har_bench.storing import seals
 from har_bench.storing.manifest import Manifest, decode
 
@@ -34,11 +35,11 @@ def manifest_in(path: Path) -> Manifest:
     Raises:
         HarBenchError: the file holds no store, or is damaged.
     """
-    with seals.undamaged(path), h5py.File(path, "r") as file:
+    with seals.undamaged(path), _opened(path) as file:
         if MANIFEST in file:
             return decode(file[MANIFEST][:].tobytes(), path)
         if MANIFEST in file.attrs:
-            return decode(str(file.attrs[MANIFEST]).encode(), path)
+            return decode(str(attribute(file, MANIFEST)).encode(), path)
         raise HarBenchError(f"{path} holds no store (no manifest in it); convert the dataset again")
 
 
@@ -49,6 +50,11 @@ def holds_store(path: Path) -> bool:
             return MANIFEST in file or MANIFEST in file.attrs
     except HarBenchError:
         return False
+
+
+def _opened(path: Path) -> h5py.File:
+    opening.require_file(path)
+    return h5py.File(path, "r")
 
 
 class Hdf5Tables:
@@ -65,7 +71,7 @@ class Hdf5Tables:
     ) -> None:
         self.path = path
         with seals.undamaged(path):
-            self.file = h5py.File(path, "r")
+            self.file = _opened(path)
         self._parts = parts
         self._seals = sealed or {}
         self._tables: dict[str, _Table] = {}
@@ -96,7 +102,7 @@ class _Table:
 
     def __init__(self, path: Path, group: h5py.Group, sealed: Sequence[str] | None) -> None:
         self.path, self.group, self.seals = path, group, sealed
-        self.schema = pa.ipc.read_schema(pa.py_buffer(bytes(group.attrs["schema"])))
+        self.schema = pa.ipc.read_schema(pa.py_buffer(bytes(attribute(group, "schema"))))
         self.starts: list[int] = group[".starts"][:].tolist()
         self._sealed: dict[int, seals.Sealed] = {}
         self._texts: dict[str, pa.Array] = {}  # the distinct texts of a column, read once

@@ -9,7 +9,7 @@ import msgspec
 from blake3 import blake3
 
 from har_bench.errors import HarBenchError, completing
-from har_bench.foreign import json_file
+from har_bench.foreign import json_file, opening
 from har_bench.schema import SCHEMA_VERSION
 from har_bench.skeletons import Skeleton
 from har_bench.storing import seals
@@ -118,4 +118,4 @@ def read(folder: Path) -> Manifest:
         remedy = interrupted if begun else "convert the dataset first"
         raise HarBenchError(f"{folder} is not a store ({MANIFEST} is missing); {remedy}")
     with seals.undamaged(path):
-        return decode(path.read_bytes(), path)
+        return decode(opening.content(path), path)

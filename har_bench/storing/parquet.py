@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from har_bench.files import whole
+from har_bench.foreign import opening
 from har_bench.schema import PARTITIONED
 from har_bench.storing import seals
 
@@ -119,6 +120,7 @@ class Part:
     def __init__(self, path: Path, seal: str | None) -> None:
         self.path = path
         with seals.undamaged(path):
+            opening.require_file(path)
             # not mapped to memory: a disk that fails would end the process. Its values are compared with the seal, and
             # nothing is compared twice: a page's checksum only where there is none
             self._file = pq.ParquetFile(path, memory_map=False, page_checksum_verification=seal is None)

@@ -20,7 +20,7 @@ import pyarrow as pa
 from blake3 import blake3
 
 from har_bench.arrays import Bools, Bytes
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, Malformed
 from har_bench.schema import one_array
 from har_bench.storing import fingerprint
 
@@ -113,6 +113,8 @@ def undamaged(path: Path) -> Iterator[None]:
         yield
     except HarBenchError:
         raise
+    except Malformed as wrong:
+        raise HarBenchError(f"{path} {wrong}; convert the dataset again") from wrong
     except FileNotFoundError as error:
         raise HarBenchError(f"{path} is missing; convert the dataset again") from error
     except PermissionError as error:

@@ -3,4 +3,5 @@
 from har_bench.training.beginning import train as train
 from har_bench.training.plans import Losses as Losses
 from har_bench.training.plans import Plan as Plan
+from har_bench.training.plans import Plateau as Plateau
 from har_bench.training.plans import Share as Share

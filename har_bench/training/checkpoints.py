@@ -12,8 +12,9 @@ from pathlib import Path
 
 import torch
 
-from har_bench.errors import HarBenchError, HarBenchWarning
+from har_bench.errors import HarBenchError, HarBenchWarning, completing
 from har_bench.files import UNFINISHED, whole
+from har_bench.foreign import opening
 
 LATEST, BEFORE, BEST = "latest.ckpt", "before.ckpt", "best.ckpt"
 
@@ -38,13 +39,26 @@ def keep_best(path: Path) -> None:
         shutil.copyfile(path, copy)
 
 
+def best_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The state of the model in the best checkpoint.
+
+    Raises:
+        HarBenchError: it is gone, or damaged.
+    """
+    path = folder / BEST
+    if damage := _damage(path):
+        raise HarBenchError(f"{path} is damaged or gone ({damage}); delete the checkpoints beside it, and train again")
+    found: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    return found
+
+
 def newest(folder: Path) -> Path | None:
     """The checkpoint to go on from, if there is one; what a killed training left half-written is removed.
 
     A last one that is damaged is removed, which is said, and the one before it is the newest.
 
     Raises:
-        HarBenchError: all are damaged, or the folder cannot hold any.
+        HarBenchError: all are damaged, one is no file, or the folder cannot hold any.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -54,6 +68,9 @@ def newest(folder: Path) -> Path | None:
         raise HarBenchError(f"{folder} cannot hold checkpoints ({error.strerror}); name another folder") from error
     latest, before = folder / LATEST, folder / BEFORE
     there = [path for path in (latest, before) if path.exists()]
+    for path in there:
+        with completing(path, "delete it, and the training begins again"):
+            opening.require_file(path)
     damages = {path: damage for path in there if (damage := _damage(path))}
     sound = [path for path in there if path not in damages]
     if not sound and damages:

@@ -159,3 +159,14 @@ def test_endless_nesting_is_dropped(tmp_path: Path) -> None:
     (tmp_path / "people.json").write_text(text)
     tables = convert(tmp_path)
     assert [reject.locator for reject in tables.rejects] == ["annotations[1]"]
+
+
+@pytest.mark.parametrize("escape", [b"\\\xb6", b"\\u12"])
+def test_a_text_with_an_escape_that_json_has_not_is_dropped(escape: bytes, tmp_path: Path) -> None:
+    folder = write(tmp_path, content([person(1), person(2, name="escape")]))
+    path = folder / "people.json"
+    path.write_bytes(path.read_bytes().replace(b'"escape"', b'"' + escape + b'"'))
+    tables = convert(tmp_path)
+    assert [reject.locator for reject in tables.rejects] == ["annotations[1]"]
+    assert tables.poses is not None
+    assert tables.poses["annotation_id"].to_pylist() == [1]

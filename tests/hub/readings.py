@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.hub.model_readings import MODEL_READERS
+from tests.hub.own_readings import OWN_READERS
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESSES = 8 << 30
@@ -82,30 +83,34 @@ def readers() -> dict[str, Callable[[Path], Any]]:
         for shard in converter.discover(path):
             converter.read(shard)
 
-    return dict(MODEL_READERS) | {
-        "columns": columns,
-        "scored": lambda path: har_bench.score("tests.toy:ToyError", path.parent / "store", path, resamples=0),
-        "track": lambda path: open_track(path, layout="coco17", size=(100, 100), fps=50),
-        "result": read,
-        "manifest": lambda path: manifest.decode(path.read_bytes(), path),
-        "journal": resumed,
-        "coco results": oks.read_results,
-        "coco": converted,
-        "hourglass": lambda path: read_hourglass(path, path.name),
-        "hrnet": lambda path: read_hrnet([path], [path.name]),
-        "pickle": pickles.load,
-        "joblib": joblib.load,
-        "npz": lambda path: dict(npz.open_npz(path)),
-        "npy": lambda path: npy.load(path).sum(dtype=object) if npy.load(path).dtype.kind in "iuf" else None,
-        "mat": lambda path: (mat.variable_names(path), mat.load_mat(path)),
-        "torch": torch_file.load,
-        "weights": weights.read,
-        "hdf5": lambda path: hdf5.open_hdf5(path).read(),
-        "json": lambda path: json_file.read(path, not_finite=dict),
-        "records": json_file.records,
-        "packed": compressed.read,
-        "cdf": read_pose,
-    }
+    return (
+        dict(MODEL_READERS)
+        | dict(OWN_READERS)
+        | {
+            "columns": columns,
+            "scored": lambda path: har_bench.score("tests.toy:ToyError", path.parent / "store", path, resamples=0),
+            "track": lambda path: open_track(path, layout="coco17", size=(100, 100), fps=50),
+            "result": read,
+            "manifest": lambda path: manifest.decode(path.read_bytes(), path),
+            "journal": resumed,
+            "coco results": oks.read_results,
+            "coco": converted,
+            "hourglass": lambda path: read_hourglass(path, path.name),
+            "hrnet": lambda path: read_hrnet([path], [path.name]),
+            "pickle": pickles.load,
+            "joblib": joblib.load,
+            "npz": lambda path: dict(npz.open_npz(path)),
+            "npy": lambda path: npy.load(path).sum(dtype=object) if npy.load(path).dtype.kind in "iuf" else None,
+            "mat": lambda path: (mat.variable_names(path), mat.load_mat(path)),
+            "torch": torch_file.load,
+            "weights": weights.read,
+            "hdf5": lambda path: hdf5.open_hdf5(path).read(),
+            "json": lambda path: json_file.read(path, not_finite=dict),
+            "records": json_file.records,
+            "packed": compressed.read,
+            "cdf": read_pose,
+        }
+    )
 
 
 def read_elsewhere(files: Sequence[tuple[str, Path]], *, folder: Path, seconds: float) -> Iterator[Reading]:

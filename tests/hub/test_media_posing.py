@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from PIL import Image
 av = pytest.importorskip("av")
 
 from har_bench.cli import main  # noqa: E402
+from har_bench.errors import HarBenchWarning  # noqa: E402
 from har_bench.geometry.boxes import overlap  # noqa: E402
 from har_bench.keypoints import open_track  # noqa: E402
 from har_bench.media import pose_parts, posing  # noqa: E402
@@ -180,6 +182,28 @@ def test_interrupted_work_goes_on_and_ends_the_same(
     assert pq.read_table(tmp_path / "out.parquet").equals(pq.read_table(tmp_path / "whole.parquet"))
     assert (tmp_path / "out.gif").read_bytes() == (tmp_path / "whole.gif").read_bytes()
     assert not (tmp_path / "out.parquet.partial").exists()
+
+
+@pytest.mark.parametrize("harmed", ["poses-00001.parquet", "state-00001.json"])
+def test_a_part_that_was_damaged_is_looked_for_again(
+    harmed: str, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pose_parts, "FRAMES_A_PART", 4)
+    monkeypatch.setattr(posing, "FRAMES_A_PART", 4)
+    pose(Tired(batch=2), clip, tmp_path / "whole.parquet")
+    with pytest.raises(KeyboardInterrupt):
+        pose(Tired(after=14, batch=2), clip, tmp_path / "out.parquet")
+    partial = tmp_path / "out.parquet.partial"
+    assert len(list(partial.glob("state-*"))) == 3
+    if harmed.startswith("poses"):  # another part's poses: whole, and not what was written
+        shutil.copyfile(partial / "poses-00000.parquet", partial / harmed)
+    else:
+        (partial / harmed).write_bytes(b"{")
+    again = Tired(batch=2)
+    with pytest.warns(HarBenchWarning, match=r"out\.parquet\.partial is damaged, and what was found from part 1 on is"):
+        pose(again, clip, tmp_path / "out.parquet")
+    assert again.looked == 16
+    assert pq.read_table(tmp_path / "out.parquet").equals(pq.read_table(tmp_path / "whole.parquet"))
 
 
 def test_work_with_other_options_begins_again_and_says_so(

@@ -135,6 +135,34 @@ def test_everything_wrong_with_the_rows_is_named_at_once(store: Store, table: pa
         error(store, table.set_column(3, "keypoints_3d", vector(values)))
 
 
+@pytest.mark.parametrize(
+    ("how", "wrong"),
+    [
+        ("half of the rows", "cannot be scored: rows 25 missing"),
+        ("no points", "no column of .* is called 'keypoints_3d'"),
+        ("five joints", "have 5 joints"),
+        ("no depth", "has 34 numbers a row"),
+        ("another layout", "have the joints of coco17, in which .* are only approximate"),
+        ("an array of other rows", "has 10 rows, where toy/error"),
+    ],
+)
+def test_a_refusal_names_the_file(how: str, wrong: str, store: Store, table: pa.Table, tmp_path: Path) -> None:
+    keys, path = table.drop_columns("keypoints_3d"), tmp_path / "mine.parquet"
+    rows = {
+        "half of the rows": table.slice(0, 24),
+        "no points": keys,
+        "five joints": keys.append_column("keypoints_3d", vector(np.zeros((49, 5, 3)))),
+        "no depth": keys.append_column("keypoints_3d", vector(np.zeros((49, 17, 2)))),
+    }.get(how, table)
+    pq.write_table(rows, path)
+    if how == "an array of other rows":
+        np.save(path := tmp_path / "mine.npy", np.zeros((10, 17, 3)))
+    with pytest.raises(HarBenchError, match=wrong) as caught:
+        error(store, path, skeleton="coco17" if how == "another layout" else None)
+    assert str(path) in str(caught.value)
+    assert "; " in str(caught.value)
+
+
 def test_missing_rows_count_as_errors_when_asked(store: Store, arrays: dict[str, Any]) -> None:
     one = {"s000/right": arrays["s000/right"]}
     with pytest.raises(HarBenchError, match="19 missing"):
@@ -149,8 +177,8 @@ def test_a_frame_with_several_persons_needs_the_person(tmp_path: Path) -> None:
     from har_bench.scoring.by_row import Problems, align
 
     truth = {"frame": np.array([0, 0]), "person": np.array([1, 2])}
-    with pytest.raises(HarBenchError, match="add the column 'person'"):
-        align("x", truth, np.arange(2), {"frame": np.array([0])}, Problems())
+    with pytest.raises(HarBenchError, match=r"^a\.csv do not say who is who in x, .*; add the column 'person'$"):
+        align("x", truth, np.arange(2), {"frame": np.array([0])}, Problems(), called="a.csv")
     rows = {"frame": np.array([0, 0]), "person": np.array([2, 1])}
     assert align("x", truth, np.arange(2), rows, Problems()).tolist() == [1, 0]
 

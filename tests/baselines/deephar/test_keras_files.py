@@ -166,6 +166,37 @@ def test_names_that_claim_more_than_there_is_are_refused(tmp_path: Path) -> None
         weighing.load(path)
 
 
+def test_names_that_became_sequences_do_not_end_the_process(tmp_path: Path) -> None:
+    """HDF5 follows the places of damaged sequences, wherever they lead."""
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs.create("layer_names", ["dense_1"], dtype=h5py.string_dtype("ascii"))
+    content = bytearray(path.read_bytes())
+    kind = content.index(b"layer_names\0") + 16  # class and version of its type, then whether it is text
+    assert content[kind : kind + 2] == b"\x19\x01"
+    content[kind + 1] = 57
+    path.write_bytes(content)
+    with pytest.raises(HarBenchError, match=r"weights\.h5 holds object as 'layer_names' where numbers"):
+        weighing.load(path)
+
+
+def test_a_tensor_that_is_none_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "weights.h5"
+    for wrong in ("group", "text of varying length"):
+        with h5py.File(path, "w") as file:
+            group = file.create_group("dense_1")
+            if wrong == "group":
+                group.create_group("kernel:0")
+            else:
+                group.create_dataset("kernel:0", (1,), dtype=h5py.vlen_dtype(np.uint8))
+            group.attrs["weight_names"] = [b"kernel:0"]
+            file.attrs["layer_names"] = [b"dense_1"]
+        with pytest.raises(
+            HarBenchError, match=r"weights\.h5 (has a group for the tensor dense_1/kernel:0|holds object)"
+        ):
+            weighing.load(path)
+
+
 def test_layers_that_only_a_longer_network_has_are_left_out(tmp_path: Path) -> None:
     """Keras keeps what feeds the next block; the last block of a network has none."""
     model = drawn(SPNET)

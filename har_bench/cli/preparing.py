@@ -150,7 +150,8 @@ def export(
         video: Of keypoints: which film, where the file holds several.
         quiet: Show no progress.
     """
-    from har_bench.exporting import export_people, open_people
+    from har_bench.exporting import export_people
+    from har_bench.keypoints import open_people
     from har_bench.store import open_store
     from har_bench.storing.hdf5 import holds_store
 

@@ -9,4 +9,3 @@ from har_bench.exporting.engine import export_people as export_people
 from har_bench.exporting.engine import formats as formats
 from har_bench.exporting.people import Followed as Followed
 from har_bench.exporting.people import People as People
-from har_bench.exporting.people import open_people as open_people

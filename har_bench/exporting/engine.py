@@ -84,7 +84,7 @@ def export_people(
     """Write people who were followed through a film as other people's code reads them, without a store.
 
     Args:
-        people: from :func:`har_bench.exporting.open_people`.
+        people: from :func:`har_bench.keypoints.open_people`.
         format: such as ``lart``, or ``package.module:Name``.
         out: the folder to write, a new or an empty one; it appears when everything is in it.
         options: of the format; values may be texts.

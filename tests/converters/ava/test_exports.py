@@ -15,9 +15,9 @@ import har_bench
 from har_bench.cli import main
 from har_bench.converter import Shard, Tables
 from har_bench.errors import HarBenchError
-from har_bench.exporting import export_people, open_people
+from har_bench.exporting import export_people
 from har_bench.foreign import joblib, pickles
-from har_bench.keypoints import write_joints
+from har_bench.keypoints import open_people, write_joints
 from har_bench.keypoints.motion import WORLD
 from har_bench.store import Store
 from tests.ava_data import convert

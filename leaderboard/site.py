@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,9 @@ from .entry_pages import pages, slugs_of
 from .grouping import boards
 from .page import page
 from .tables import csv_page, latex_page, markdown_page
+
+WRITERS = 16
+"""Pages that are written at once: each waits until the disk has it."""
 
 OURS = b'<meta name="generator" content="har_bench">'
 
@@ -73,7 +77,8 @@ def build(
         "data.json": data_page(shown.values()),
     }
     first, *others = html_pages(found, [problem.sentence for problem in problems])
-    written = [_written(site / name, text) for name, text in [first, *tables.items(), *others]]
+    with ThreadPoolExecutor(WRITERS, thread_name_prefix="pages") as pool:
+        written = list(pool.map(lambda each: _written(site / each[0], each[1]), [first, *tables.items(), *others]))
     _remove_others(site, written)
     return written
 

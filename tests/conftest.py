@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from har_bench.published import folder
+from tests import chromium
 from tests.golden import REAL, fetched, present
 
 # torch's threads only stand in each other's way where tests run side by side
@@ -50,3 +53,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         if required and not any(marker in report.keywords for report in reporter.stats.get("passed", [])):
             reporter.write_line(f"ERROR: no test ran on {place}", red=True)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser for the tests of one module, which are marked ``chromium.needed``."""
+    with chromium.started() as started:
+        yield started

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -59,11 +59,11 @@ AT_ONCE = 16
 class Deephar(Learner, Actor):
     """Networks of CVPR 2018 and TPAMI 2020, with the authors' weights, our own, or none."""
 
-    summary: ClassVar[str] = "deephar: poses in 2D and 3D and actions from pixels, with the authors' weights"
-    cite: ClassVar[str] = "Luvizon, Picard and Tabia, CVPR 2018 and TPAMI 2020; MIT"
-    layout: ClassVar[str] = "mpii-pa16"
-    detects: ClassVar[bool] = True
-    quick: ClassVar[Mapping[str, Any]] = MappingProxyType({"tiny": True, "steps": 4})
+    summary = "deephar: poses in 2D and 3D and actions from pixels, with the authors' weights"
+    cite = "Luvizon, Picard and Tabia, CVPR 2018 and TPAMI 2020; MIT"
+    layout = "mpii-pa16"
+    detects = True
+    quick = MappingProxyType({"tiny": True, "steps": 4})
 
     variant: Literal["cvpr18", "master"] = option(
         "cvpr18", "the branch whose formula says how visible a joint is; the published weights of 2018 need cvpr18"

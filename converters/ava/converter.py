@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -71,23 +71,21 @@ class _Clips:
 class AVA(Converter):
     """Annotations of one release, or the tracklets of LART and the results and gt_tracks of PHALP."""
 
-    dataset: ClassVar[str] = "ava"
-    version: ClassVar[str] = "2"
-    summary: ClassVar[str] = "AVA v1.0 to v2.2 and AVA-Kinetics: boxes with actions; tracks of PHALP and LART"
-    raw: ClassVar[str] = (
+    dataset = "ava"
+    version = "2"
+    summary = "AVA v1.0 to v2.2 and AVA-Kinetics: boxes with actions; tracks of PHALP and LART"
+    raw = (
         "ava_{train,val,test}_v*.csv or kinetics_{train,val,test}_v*.csv with the lists beside them (action list, "
         "included and excluded timestamps, videos, proposals), all in one folder or in folders of it; where there are "
         "none of these, LART tracklets (DATASET_VIDEO_KEYFRAME_TRACK_LENGTH.pkl), PHALP results (demo_VIDEO.pkl) or "
         "PHALP's gt_tracks (DATASET_VIDEO_KEYFRAME.pkl, VIDEO.pkl of a whole film, or gt_tracks in the name)"
     )
-    citation: ClassVar[str] = (
+    citation = (
         "Gu et al. AVA: A Video Dataset of Spatio-temporally Localized Atomic Visual Actions. CVPR 2018; tracklets: "
         "Rajasegaran et al. On the Benefits of 3D Pose and Tracking for Human Action Recognition. CVPR 2023"
     )
-    licence: ClassVar[str] = (
-        "Annotations: CC BY 4.0 by Google; videos: their owners on YouTube; LART: no licence given."
-    )
-    notes: ClassVar[tuple[str, ...]] = (
+    licence = "Annotations: CC BY 4.0 by Google; videos: their owners on YouTube; LART: no licence given."
+    notes = (
         "a segments row is one box with one action at a keyframe; a box is repeated for each of its actions",
         "boxes are fractions of the image (bbox_normalised, as in the csv); bbox [px] is null, no file tells the sizes",
         "start is the keyframe at 30 frames per second, from second 900 of AVA's films and second 0 of Kinetics' "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -62,8 +62,8 @@ class PHALPTracks(PeopleExporter):
     PHALP's own description says that boxes are x1, y1, x2, y2; its code and its own file have x, y, w, h.
     """
 
-    summary: ClassVar[str] = "gt_tracks of PHALP: boxes and tracks that it takes in the place of its detector's"
-    loses: ClassVar[tuple[str, ...]] = ("joints; persons without a box",)
+    summary = "gt_tracks of PHALP: boxes and tracks that it takes in the place of its detector's"
+    loses = ("joints; persons without a box",)
 
     def write(self, store: Store, sequences: pa.Table, out: Path, done: Done) -> None:
         """``SEQUENCE.pkl``."""
@@ -96,8 +96,8 @@ class Tracklets(PeopleExporter):
     trained on them (``parts=joints``): released weights see other joints.
     """
 
-    summary: ClassVar[str] = "tracklets for lart, of anybody's poses: joints, boxes, frames"
-    loses: ClassVar[tuple[str, ...]] = ("more than 44 joints; how well each is seen",)
+    summary = "tracklets for lart, of anybody's poses: joints, boxes, frames"
+    loses = ("more than 44 joints; how well each is seen",)
 
     origin: str = option("", "such as ava-val: a tracklet about every second of a film of AVA; the store's must be")
 

@@ -54,7 +54,7 @@ class _Look(NamedTuple):
 class PixelModel(Baseline):
     """A model that looks at pictures."""
 
-    needs: ClassVar[str] = "the pictures of the raw download"
+    needs = "the pictures of the raw download"
     layout: ClassVar[str]
     in_space: ClassVar[bool] = False
     """Whether the model gives points in three dimensions too."""

@@ -12,13 +12,13 @@ import pytest
 import har_bench
 from har_bench import Store, registry
 from tests import contributing
+from tests.sampled import sampled
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     home = tmp_path_factory.mktemp("h36m")
-    registry.load("converters", "h36m").sample(home / "raw")
-    return har_bench.convert("h36m", home / "raw", home / "store", jobs=1, quiet=True)
+    return sampled("h36m", home)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from har_bench.schema import to_numpy
 from har_bench.studying.explaining import Explanation, explain
 from tests.hub.labelled_clips import Clips
 from tests.hub.systems import FRAMES, PROTOCOL, off_by, toy_store
+from tests.sampled import sampled
 
 OFFSETS = [5.0, 6.0, 9.0, 4.0, 7.0]
 
@@ -26,8 +27,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture(scope="module")
 def mpii(tmp_path_factory: pytest.TempPathFactory) -> Store:
     home = tmp_path_factory.mktemp("mpii")
-    har_bench.registry.load("converters", "mpii").sample(home / "raw")
-    return har_bench.convert("mpii", home / "raw", home / "store", jobs=1, quiet=True)
+    return sampled("mpii", home)
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +123,7 @@ def test_everything_is_printed(explained: Explanation) -> None:
 
 
 def test_clips_are_sliced_by_the_mean_size_of_their_persons(tmp_path: Path) -> None:
-    har_bench.registry.load("converters", "penn_action").sample(tmp_path / "raw")
-    store = har_bench.convert("penn_action", tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
+    store = sampled("penn_action", tmp_path)
     names = Clips().select(store.sequences)["sequence"].to_pylist()
     right = {"sequence": names, "label": np.arange(len(names)) % 2}
     found = explain("tests.hub.labelled_clips:Clips", store, right)

@@ -191,14 +191,61 @@ def test_a_thousand_frames_of_two_skeletons_are_small() -> None:
     assert len(viewer.page(Stage("s", np.arange(1000), tuple(casts), 50.0))) <= 250_000
 
 
+@pytest.fixture(scope="module")
+def walk(home: Path) -> Path:
+    """A viewer of the truth and of a system, in the picture and in space."""
+    return show(home / "h36m", WALK, home / "walk.html", predictions={"noise": home / "noise.parquet"})
+
+
 @chromium.needed
-def test_the_viewer_draws_in_a_browser(home: Path, tmp_path: Path) -> None:
-    given = {"noise": home / "noise.parquet"}
-    page = chromium.shown(show(home / "h36m", WALK, tmp_path / "walk.html", predictions=given))
-    assert page.complaints == []
-    assert 'data-ready="yes"' in page.dom
-    assert page.dom.count("<canvas") == 2
-    assert re.search(r'id="said"[^>]*>noise: [\d.]+ mm off<', page.dom)
+@pytest.mark.parametrize(("width", "scheme"), chromium.VIEWS)
+def test_the_viewer_draws_and_everybody_can_read_it(browser: Any, walk: Path, width: int, scheme: str) -> None:
+    with chromium.opened(browser, walk, width=width, scheme=scheme) as (page, complaints):
+        page.locator("body[data-ready=yes]").wait_for()
+        assert re.fullmatch(r"noise: [\d.]+ mm off", page.inner_text("#said"))
+        drawn = page.evaluate(
+            "[...document.querySelectorAll('canvas')].map((each) => new Set(each.getContext('2d')"
+            ".getImageData(0, 0, each.width, each.height).data).size)"
+        )
+        assert len(drawn) == 2
+        assert min(drawn) > 20
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert chromium.violations(page) == []
+        assert complaints == []
+
+
+@chromium.needed
+def test_the_viewer_is_driven_by_keys_alone(browser: Any, walk: Path) -> None:
+    with chromium.opened(browser, walk) as (page, _):
+        page.locator("body[data-ready=yes]").wait_for()
+
+        def pressed(key: str) -> tuple[str, str]:
+            """The frame, and what stands in the panel in space, after a key."""
+            page.keyboard.press(key)
+            return page.inner_text("#frame"), page.locator("canvas").nth(1).evaluate("(each) => each.toDataURL()")
+
+        first = pressed("Home")
+        last = int(pressed("End")[0].split()[1])
+        assert [first[0], pressed("ArrowLeft")[0]] == ["frame 0", f"frame {last - 1}"]
+        assert [pressed("Home"), pressed("Shift+ArrowRight")[0]] == [first, "frame 10"]
+        pressed("Home")
+        for there, back in ("+-", "ad", "ws"):
+            assert pressed(there)[1] != first[1]
+            assert pressed(back) == first
+        for key in ("+", "a", "w"):
+            pressed(key)
+        assert pressed("r") == first
+        page.keyboard.press("Tab")  # to "Play"
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(300)
+        assert pressed("Space") != first
+        assert page.inner_text("#play") == "Play"
+        for _ in range(4):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.type") == "checkbox":
+                break
+        shown = pressed("Home")
+        assert pressed("Space")[1] != shown[1]  # the truth is gone
 
 
 def test_a_stranger_s_name_runs_nothing() -> None:

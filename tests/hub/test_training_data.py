@@ -20,22 +20,18 @@ from har_bench.schema import sequences_schema as clips_schema
 from har_bench.schema import table as table_of
 from har_bench.store import Store
 from har_bench.storing.windows import Windows
-
-
-def stored(dataset: str, folder: Path) -> Store:
-    registry.load("converters", dataset).sample(folder / "raw", seed=1)
-    return har_bench.convert(dataset, folder / "raw", folder / "store", jobs=1, quiet=True)
+from tests.sampled import sampled
 
 
 @pytest.fixture(scope="module")
 def h36m(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return stored("h36m", tmp_path_factory.mktemp("h36m"))
+    return sampled("h36m", tmp_path_factory.mktemp("h36m"), seed=1)
 
 
 @pytest.fixture(scope="module")
 def ntu(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Sequences of one and of two persons, with frames in which somebody is missing."""
-    return stored("ntu60", tmp_path_factory.mktemp("ntu"))
+    return sampled("ntu60", tmp_path_factory.mktemp("ntu"), seed=1)
 
 
 # ---- windows
@@ -137,7 +133,7 @@ POSE_PROTOCOLS = [name for name in registry.available("protocols") if make_proto
 def stores(tmp_path_factory: pytest.TempPathFactory, h36m: Store) -> dict[str, Store]:
     found = {"h36m": h36m}
     for dataset in {make_protocol(name).dataset for name in POSE_PROTOCOLS} - {"h36m"}:
-        found[dataset] = stored(dataset, tmp_path_factory.mktemp(dataset))
+        found[dataset] = sampled(dataset, tmp_path_factory.mktemp(dataset), seed=1)
     return found
 
 

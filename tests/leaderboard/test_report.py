@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import har_bench
-from har_bench import cli, registry, results
+from har_bench import cli, results
 from har_bench.leaderboard import report
 from har_bench.leaderboard.report import sentence
 from tests import chromium
 from tests.golden import ROOT
 from tests.leaderboard.conftest import MakeResult
 from tests.leaderboard.test_page import Document
+from tests.sampled import sampled
 
 FILES = sorted((ROOT / "results").glob("*/*.json"))
 
@@ -24,8 +25,7 @@ FILES = sorted((ROOT / "results").glob("*/*.json"))
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of noise about the truth, with its worst frames drawn."""
     home = tmp_path_factory.mktemp("report")
-    registry.load("converters", "h36m").sample(home / "raw")
-    store = har_bench.convert("h36m", home / "raw", home / "store", jobs=1, quiet=True)
+    store = sampled("h36m", home)
     har_bench.run("oracle-noise", store, protocol="h36m/mpjpe", out=home / "noise.parquet")
     found = har_bench.score("h36m/mpjpe:deephar", store, home / "noise.parquet", options={"every": 2}, resamples=20)
     results.write(found, home / "noise.json")
@@ -73,10 +73,18 @@ def test_every_result_of_ours_has_a_report(path: Path, tmp_path: Path) -> None:
 
 
 @chromium.needed
-def test_it_prints_on_four_sheets_at_most(page: Path, tmp_path: Path) -> None:
+def test_it_prints_on_four_sheets_at_most(browser: Any, page: Path, tmp_path: Path) -> None:
     longest = max(FILES, key=lambda path: path.stat().st_size)
     for each in (page, report(longest, tmp_path / "long.html")):
-        printed = tmp_path / "r.pdf"
-        command = [str(chromium.PROGRAM), "--headless", "--no-sandbox", "--disable-gpu", f"--print-to-pdf={printed}"]
-        subprocess.run([*command, each.as_uri()], check=True, capture_output=True, timeout=120)
-        assert 1 <= len(re.findall(rb"/Type /Page\n", printed.read_bytes())) <= 4
+        with chromium.opened(browser, each) as (open_page, complaints):
+            sheets = open_page.pdf(prefer_css_page_size=True)
+            assert complaints == []
+        assert 1 <= len(re.findall(rb"/Type /Page\n", sheets)) <= 4
+
+
+@chromium.needed
+@pytest.mark.parametrize(("width", "scheme"), chromium.VIEWS)
+def test_everybody_can_read_it(browser: Any, page: Path, width: int, scheme: str) -> None:
+    with chromium.opened(browser, page, width=width, scheme=scheme) as (open_page, _):
+        assert open_page.evaluate("document.documentElement.scrollWidth") <= width
+        assert chromium.violations(open_page) == []

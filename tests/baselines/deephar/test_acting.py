@@ -20,9 +20,9 @@ from har_bench.baselines.deephar.published import ARCHITECTURES, clips_of
 from har_bench.drawing.scenes import render
 from har_bench.media.acting import classify
 from har_bench.media.boxes import BoxFile
-from har_bench.registry import load
 from tests.baselines.deephar.networks import MERGE, SPNET, loaded
 from tests.pictures import film, save
+from tests.sampled import sampled
 
 pytest.importorskip("av")
 
@@ -33,8 +33,7 @@ CPU = {"device": "cpu"}
 def penn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Path]:
     """The sample of Penn Action, with its people drawn."""
     home = tmp_path_factory.mktemp("penn")
-    load("converters", "penn_action").sample(home / "raw")
-    store = har_bench.convert("penn_action", home / "raw", home / "store", jobs=1, quiet=True)
+    store = sampled("penn_action", home)
     tests = store.select("standard/test")["sequence"].to_pylist()
     render(store, home / "raw", tests)
     return store, home / "raw"

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import har_bench
-from har_bench import registry
 from har_bench.converters.ava import AVA
 from har_bench.store import Store
+from tests.sampled import sampled
 
 
 @pytest.fixture(scope="module")
@@ -19,16 +18,11 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def sample(dataset: str, folder: Path) -> Store:
-    registry.load("converters", dataset).sample(folder / "raw", seed=1)
-    return har_bench.convert(dataset, folder / "raw", folder / "store", jobs=1, quiet=True)
-
-
 @pytest.fixture(scope="module")
 def penn(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return sample("penn_action", tmp_path_factory.mktemp("penn"))
+    return sampled("penn_action", tmp_path_factory.mktemp("penn"), seed=1)
 
 
 @pytest.fixture(scope="module")
 def ntu(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return sample("ntu60", tmp_path_factory.mktemp("ntu"))
+    return sampled("ntu60", tmp_path_factory.mktemp("ntu"), seed=1)

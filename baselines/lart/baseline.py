@@ -33,7 +33,7 @@ from .lessons import bodies, films, rows_of
 from .losses import TERMS, Aim, Labels
 from .network import RELEASED, Architecture, Inputs, Layers, Network, zero_masks
 from .released import Released, released
-from .testing import Test, Told, annotated_at, box_of, detections, key_row, scored_second, scores, test_of
+from .testing import Test, Told, annotated_at, box_of, by_second, detections, key_row, scored_second, scores, test_of
 from .training import NAME, Feed, Ways, adam, begun, learn
 from .windows import FRAMES, PEOPLE, Norm, Quirks, Windows, measured, norm_of, norm_read, stacked
 
@@ -240,10 +240,11 @@ class LART(Trained, Baseline):
                 f"{self.store.path} has no tracklet of a video that {protocol.canonical} scores; convert those of its "
                 "validation"
             )
-        clips = Clips(self.store, self._width())
+        clips = Clips(self.store, self._width(), bodies=self.tested.kind != "truth")
         seconds = annotated_at(store, wanted)
         for video, rows in groupby(order, key=lambda each: each[0]):
-            told = [each for _, row in rows for each in self.told(clips.clip(row), seconds.get(video))]
+            cut = (clip for _, row in rows for clip in by_second(clips.clip(row)))
+            told = [each for clip in cut for each in self.told(clip, seconds.get(video))]
             yield detections(video, told, self.actions, actions)
 
     def _told_apart(self, protocol: Protocol) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from har_bench.cli.app import Settings, app, pairs
+from har_bench.cli.app import Settings, app, film_size, pairs
 from har_bench.cli.terminal import say
 from har_bench.errors import HarBenchError
 
@@ -151,11 +151,8 @@ class Skeletons:
         Raises:
             HarBenchError: a width without a height.
         """
-        if (self.width is None) != (self.height is None):
-            raise HarBenchError("a film has a width and a height; give both")
-        size = None if self.width is None else (self.width, self.height)
         names = ("layout", "window", "video", "pictures", "pose_model")
-        return {"size": size, **{name: getattr(self, name) for name in names}}
+        return {"size": film_size(self.width, self.height), **{name: getattr(self, name) for name in names}}
 
 
 OF_KEYPOINTS = Skeletons()

@@ -160,10 +160,10 @@ def _comparison_page(board: Board, a: Here, b: Here, slugs: Mapping[str, str]) -
         board=board,
         a=first,
         b=second,
+        sentence=_verdict(board, a.line, b.line),
         slugs=slugs,
         metrics=metrics,
         differing=differing,
-        sentence=_verdict(board, a.line, b.line),
         drawn=list(_drawn(first, second)),
     )
 

@@ -226,6 +226,7 @@ class PennPCK(Protocol):
 
     name = "penn_action/pck"
     version = "2"
+    skeletons = ("penn13",)
     summary = "PCK@0.2 on the test sequences of Penn Action, per group of joints and pooled"
     metrics = (
         Metric("PCK@0.2", "%", "higher", "visible joints within 0.2 of the person's size, pooled over all frames"),
@@ -269,11 +270,6 @@ class PennPCK(Protocol):
                 f"{store.path} does not hold the length of torsos, which {self.canonical} measures in; convert Penn "
                 "Action again"
             )
-
-    @property
-    def skeletons(self) -> tuple[str, ...]:
-        """Penn Action's 13 joints."""
-        return ("penn13",)
 
     def select(self, sequences: pa.Table) -> pa.Table:
         """The test sequences.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,6 @@ from har_bench import devices
 from har_bench.arrays import Bytes, Floats
 from har_bench.classifying.classes import Classes
 from har_bench.errors import HarBenchError, HarBenchWarning, unknown
-from har_bench.media import boxes as given
 from har_bench.media.actor import Actor, Acts
 from har_bench.media.batches import in_groups
 from har_bench.media.boxes import Boxes
@@ -59,11 +58,11 @@ AT_ONCE = 16
 class Deephar(Learner, Actor):
     """Networks of CVPR 2018 and TPAMI 2020, with the authors' weights, our own, or none."""
 
-    summary: ClassVar[str] = "deephar: poses in 2D and 3D and actions from pixels, with the authors' weights"
-    cite: ClassVar[str] = "Luvizon, Picard and Tabia, CVPR 2018 and TPAMI 2020; MIT"
-    layout: ClassVar[str] = "mpii-pa16"
-    detects: ClassVar[bool] = True
-    quick: ClassVar[Mapping[str, Any]] = MappingProxyType({"tiny": True, "steps": 4})
+    summary = "deephar: poses in 2D and 3D and actions from pixels, with the authors' weights"
+    cite = "Luvizon, Picard and Tabia, CVPR 2018 and TPAMI 2020; MIT"
+    layout = "mpii-pa16"
+    detects = True
+    quick = MappingProxyType({"tiny": True, "steps": 4})
 
     variant: Literal["cvpr18", "master"] = option(
         "cvpr18", "the branch whose formula says how visible a joint is; the published weights of 2018 need cvpr18"
@@ -245,7 +244,7 @@ class Deephar(Learner, Actor):
                 f"{self.loaded.about} tells {told} actions apart, and {protocol.canonical} has {wanted}; "
                 "give other weights"
             )
-        boxes = given.BoxFile(Path(self.boxes.removeprefix(given.FILE)), store) if self._from_file else self.boxes
+        boxes = self.box_file(store) or self.boxes
         heads = slice(sets.index(wanted), None, len(sets))
         plan, pictures = self.plan, Pictures(store, Path(self.images), workers=self.workers)
         others: dict[str, list[pa.Table]] = {}

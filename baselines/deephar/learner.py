@@ -15,14 +15,13 @@ from torch import nn
 
 from har_bench import devices, remote
 from har_bench.baseline import Baseline
-from har_bench.devices import Precision
 from har_bench.errors import HarBenchError, listed, unknown
 from har_bench.media.pixel_model import PixelModel
 from har_bench.options import option
 from har_bench.protocol import Protocol
 from har_bench.skeletons import Skeleton, skeleton
 from har_bench.store import Store
-from har_bench.training import Plan, Plateau, train
+from har_bench.training import Plan, Plateau, Trained, train
 from har_bench.training import weights as parameters
 from har_bench.training.curves import History
 
@@ -48,7 +47,7 @@ TELLING = (
 
 
 @dataclass
-class Learner(PixelModel):
+class Learner(Trained, PixelModel):
     """A model of pictures that learns by a recipe. Subclasses take the network and read those that it begins with."""
 
     training: ClassVar[tuple[str, ...]] = (
@@ -84,13 +83,9 @@ class Learner(PixelModel):
         "epochs in which it became no better, and then it goes on from its best weights with a tenth of the rate",
         least=0,
     )
-    devices: int = option(1, "how many of them train", least=1)
     init: str = option("", "weights to begin with; heads for other actions begin anew")
-    checkpoints: str = option("", "folder of checkpoints; a training that finds its own there goes on from it")
     architecture: str = option("", "a published network by name, such as mpii_2d; by default the one that weights tell")
     joints: str = option("", "the layout of the network's joints, where its weights do not tell; coco16 is the seed's")
-    precision: Precision = option("float32", "float32, tf32 or bf16")
-    compile: bool = option(False, "compile the network")
     seed: int = option(0, "fixes the weights, where none are loaded, and the order and variation of a training")
 
     history: History = field(default_factory=list, init=False, repr=False)
@@ -131,7 +126,7 @@ class Learner(PixelModel):
             partial(self._looking, trained),
             devices.chosen(self.device),
         )
-        plan = self._plan(recipe, lesson, judge, self._identity(stores, protocol, trained))
+        plan = self.here(self._plan(recipe, lesson, judge, self._identity(stores, protocol, trained)))
         evaluated = judge if judge.measures or judge.held_out is not None else None
         models = nn.ModuleDict({NAME: model})
         self.history = train(
@@ -152,11 +147,6 @@ class Learner(PixelModel):
             self.seed,
             recipe.made(),
             schedule=lesson.factor,
-            device=self.device,
-            devices=self.devices,
-            precision=self.precision,
-            compiled=self.compile,
-            folder=Path(self.checkpoints) if self.checkpoints else None,
             identity=identity,
             loose=("per_step",),
             steps=lesson.feed.steps(recipe.frozen),

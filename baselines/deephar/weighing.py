@@ -12,7 +12,6 @@ from PIL import Image, ImageDraw
 
 from har_bench.arrays import Bytes
 from har_bench.errors import HarBenchError, HarBenchWarning, completing
-from har_bench.foreign import opening
 from har_bench.published import recognised
 from har_bench.samples import walking_person
 from har_bench.skeletons import skeleton
@@ -20,7 +19,7 @@ from har_bench.training import weights
 
 from .architecture import Architecture, told_by
 from .data.layouts import layout_of
-from .keras_file import HDF5, KerasFile
+from .keras_file import KerasFile, is_keras
 from .layers import Network
 from .seeing import Seeing
 from .soft_argmax import Variant
@@ -64,8 +63,8 @@ def load(path: Path, *, variant: Variant = "cvpr18", layout: str = "", expected:
     Raises:
         HarBenchError: the file is damaged, or of another network: what differs.
     """
-    with completing(path, "give weights of deephar"), opening.mapped(path) as content:
-        keras = content[: len(HDF5)] == HDF5
+    with completing(path, "give weights of deephar"):
+        keras = is_keras(path)
     return _of_keras(path, variant, layout, expected) if keras else _own(path, layout, expected)
 
 

@@ -3,51 +3,18 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from har_bench.cli.app import app
 from har_bench.cli.terminal import complain, hand_over, say
+from har_bench.entries.said import Said
 
 boards = App(name="leaderboard", help="Tables and pages from a folder of results.")
 app.command(boards)
-
-
-@Parameter(name="*")
-@dataclass
-class Said:
-    """What is said of an entry.
-
-    Attributes:
-        name: Of the method, as the leaderboard prints it; the result's model by default.
-        setting: What tells it from other entries of the same name, such as "seed 1".
-        who: Its authors.
-        paper: A URL or a reference.
-        year: Of publication.
-        input: Where its 2D keypoints come from, such as CPN, or what else it was given.
-        frames: How many it sees at once.
-        extra_data: What it was trained on besides the training split; "none" for nothing.
-        causal: Whether it looks at no later frame.
-        code: Where it is.
-        licence: Of the code or the weights.
-        command: What made the predictions.
-    """
-
-    name: str = ""
-    setting: str = ""
-    who: str = ""
-    paper: str = ""
-    year: int | None = None
-    input: str = ""
-    frames: int | None = None
-    extra_data: str = ""
-    causal: bool | None = None
-    code: str = ""
-    licence: str = ""
-    command: str = ""
 
 
 NOTHING = Said()
@@ -110,7 +77,7 @@ def add(
     predictions: Path,
     stores: list[Path],
     to: Path = Path("results"),
-    said: Said = NOTHING,
+    said: Annotated[Said, Parameter(name="*")] = NOTHING,
     url: str = "",
     jobs: int = 1,
     quiet: bool = False,

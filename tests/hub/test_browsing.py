@@ -9,19 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-import har_bench
-from har_bench import cli, registry
+from har_bench import cli
 from har_bench.browsing import browse
 from har_bench.browsing.counting import classes_of, defects_of, histogram, lengths_of, poses_of
 from har_bench.store import Store, open_store
 from tests import chromium
+from tests.sampled import sampled
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     home = tmp_path_factory.mktemp("browsing")
-    registry.load("converters", "penn_action").sample(home / "raw")
-    har_bench.convert("penn_action", home / "raw", home / "store", jobs=1, quiet=True)
+    sampled("penn_action", home)
     return open_store(home / "store")
 
 
@@ -74,8 +73,7 @@ def test_no_picture_of_the_dataset_is_in_it_unless_it_is_asked_for(site: Path) -
 
 @pytest.mark.parametrize(("dataset", "joints"), [("ava", False), ("ntu60", True)])
 def test_stores_of_other_kinds_are_browsed_too(dataset: str, joints: bool, tmp_path: Path) -> None:
-    registry.load("converters", dataset).sample(tmp_path / "raw")
-    har_bench.convert(dataset, tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
+    sampled(dataset, tmp_path)
     cli.main(["browse", str(tmp_path / "store"), str(tmp_path / "site")])
     page = (tmp_path / "site" / "index.html").read_text()
     assert f"<h1>{dataset}</h1>" in page

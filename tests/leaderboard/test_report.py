@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import har_bench
-from har_bench import cli, registry, results
+from har_bench import cli, results
 from har_bench.leaderboard import report
 from har_bench.leaderboard.report import sentence
 from har_bench.showing.stills import worst_frames
@@ -18,6 +18,7 @@ from tests import chromium
 from tests.golden import ROOT
 from tests.leaderboard.conftest import MakeResult
 from tests.leaderboard.test_page import Document
+from tests.sampled import sampled
 
 FILES = sorted((ROOT / "results").glob("*/*.json"))
 
@@ -26,8 +27,7 @@ FILES = sorted((ROOT / "results").glob("*/*.json"))
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of noise about the truth, with its worst frames drawn."""
     home = tmp_path_factory.mktemp("report")
-    registry.load("converters", "h36m").sample(home / "raw")
-    store = har_bench.convert("h36m", home / "raw", home / "store", jobs=1, quiet=True)
+    store = sampled("h36m", home)
     har_bench.run("oracle-noise", store, protocol="h36m/mpjpe", out=home / "noise.parquet")
     found = har_bench.score("h36m/mpjpe:deephar", store, home / "noise.parquet", options={"every": 2}, resamples=20)
     results.write(found, home / "noise.json")

@@ -85,8 +85,7 @@ def test_build_offers_the_reports_and_stores_of_its_entries(page: Path, tmp_path
 
 
 def test_of_models_that_tell_actions_the_truth_is_drawn(tmp_path: Path) -> None:
-    registry.load("converters", "penn_action").sample(tmp_path / "raw")
-    store = har_bench.convert("penn_action", tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
+    store = sampled("penn_action", tmp_path)
     given = tmp_path / "p.parquet"
     har_bench.run("nearest-centroid", store, protocol="penn_action/accuracy", out=given)
     drawn = worst_frames(store, {"nearest": given}, "penn_action/accuracy", 2)

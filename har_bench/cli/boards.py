@@ -28,11 +28,12 @@ def build(
     dataset: list[str] | None = None,
     protocol: list[str] | None = None,
     only: Literal["verified", "scored", "reported"] | None = None,
+    strict: bool = False,
 ) -> None:
     """Build Markdown, CSV, LaTeX and one self-contained web page from a folder of results.
 
     A result that cannot be (an impossible number, a protocol that never was, a file changed after it was written) is
-    named and left out; the others are published, and the exit status is 1.
+    named, on the page too, and stands on no board; the others are published.
 
     Args:
         results: A folder of result files, or its URL; folders in it are searched too.
@@ -40,6 +41,7 @@ def build(
         dataset: Only this dataset, such as h36m; may be repeated.
         protocol: Only this protocol, such as mpii/pckh or mpii/pckh:hrnet; may be repeated.
         only: Only what is verified, only what was scored here (verified or not), or only what sources report.
+        strict: Exit status 1 if a result was left out.
     """
     from har_bench import registry, remote
     from har_bench.cli.entry import FAILED
@@ -58,7 +60,7 @@ def build(
             continue
         say(f"{url}/{path.name}" if url else str(path))
     remote.publish(folder, site, last="index.html")
-    if refused:
+    if strict and refused:
         sys.exit(FAILED)
 
 

@@ -30,11 +30,12 @@ def build(
     only: Literal["verified", "scored", "reported"] | None = None,
     reports: bool = False,
     stores: list[Path] | None = None,
+    strict: bool = False,
 ) -> None:
     """Build Markdown, CSV, LaTeX and self-contained web pages from a folder of results.
 
     A result that cannot be (an impossible number, a protocol that never was, a file changed after it was written) is
-    named and left out; the others are published, and the exit status is 1.
+    named, on the page too, and stands on no board; the others are published.
 
     Args:
         results: A folder of result files, or its URL; folders in it are searched too.
@@ -44,6 +45,7 @@ def build(
         only: Only what is verified, only what was scored here (verified or not), or only what sources report.
         reports: Write a report of each entry, too; with its store and predictions, where it is worst is drawn.
         stores: Stores, or folders that hold stores: each that an entry was scored on gets pages, as of `browse`.
+        strict: Exit status 1 if a result was left out.
     """
     from har_bench import registry, remote
     from har_bench.cli.entry import FAILED
@@ -66,7 +68,7 @@ def build(
             continue
         say(f"{url}/{path.name}" if url else str(path))
     remote.publish(folder, site, last="index.html")
-    if refused:
+    if strict and refused:
         sys.exit(FAILED)
 
 

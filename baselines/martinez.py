@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -50,10 +48,10 @@ class ResidualMLP(nn.Module):
 class Martinez(Lifter):
     """Lifts every frame by itself."""
 
-    summary: ClassVar[str] = "a residual MLP that lifts 2D keypoints to 3D poses, frame by frame"
-    cite: ClassVar[str] = "Martinez et al., A simple yet effective baseline for 3d human pose estimation, ICCV 2017"
-    quick: ClassVar[Mapping[str, Any]] = MappingProxyType({"channels": 64, "epochs": 8, "batch": 128})
-    architecture: ClassVar[tuple[str, ...]] = ("channels", "blocks", "dropout")
+    summary = "a residual MLP that lifts 2D keypoints to 3D poses, frame by frame"
+    cite = "Martinez et al., A simple yet effective baseline for 3d human pose estimation, ICCV 2017"
+    quick = MappingProxyType({"channels": 64, "epochs": 8, "batch": 128})
+    architecture = ("channels", "blocks", "dropout")
 
     channels: int = option(1024, "width of the hidden layers")
     blocks: int = option(2, "residual blocks of two layers")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ class MeanPose(Baseline):
     MPII protocol gives to every method.
     """
 
-    summary: ClassVar[str] = "the training split's mean pose: the floor every model must beat"
+    summary = "the training split's mean pose: the floor every model must beat"
 
     mean: npt.NDArray[np.float64] | None = field(default=None, init=False)
 

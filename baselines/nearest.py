@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -107,7 +106,7 @@ class Nearest(ClipModel):
 class NearestCentroid(Nearest):
     """The class whose mean training clip is nearest."""
 
-    summary: ClassVar[str] = "the class of the nearest mean clip: the floor of action recognition"
+    summary = "the class of the nearest mean clip: the floor of action recognition"
 
     def remembered(self, vectors: Singles, labels: Ints) -> tuple[Singles, Ints]:
         """The mean of every class."""
@@ -120,7 +119,7 @@ class NearestCentroid(Nearest):
 class NearestNeighbour(Nearest):
     """The class of the nearest training clip."""
 
-    summary: ClassVar[str] = "the class of the nearest training clip: what a network must beat"
+    summary = "the class of the nearest training clip: what a network must beat"
 
     def remembered(self, vectors: Singles, labels: Ints) -> tuple[Singles, Ints]:
         """All of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,8 @@ from har_bench.store import Store
 class OracleNoise(Baseline):
     """Predicts the truth plus independent Gaussian noise on every coordinate."""
 
-    summary: ClassVar[str] = "the ground truth plus Gaussian noise: a known answer to test a pipeline with"
-    trains: ClassVar[bool] = False
+    summary = "the ground truth plus Gaussian noise: a known answer to test a pipeline with"
+    trains = False
 
     sigma: float = option(10.0, "standard deviation of the noise [mm in 3D, px in 2D]")
     seed: int = option(0, "with the sequence's name it fixes the noise, so neither order nor partition changes it")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -50,11 +48,9 @@ class TemporalCNN(nn.Module):
 class TemporalConvolutions(Classifier):
     """Sees how all joints move together."""
 
-    summary: ClassVar[str] = "a small temporal convolution that tells actions from skeletons, in minutes on one core"
-    quick: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {"channels": 8, "frames": 8, "clips": 1, "epochs": 4, "batch": 4, "lr": 1.0}
-    )
-    architecture: ClassVar[tuple[str, ...]] = ("channels", "width", "dropout")
+    summary = "a small temporal convolution that tells actions from skeletons, in minutes on one core"
+    quick = MappingProxyType({"channels": 8, "frames": 8, "clips": 1, "epochs": 4, "batch": 4, "lr": 1.0})
+    architecture = ("channels", "width", "dropout")
 
     channels: int = option(128, "width of the layers", least=1)
     width: int = option(5, "frames under a kernel", least=1)

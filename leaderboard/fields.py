@@ -15,7 +15,7 @@ SPELLINGS = {"gt": TRUTH, "ground truth": TRUTH, "the truth, projected": TRUTH, 
 
 _FRAMES = re.compile(r"(\d+) frames?|receptive field (\d+)|sequence (\d+)")
 _KEYPOINTS = re.compile(r"2D: (.+)|2D detector (.+)|2D keypoints: (.+)|(.+) 2D(?: Skeleton| Pose)?((?: \(.+\))?)")
-_SKELETON = re.compile(r"(?:Official )?(3D skeleton)", re.IGNORECASE)
+_SKELETON = re.compile(r"(?:Official )?3D skeleton", re.IGNORECASE)
 
 
 class Fields(NamedTuple):
@@ -122,8 +122,8 @@ def _of_input(text: str) -> Fields:
         elif keypoints := _KEYPOINTS.fullmatch(piece):
             name = "".join(filter(None, keypoints.groups()))
             given = SPELLINGS.get(name.casefold(), name)
-        elif skeleton := _SKELETON.fullmatch(piece):
-            given = skeleton.group(1)
+        elif _SKELETON.fullmatch(piece):
+            given = "3D skeleton"
         else:
             rest.append(piece)
     return Fields(given=given, frames=frames, rest="; ".join(rest))

@@ -14,6 +14,9 @@ from .tables import kind
 MOST_LINKS = 12
 """Boards of a dataset that the menu names; a keyboard must come past it."""
 
+MOST_SHOWN = 200
+"""Rows of a board that are laid out before somebody asks for all of them; the script has the same number."""
+
 STATUSES = {"verified": "verified", "scored": "scored here", "reported": "reported"}
 
 
@@ -37,4 +40,5 @@ def page(boards: Sequence[Board], slugs: Mapping[str, str], problems: Sequence[s
         statuses=STATUSES,
         filters=COLUMNS,
         most_links=MOST_LINKS,
+        most_shown=MOST_SHOWN,
     )

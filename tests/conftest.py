@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from har_bench.published import folder
+from tests import chromium
 from tests.golden import REAL, fetched, present
+from tests.sampled import Samples
 
 # torch's threads only stand in each other's way where tests run side by side
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -39,6 +43,12 @@ def real() -> Path:
     return REAL
 
 
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
+    """Stores of converters' samples."""
+    return Samples(tmp_path_factory.mktemp("samples"))
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a run that had research data or weights and was told to use them, but ran no test on them."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
@@ -50,3 +60,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         if required and not any(marker in report.keywords for report in reporter.stats.get("passed", [])):
             reporter.write_line(f"ERROR: no test ran on {place}", red=True)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser for the tests of one module, which are marked ``chromium.needed``."""
+    with chromium.started() as started:
+        yield started

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import av
 import numpy as np
@@ -67,10 +67,10 @@ def joints_of(box: Any) -> Any:
 class Finder(PixelModel):
     """Finds white rectangles, the largest first; in a box, the part that is white."""
 
-    summary: ClassVar[str] = "finds rectangles"
-    trains: ClassVar[bool] = False
-    layout: ClassVar[str] = "coco17"
-    detects: ClassVar[bool] = True
+    summary = "finds rectangles"
+    trains = False
+    layout = "coco17"
+    detects = True
 
     least: int = 20
 
@@ -97,10 +97,10 @@ class Steady(Finder):
 class Middle(CropModel):
     """Every joint at the middle of what is white in the crop; the left ear a tenth of the crop to the left of it."""
 
-    summary: ClassVar[str] = "sees the middle of what is white"
-    trains: ClassVar[bool] = False
-    layout: ClassVar[str] = "coco17"
-    size: ClassVar[tuple[int, int]] = (64, 64)
+    summary = "sees the middle of what is white"
+    trains = False
+    layout = "coco17"
+    size = (64, 64)
 
     def estimate(self, crops: Any) -> Seen:
         """The middle of the crop's white part."""

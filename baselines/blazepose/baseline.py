@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -42,12 +42,12 @@ SCORED = tuple(places[0] for places in mapping(skeleton("blazepose33"), skeleton
 class BlazePose(PixelModel):
     """33 points of the body, in the image and in space, with Google's own weights."""
 
-    summary: ClassVar[str] = "Google's BlazePose (MediaPipe Pose): 33 points from pixels, in 2D and 3D, pretrained"
-    cite: ClassVar[str] = "Bazarevsky et al., BlazePose: On-device Real-time Body Pose Tracking, 2020; Apache-2.0"
-    trains: ClassVar[bool] = False
-    layout: ClassVar[str] = "blazepose33"
-    in_space: ClassVar[bool] = True
-    detects: ClassVar[bool] = True
+    summary = "Google's BlazePose (MediaPipe Pose): 33 points from pixels, in 2D and 3D, pretrained"
+    cite = "Bazarevsky et al., BlazePose: On-device Real-time Body Pose Tracking, 2020; Apache-2.0"
+    trains = False
+    layout = "blazepose33"
+    in_space = True
+    detects = True
 
     network: Literal["lite", "full", "heavy"] = option("full", "the landmark network: lite, full or heavy")
     runtime: Literal["auto", "torch", "litert"] = option("auto", "torch, litert, or auto: LiteRT on a CPU that has it")

@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 from har_bench.errors import Malformed
 
 from .action import BLOCKS, ActionOptions, MergeModel
-from .keras_names import FileGroups, Shape
+from .keras_names import FileGroups
+from .keras_order import Layers, Shape, says_nothing
 from .layers import Network, initialise
 from .reception import Reception, ReceptionOptions
 from .soft_argmax import Variant
 from .spnet import SPNet
 from .spnet_parts import SPNetOptions
-
-Layers = Mapping[str, Mapping[str, Shape]]
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,11 @@ def told_by(file: FileGroups, variant: Variant = "cvpr18") -> Architecture:
         Malformed: they are of none of these.
     """
     names = {name.removeprefix("td_"): layers for name, layers in file.items()}
+    if file and all(map(says_nothing, file.values())):
+        raise Malformed(
+            f"names none of its tensors as Keras does (the first group is {next(iter(file))!r})",
+            "say what network it is of with --set architecture=NAME",
+        )
     try:
         if "dp1_pb1_heatmaps_conv1" in names:
             return Architecture(spnet=_spnet({name: _only(layers) for name, layers in names.items()}))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,6 @@ from har_bench import devices
 from har_bench.arrays import Bytes, Floats
 from har_bench.classifying.classes import Classes
 from har_bench.errors import HarBenchError, HarBenchWarning, unknown
-from har_bench.media import boxes as given
 from har_bench.media.actor import Actor, Acts
 from har_bench.media.batches import in_groups
 from har_bench.media.boxes import Boxes
@@ -33,6 +32,7 @@ from har_bench.training import weights as parameters
 from . import acting, weighing
 from .architecture import Architecture
 from .data.boxes import MARGIN, ROOM, Window, around, of_picture
+from .data.layouts import NETWORKS, alike, layout_of
 from .in_space import AboutRoots
 from .learner import Learner
 from .published import ARCHITECTURES, clips_of
@@ -58,11 +58,11 @@ AT_ONCE = 16
 class Deephar(Learner, Actor):
     """Networks of CVPR 2018 and TPAMI 2020, with the authors' weights, our own, or none."""
 
-    summary: ClassVar[str] = "deephar: poses in 2D and 3D and actions from pixels, with the authors' weights"
-    cite: ClassVar[str] = "Luvizon, Picard and Tabia, CVPR 2018 and TPAMI 2020; MIT"
-    layout: ClassVar[str] = "mpii-pa16"
-    detects: ClassVar[bool] = True
-    quick: ClassVar[Mapping[str, Any]] = MappingProxyType({"tiny": True, "steps": 4})
+    summary = "deephar: poses in 2D and 3D and actions from pixels, with the authors' weights"
+    cite = "Luvizon, Picard and Tabia, CVPR 2018 and TPAMI 2020; MIT"
+    layout = "mpii-pa16"
+    detects = True
+    quick = MappingProxyType({"tiny": True, "steps": 4})
 
     variant: Literal["cvpr18", "master"] = option(
         "cvpr18", "the branch whose formula says how visible a joint is; the published weights of 2018 need cvpr18"
@@ -111,7 +111,7 @@ class Deephar(Learner, Actor):
         if protocol.task == "clip-classification":
             return isinstance(protocol, Classes)
         return protocol.task in ("pose", "keypoint-detection") and any(
-            self._maps(name, store, protocol) for name in (*weighing.LAYOUTS.values(), "ntu-pa17")
+            maps(name, store, protocol) for names in NETWORKS.values() for name in names
         )
 
     def predict(self, store: Store, protocol: Protocol) -> Iterator[pa.Table]:
@@ -119,9 +119,11 @@ class Deephar(Learner, Actor):
         if protocol.task == "clip-classification":
             return self._acted(store, protocol)
         deep = bool(protocol.prediction_columns) and protocol.prediction_columns[0] == "keypoints_3d"
-        if (deep and not self.in_space) or not self._maps(self.layout, store, protocol):
+        layout, joints = self.loaded.layout, self.loaded.architecture.joints
+        self.layout = next((name for name in alike(layout, joints) if maps(name, store, protocol)), "")  # type: ignore[misc]
+        if not self.layout or (deep and not self.in_space):
             raise HarBenchError(
-                f"{self.loaded.about} gives {self.layout} in {self.loaded.architecture.dims} dimensions, and "
+                f"{self.loaded.about} gives {layout} in {self.loaded.architecture.dims} dimensions, and "
                 f"{protocol.canonical} scores other joints; give other weights"
             )
         if deep and self.boxes == "truth":
@@ -190,7 +192,7 @@ class Deephar(Learner, Actor):
             with devices.forked():
                 torch.manual_seed(self.seed)
                 model = architecture.build()
-            layout = self.joints or weighing.layout_of(architecture)
+            layout = self.joints or layout_of(architecture.joints).name
             warnings.warn(NOTHING_LEARNT, HarBenchWarning, stacklevel=2)
             self._take(Loaded(model, architecture, layout, f"random, seed {self.seed}"))
         assert self._loaded is not None  # noqa: S101 - just taken
@@ -230,14 +232,6 @@ class Deephar(Learner, Actor):
             raise unknown("network of deephar", self.architecture, ARCHITECTURES)
         return ARCHITECTURES.get(self.architecture)
 
-    def _maps(self, layout: str, store: Store, protocol: Protocol) -> bool:
-        try:
-            wanted = protocol.skeletons[0] if protocol.skeletons else store.skeleton().name
-            mapping(skeleton(layout), store.skeleton(wanted))
-        except HarBenchError:
-            return False
-        return True
-
     def _acted(self, store: Store, protocol: Protocol) -> Iterator[pa.Table]:
         """The probabilities of every sequence's clips, after the last head."""
         self._check()
@@ -250,7 +244,7 @@ class Deephar(Learner, Actor):
                 f"{self.loaded.about} tells {told} actions apart, and {protocol.canonical} has {wanted}; "
                 "give other weights"
             )
-        boxes = given.BoxFile(Path(self.boxes.removeprefix(given.FILE)), store) if self._from_file else self.boxes
+        boxes = self.box_file(store) or self.boxes
         heads = slice(sets.index(wanted), None, len(sets))
         plan, pictures = self.plan, Pictures(store, Path(self.images), workers=self.workers)
         others: dict[str, list[pa.Table]] = {}
@@ -316,14 +310,26 @@ class Deephar(Learner, Actor):
             return Poses(np.zeros((0, count, 2)), np.zeros((0, count)), np.zeros(0), np.zeros((0, 4)))
         deep = placed.in_space(windows)
         made = [
-            Poses(points, sure, sure.mean(axis=1), boxes, None if deep is None else deep[block])
-            for block, (points, sure) in enumerate(zip(placed.points, placed.sure, strict=True))
+            Poses(points, sure, sure.mean(axis=1), boxes, None if deep is None else deep[block, :, :count])
+            for block, (points, sure) in enumerate(
+                zip(placed.points[:, :, :count], placed.sure[:, :, :count], strict=True)
+            )
         ]
         chosen = made[self._chosen_of(len(made))]
         if not self.outputs_too:
             return chosen
         others = {f"block {number}": each for number, each in enumerate(made, 1) if each is not chosen}
         return replace(chosen, others=others)
+
+
+def maps(layout: str, store: Store, protocol: Protocol) -> bool:
+    """Whether the joints of a layout become those that a protocol scores."""
+    try:
+        wanted = protocol.skeletons[0] if protocol.skeletons else store.skeleton().name
+        mapping(skeleton(layout), store.skeleton(wanted))
+    except HarBenchError:
+        return False
+    return True
 
 
 def window(box: Floats, *, rough: bool) -> Window:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 
 from har_bench.classifying.classes import Classes
 from har_bench.errors import HarBenchError, HarBenchWarning, listed
 from har_bench.media.of_store import Pictures, Shot
+from har_bench.protocol import make_protocol
 from har_bench.store import Store
 
 from .data.samples import Sample
 from .data.stores import Wanted, samples
 from .recipes import ANY, Part, Recipe
+
+LABELLED: Mapping[str, str] = MappingProxyType(
+    {"penn_action": "penn_action/accuracy", "ntu60": "ntu60/xsub", "ntu120": "ntu120/xsub"}
+)
+"""The protocols whose classes are learnt of a dataset, where none is named: others would number them otherwise."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +104,15 @@ def told_classes(protocol: object) -> Classes | None:
 
 
 def classes_of(given: Given) -> Classes:
-    """The protocol's classes, else those of the store."""
+    """The protocol's classes, else those of the protocol that is usual for the dataset, else those of the store."""
+    if given.classes is None and (usual := LABELLED.get(given.store.dataset)):
+        return told_classes(make_protocol(usual)) or Actions(given.store, given.split)
     return given.classes or Actions(given.store, given.split)
+
+
+def labels_of(given: Given) -> str:
+    """The name of the protocol whose classes they are; empty where they are the store's own."""
+    return str(getattr(classes_of(given), "name", ""))
 
 
 def people(part: Part, given: Given, wanted: Wanted) -> list[Sample]:

@@ -5,6 +5,9 @@ which group (``groups()``). Inside a group a layer is found by its name: the pat
 and without ``norm``. Where Keras made the name by counting (``conv2d_17``, ``batch_normalization_23``), the n-th of a
 kind is the n-th of ours, in the order in which both were made. Where TensorFlow had a name before, it counts on behind
 it (``sepconv_l1_1``): the n-th of that name is again the n-th of ours. So do groups that Keras named by counting.
+
+Where a group's names say nothing (``Variable_3``), the n-th tensor of a shape is the n-th of ours of that shape, in the
+order of :mod:`har_bench.baselines.deephar.keras_order`.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ from typing import NamedTuple
 
 from torch import nn
 
+from .keras_order import LAYERS, Layers, Place, Shape, in_order, says_nothing
 from .layers import Network, Norm, Separable
-from .soft_argmax import Frozen, Kernel
+from .soft_argmax import Frozen
 
 _PLACES = {
     "kernel": "weight",
@@ -40,8 +44,7 @@ _ACTION = re.compile(r"act(\d+)_(.*)")
 _PRUNED = ("heatmaps_fw_maps", "heatmaps_conv2", "depthmaps_conv2", "action_pred_conv3")
 """What feeds only the next block: Keras keeps it where there is one, and a file of a longer network has it."""
 
-Shape = tuple[int, ...]
-FileGroups = Mapping[str, Mapping[str, Mapping[str, Shape]]]
+FileGroups = Mapping[str, Layers]
 """The shapes of a file's tensors: by group, by layer in it, and by tensor of that, such as ``moving_mean``."""
 
 
@@ -61,19 +64,31 @@ def places(file: FileGroups, model: Network) -> dict[str, Tensor]:
     found = {}
     for group, layers in file.items():
         ours = groups[partners[group]] if group in partners else ()
-        modules = _layers(layers, [pair for part in ours for pair in layers_of(part)])
+        told = in_order(layers, ours) if says_nothing(layers) else _by_name(layers, ours)
         for layer, tensors in layers.items():
             for tensor in tensors:
-                name = _name(modules.get(layer), tensor, paths)
+                name = _name(told.get((layer, tensor)), paths)
                 if name is None and group.endswith(_PRUNED):
                     continue
                 found[name or f"{group}/{layer}/{tensor}"] = Tensor(group, layer, tensor)
     return found
 
 
-def _name(module: nn.Module | None, tensor: str, paths: Mapping[nn.Module, str]) -> str | None:
-    known = _FROZEN if isinstance(module, Frozen) else _PLACES
-    return None if module is None or tensor not in known else f"{paths[module]}.{known[tensor]}"
+def _name(place: Place | None, paths: Mapping[nn.Module, str]) -> str | None:
+    if place is None:
+        return None
+    known = _FROZEN if isinstance(place.layer, Frozen) else _PLACES
+    return f"{paths[place.layer]}.{known[place.tensor]}" if place.tensor in known else None
+
+
+def _by_name(layers: Layers, parts: Sequence[nn.Module]) -> dict[tuple[str, str], Place]:
+    modules = _layers(layers, [pair for part in parts for pair in layers_of(part)])
+    return {
+        (layer, tensor): Place(modules[layer], tensor)
+        for layer, tensors in layers.items()
+        if layer in modules
+        for tensor in tensors
+    }
 
 
 def _groups(theirs: Sequence[str], ours: Sequence[str]) -> dict[str, str]:
@@ -96,14 +111,14 @@ def layers_of(group: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for path, module in group.named_modules():
         if inside and path.startswith(inside):
             continue
-        if isinstance(module, Separable | Frozen | Kernel | Norm | nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, LAYERS):
             inside = f"{path}." if path else " "
             yield "_".join(part for part in path.split(".") if part != "norm"), module
             if not path:
                 return
 
 
-def _layers(theirs: Mapping[str, Mapping[str, Shape]], ours: Sequence[tuple[str, nn.Module]]) -> dict[str, nn.Module]:
+def _layers(theirs: Layers, ours: Sequence[tuple[str, nn.Module]]) -> dict[str, nn.Module]:
     """The modules that the layers of a group are."""
     names = {name for name, _ in ours}
     waiting: dict[str, list[tuple[int, str]]] = defaultdict(list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,14 +14,14 @@ import torch
 from torch import nn
 
 from har_bench import devices, remote
-from har_bench.devices import Precision
+from har_bench.baseline import Baseline
 from har_bench.errors import HarBenchError, listed, unknown
 from har_bench.media.pixel_model import PixelModel
 from har_bench.options import option
 from har_bench.protocol import Protocol
 from har_bench.skeletons import Skeleton, skeleton
 from har_bench.store import Store
-from har_bench.training import Plan, train
+from har_bench.training import Plan, Plateau, Trained, train
 from har_bench.training import weights as parameters
 from har_bench.training.curves import History
 
@@ -30,33 +31,35 @@ from .data.feed import Feed, Source
 from .data.layouts import layout_of
 from .data.samples import Target
 from .data.stores import Wanted
-from .given import Given, classes_of, people, present, told_classes
+from .given import Given, classes_of, labels_of, people, present, told_classes
+from .judging import Judge, measures
 from .layers import Network
 from .learning import NAME, Lesson, carry_on
 from .recipes import RECIPES, SPLITS, TINY_EPOCHS, USUAL, USUAL_SPLIT, Part, Recipe, with_classes, without_actions
-from .weighing import Loaded
+from .spnet_parts import replicate
+from .weighing import Loaded, told
 
 TELLING = (
-    *("recipe", "tiny", "epochs", "per_step", "lr", "steps", "frames", "augment", "held_out", "joints", "precision"),
-    "seed",
+    *("recipe", "tiny", "epochs", "per_step", "lr", "steps", "frames", "augment", "held_out", "measured", "patience"),
+    *("plateau", "joints", "precision", "seed"),
 )
 """Options that make a training another one."""
 
 
 @dataclass
-class Learner(PixelModel):
+class Learner(Trained, PixelModel):
     """A model of pictures that learns by a recipe. Subclasses take the network and read those that it begins with."""
 
     training: ClassVar[tuple[str, ...]] = (
-        *("recipe", "tiny", "epochs", "per_step", "lr", "steps", "augment", "held_out", "init"),
-        "checkpoints",
+        *("recipe", "tiny", "epochs", "per_step", "lr", "steps", "augment", "held_out", "measured", "patience"),
+        *("plateau", "init", "checkpoints"),
     )
     """The options that do nothing where weights are loaded."""
 
     recipe: str = option(
         "",
-        "how it is trained: mpii, mixed, penn, ntu, penn-merge, coco, merl, merl-actions or actions; by the dataset "
-        "and the task if empty",
+        "how it is trained: mpii, mixed, penn, ntu, penn-ntu, penn-merge, coco, merl, merl-actions or actions; by the "
+        "dataset and the task if empty",
     )
     tiny: bool = option(False, "the recipe with a network, pictures and epochs for a try of seconds")
     epochs: int | None = option(None, "passes over the recipe's first dataset; rates and stages in proportion", least=1)
@@ -68,13 +71,21 @@ class Learner(PixelModel):
     )
     augment: bool = option(True, "vary pictures as the recipe says")
     held_out: str = option("", "a split of the first store whose loss is told after every epoch, and kept in best.ckpt")
-    devices: int = option(1, "how many of them train", least=1)
+    measured: tuple[str, ...] = option(
+        (), "protocols of the stores, such as mpii/pckh, by whose number it is measured after every epoch; it first"
+    )
+    patience: int | None = option(
+        None, "epochs in which what is told first became no better, and then it ends; as its recipe says, or 0, never",
+        least=0,
+    )  # fmt: skip
+    plateau: int = option(
+        0,
+        "epochs in which it became no better, and then it goes on from its best weights with a tenth of the rate",
+        least=0,
+    )
     init: str = option("", "weights to begin with; heads for other actions begin anew")
-    checkpoints: str = option("", "folder of checkpoints; a training that finds its own there goes on from it")
     architecture: str = option("", "a published network by name, such as mpii_2d; by default the one that weights tell")
     joints: str = option("", "the layout of the network's joints, where its weights do not tell; coco16 is the seed's")
-    precision: Precision = option("float32", "float32, tf32 or bf16")
-    compile: bool = option(False, "compile the network")
     seed: int = option(0, "fixes the weights, where none are loaded, and the order and variation of a training")
 
     history: History = field(default_factory=list, init=False, repr=False)
@@ -99,33 +110,57 @@ class Learner(PixelModel):
         """
         recipe, given = self._recipe(stores[0].dataset, protocol), self._given(stores, protocol)
         groups = present(recipe, given)
-        classes = self._classes(groups)
+        acting = [(part, of) for group in groups for part, of in group if part.clips]
+        classes = [classes_of(of).classes for _, of in acting]
         architecture, model, layout = self._network(recipe, classes)
-        feed = self._feed(groups, recipe, architecture, layout)
+        made = partial(self._feed, recipe, architecture, layout, [part for part, _ in acting])
+        feed = made(groups)
         lesson = Lesson(recipe, feed, model)
-        held_out = self._held_out(recipe, given, groups, architecture, layout)
-        plan = Plan(
+        about = f"trained by {self.recipe or 'its usual recipe'}, seed {self.seed}"
+        trained = Loaded(model, architecture, layout.name, about, labels_of(acting[0][1]) if acting else "")
+        held_out = self._held_out(recipe, given, groups)
+        judge = Judge(
+            lesson,
+            made(held_out, plain=True) if held_out else None,
+            measures(self.measured, given),
+            partial(self._looking, trained),
+            devices.chosen(self.device),
+        )
+        plan = self.here(self._plan(recipe, lesson, judge, self._identity(stores, protocol, trained)))
+        evaluated = judge if judge.measures or judge.held_out is not None else None
+        models = nn.ModuleDict({NAME: model})
+        self.history = train(
+            models, feed, lesson.losses, plan, starting=lesson.starting, evaluated=evaluated, quiet=self.quiet
+        )
+        self.take(trained)
+
+    def _plan(self, recipe: Recipe, lesson: Lesson, judge: Judge, identity: Mapping[str, Any]) -> Plan:
+        judged = bool(judge.measures) or judge.held_out is not None
+        if (self.patience or self.plateau) and not judged:
+            raise HarBenchError(
+                "nothing is told after an epoch that could become better; "
+                "give --set measured=PROTOCOL or held_out=SPLIT"
+            )
+        patience = recipe.patience if self.patience is None else self.patience
+        return Plan(
             recipe.epochs,
             self.seed,
             recipe.made(),
             schedule=lesson.factor,
-            device=self.device,
-            devices=self.devices,
-            precision=self.precision,
-            compiled=self.compile,
-            folder=Path(self.checkpoints) if self.checkpoints else None,
-            identity=self._identity(stores, protocol, architecture),
+            identity=identity,
             loose=("per_step",),
-            steps=feed.steps(recipe.frozen),
+            steps=lesson.feed.steps(recipe.frozen),
+            better=judge.better,
+            patience=patience if judged else 0,
+            plateau=Plateau(self.plateau) if self.plateau else None,
         )
-        models = nn.ModuleDict({NAME: model})
-        evaluated = partial(lesson.judged, feed=held_out, device=devices.chosen(self.device)) if held_out else None
-        self.history = train(
-            models, feed, lesson.losses, plan, starting=lesson.starting, evaluated=evaluated, quiet=self.quiet
-        )
-        about = f"trained by {self.recipe or 'its usual recipe'}, seed {self.seed}"
-        labels = protocol.name if protocol is not None and classes else ""
-        self.take(Loaded(model, architecture, layout.name, about, labels))
+
+    def _looking(self, trained: Loaded, network: Network, given: Given) -> Baseline:
+        """This model with another state of its network, that looks at some pictures."""
+        other = copy.copy(self)
+        other.images, other.outputs, other.quiet = str(given.root), {}, True
+        other.take(trained._replace(model=network))
+        return other
 
     def _recipe(self, dataset: str, protocol: Protocol | None) -> Recipe:
         name = self.recipe or USUAL.get((dataset, "" if protocol is None else protocol.task), "")
@@ -162,12 +197,7 @@ class Learner(PixelModel):
             made.append(Given(store, Path(folder), split, told_classes(own)))
         return made
 
-    def _classes(self, groups: Sequence[Sequence[tuple[Part, Given]]]) -> int:
-        """How many actions are learnt; 0 of a recipe for poses."""
-        found = {classes_of(given).classes for group in groups for part, given in group if part.clips}
-        return max(found, default=0)
-
-    def _network(self, recipe: Recipe, classes: int) -> tuple[Architecture, Network, Skeleton]:
+    def _network(self, recipe: Recipe, classes: Sequence[int]) -> tuple[Architecture, Network, Skeleton]:
         architecture = recipe.architecture(tiny=self.tiny, name=self.architecture, classes=classes)
         joints, other = self.joints, None
         if self.init:
@@ -181,6 +211,8 @@ class Learner(PixelModel):
             model = architecture.build()
         if other is not None:
             carry_on(model, other, self.init)
+        else:
+            replicate(model)
         layout = skeleton(joints) if joints else layout_of(architecture.joints)
         if len(layout) != architecture.joints:
             raise HarBenchError(
@@ -191,13 +223,15 @@ class Learner(PixelModel):
 
     def _feed(
         self,
-        groups: Sequence[Sequence[tuple[Part, Given]]],
         recipe: Recipe,
         architecture: Architecture,
         layout: Skeleton,
+        acting: Sequence[Part],
+        groups: Sequence[Sequence[tuple[Part, Given]]],
         *,
         plain: bool = False,
     ) -> Feed:
+        """Batches of the groups; ``acting`` are the parts whose classes are a set of actions each."""
         target = Target(layout.flip, architecture.dims, (architecture.size, architecture.size))
         made = []
         for group in groups:
@@ -207,34 +241,28 @@ class Learner(PixelModel):
                 found = people(part, given, wanted)
                 varied = AUGMENTATIONS[part.augmentation] if self.augment and not plain else NONE
                 varied = replace(varied, steps=AUGMENTATIONS[part.augmentation].steps)
-                frames = recipe.frames if part.clips else 0
-                sources.append(Source(found, given.pictures, target, varied, part.count, frames))
+                clips = (recipe.frames, acting.index(part)) if part.clips else (0, 0)
+                sources.append(Source(found, given.pictures, target, varied, part.count, *clips))
             made.append(sources)
-        return Feed(made, self.seed, recipe.frozen, self.workers, self.steps)
+        return Feed(made, self.seed, recipe.frozen, self.workers, self.steps, max(len(acting), 1))
 
     def _held_out(
-        self,
-        recipe: Recipe,
-        given: Sequence[Given],
-        groups: Sequence[Sequence[tuple[Part, Given]]],
-        architecture: Architecture,
-        layout: Skeleton,
-    ) -> Feed | None:
+        self, recipe: Recipe, given: Sequence[Given], groups: Sequence[Sequence[tuple[Part, Given]]]
+    ) -> list[list[tuple[Part, Given]]]:
+        """The recipe's parts of the first store, with the split whose loss is told; none without one."""
         if not self.held_out:
-            return None
+            return []
         first = given[0]
         others = replace(first, split=self.held_out, classes=classes_of(first) if recipe.acts else None)
         chosen = [[(part, others) for part, of in group if of.store is first.store] for group in groups]
-        return self._feed([group for group in chosen if group], recipe, architecture, layout, plain=True)
+        return [group for group in chosen if group]
 
-    def _identity(
-        self, stores: Sequence[Store], protocol: Protocol | None, architecture: Architecture
-    ) -> Mapping[str, Any]:
+    def _identity(self, stores: Sequence[Store], protocol: Protocol | None, trained: Loaded) -> Mapping[str, Any]:
         """What makes a training this one, so that a checkpoint of another is not mistaken for its own."""
         return {name: getattr(self, name) for name in TELLING} | {
             "baseline": type(self).__name__,
             "stores": [store.fingerprint for store in stores],
             "split": "" if protocol is None else protocol.train_split,
             "init": parameters.told_by(self.init),
-            "network": repr(architecture),
+            **told(trained),
         }

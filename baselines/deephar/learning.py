@@ -11,6 +11,7 @@ from har_bench.errors import HarBenchError
 from har_bench.training import Losses, Share
 
 from .data.feed import Batch, Feed
+from .data.samples import NO_ACTION
 from .layers import Network
 from .losses import pose_losses
 from .recipes import Recipe
@@ -20,6 +21,8 @@ NAME = "network"
 ACTING = ("action", "heads.", "replica")
 """What the names of parameters have in them that recognise actions, and nothing else."""
 SHOWN = 3
+HELD_OUT, ACCURACY = "held_out", "accuracy"
+"""What is told of other batches after an epoch."""
 
 
 def recognises(name: str) -> bool:
@@ -56,27 +59,42 @@ class Lesson:
 
     def losses(self, models: nn.ModuleDict, batch: Batch) -> Losses:
         """The sum over the blocks of poses' losses, and of actions' over the heads, as far as they are learnt."""
-        poses, actions = outputs(models[NAME], batch.pixels)
+        return self._terms(*outputs(models[NAME], batch.pixels), batch)
+
+    def _terms(self, poses: list[torch.Tensor], actions: list[torch.Tensor], batch: Batch) -> Losses:
         terms: dict[str, torch.Tensor] = {}
         if self.recipe.pose is not None:
             found = [pose_losses(pose.float(), batch.poses, self.recipe.pose).mean() for pose in poses]
             total = torch.stack(found).sum()
             terms["pose"] = total if self.posing else total.detach()
         if self.recipe.acts:
-            classes = batch.actions
-            heads = [nn.functional.cross_entropy(logits.float(), classes) for logits in actions]
+            heads = [
+                action_loss(logits, batch.actions[:, number % batch.actions.shape[1]])
+                for number, logits in enumerate(actions)
+            ]
             # pictures have no actions, but the term is in every batch, so that processes and curves agree
             terms["action"] = self.recipe.action * torch.stack(heads).sum() if heads else batch.pixels.new_zeros(())
         return terms
 
     def judged(self, models: nn.ModuleDict, *, feed: Feed, device: torch.device) -> dict[str, float]:
-        """The mean loss of other batches, which nothing is learnt from."""
+        """The mean loss of other batches, from which nothing is learnt, and the last heads' hits [%].
+
+        Where only actions are learnt the hits come first: they say what the best epoch is.
+        """
         model, found = models[NAME].eval(), []
+        hits = torch.zeros(2, device=device)
         with torch.inference_mode():
             for batch in feed(Share(self.recipe.frozen, 0, 1, device)):
-                found.append(float(torch.stack(list(self.losses(models, batch).values())).sum()))
+                poses, actions = outputs(model, batch.pixels)
+                found.append(float(torch.stack(list(self._terms(poses, actions, batch).values())).sum()))
+                for logits, classes in zip(actions[-batch.actions.shape[1] :], batch.actions.T, strict=False):
+                    known = classes >= 0
+                    hits += torch.stack([((logits.argmax(dim=-1) == classes) & known).sum(), known.sum()])
         model.train()
-        return {"held_out": sum(found) / len(found)}
+        loss = {HELD_OUT: sum(found) / len(found)}
+        right, shown = hits.tolist()
+        accuracy = {ACCURACY: 100 * right / shown} if shown else {}
+        return accuracy | loss if self.recipe.pose is None else loss | accuracy
 
     def factor(self, step: int) -> float:
         """What the learning rate is multiplied by when so many steps are done."""
@@ -86,6 +104,16 @@ class Lesson:
         """The epoch, from 0, in which a step is done; epochs of frozen poses are shorter."""
         first, later, frozen = self.feed.steps(0), self.feed.steps(self.recipe.frozen), self.recipe.frozen
         return step // first if step < frozen * first else frozen + (step - frozen * first) // later
+
+
+def action_loss(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    """The mean cross entropy of (N, C) logits, without those whose class (N,) is -1; 0 if all are.
+
+    >>> float(action_loss(torch.zeros(2, 4), torch.tensor([1, -1]))) == float(torch.tensor(4.0).log())
+    True
+    """
+    total = nn.functional.cross_entropy(logits.float(), classes, ignore_index=NO_ACTION, reduction="sum")
+    return total / (classes != NO_ACTION).sum().clamp(min=1)
 
 
 def outputs(model: nn.Module, pixels: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
@@ -121,6 +149,5 @@ def carry_on(model: Network, other: Network, source: str) -> list[str]:
             "architecture that it was made with"
         )
     model.load_state_dict(kept, strict=False)
-    if not any("replica" in name for name in kept):
-        replicate(model)
+    replicate(model, kept)
     return anew

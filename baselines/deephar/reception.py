@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import ClassVar, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -61,6 +61,8 @@ class ReceptionOptions:
 class Residual(Unit):
     """A separable unit around which the features are carried."""
 
+    LISTED: ClassVar = ("shortcut", "conv", "norm")
+
     def __init__(self, inside: int, outside: int, kernel: Size) -> None:
         super().__init__(inside, outside, kernel, before=True, separable=True)
         self.shortcut: nn.Module = nn.Identity() if inside == outside else Unit(inside, outside, 1, before=True)
@@ -81,6 +83,11 @@ class Residual(Unit):
 
 class Stem(nn.Module):
     """(N, 3, H, W) pictures -> (N, 384 or 576, H / 8, W / 8) features; the old one lacks a convolution and its end."""
+
+    LISTED: ClassVar = (
+        *("conv1", "conv2", "conv3", "conv4", "cross.0", "cross.1", "square.0", "cross.2", "square.1", "cross.3"),
+        *("conv11", "sepconv1"),
+    )
 
     def __init__(self, *, old: bool) -> None:
         super().__init__()
@@ -110,6 +117,11 @@ class Stem(nn.Module):
 
 class Scales(nn.Module):
     """Features at three scales, each added to the one above."""
+
+    LISTED: ClassVar = (
+        *("narrow", "sepconv_l2_1", "sepconv_l3_1", "sepconv_l3_2", "sepconv_l3_3", "sepconv_l2_2", "sepconv_l2_3"),
+        "sepconv_l1",
+    )
 
     def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from har_bench.errors import unknown
+from har_bench.errors import HarBenchError, unknown
 
 from .action import ActionOptions
 from .architecture import Architecture
@@ -78,6 +78,8 @@ class Recipe:
         pose: the loss of coordinates; none where poses are not learnt.
         action: the weight of the actions' loss.
         frames: of a clip.
+        patience: epochs without a better number, where something is measured after each, after which it ends; 0 is
+            never.
     """
 
     about: str
@@ -93,11 +95,17 @@ class Recipe:
     pose: Kind | None = "l1l2bincross"
     action: float = 0.0
     frames: int = 8
+    patience: int = 0
 
     @property
     def acts(self) -> bool:
         """Whether actions are learnt."""
-        return any(part.clips for group in self.groups for part in group)
+        return any(part.clips for part in self.parts)
+
+    @property
+    def parts(self) -> list[Part]:
+        """All of them, group by group."""
+        return [part for group in self.groups for part in group]
 
     def factor(self, epoch: int) -> float:
         """What the learning rate is multiplied by in an epoch, from 0."""
@@ -125,18 +133,18 @@ class Recipe:
 
     def tiny(self, epochs: int = TINY_EPOCHS) -> Recipe:
         """The same turns, stages and losses with batches and epochs for a try."""
-        shares = [min(TINY_COUNT // 2, part.count) for group in self.groups for part in group]
-        parts = iter(shares)
-        groups = tuple(tuple(replace(part, count=next(parts)) for part in group) for group in self.groups)
+        groups = tuple(
+            tuple(replace(part, count=min(TINY_COUNT // 2, part.count)) for part in group) for group in self.groups
+        )
         return replace(self.lasting(epochs), groups=groups, frames=TINY_FRAMES)
 
-    def architecture(self, *, tiny: bool = False, name: str = "", classes: int = 0) -> Architecture:
+    def architecture(self, *, tiny: bool = False, name: str = "", classes: Sequence[int] = ()) -> Architecture:
         """The network that it trains.
 
         Args:
             tiny: with as little as it can have.
             name: another published one.
-            classes: how many actions there are, where it recognises any.
+            classes: how many actions there are in every set that it recognises.
 
         Raises:
             HarBenchError: there is no network of that name.
@@ -158,17 +166,26 @@ def smaller(of: Architecture) -> Architecture:
     return replace(of, reception=replace(options, blocks=1, kernel=3, size=TINY_SIDE, depths=min(options.depths, 4)))
 
 
-def with_classes(of: Architecture, classes: int) -> Architecture:
-    """The same network with heads for so many actions; unchanged without any."""
+def with_classes(of: Architecture, classes: Sequence[int]) -> Architecture:
+    """The same network with heads for so many actions in every set; unchanged without any.
+
+    Raises:
+        HarBenchError: it has heads for one set alone.
+    """
     if not classes:
         return of
     if of.spnet is not None:
         last = of.spnet.pyramids
         acting = of.spnet.action_pyramids or tuple(range(max(last - 1, 1), last + 1))
-        return replace(of, spnet=replace(of.spnet, actions=(classes,), action_pyramids=acting))
+        return replace(of, spnet=replace(of.spnet, actions=tuple(classes), action_pyramids=acting))
+    if len(classes) > 1:
+        raise HarBenchError(
+            f"the network of 2018 tells one set of actions, and there are {len(classes)}; "
+            "give --set architecture=spnet_penn_train, or weights of SPNet with --init"
+        )
     options = of.reception or ReceptionOptions()
-    heads = of.heads or ActionOptions(classes, dims=options.dims, channels=options.channels)
-    return replace(of, heads=replace(heads, actions=classes))
+    heads = of.heads or ActionOptions(classes[0], dims=options.dims, channels=options.channels)
+    return replace(of, heads=replace(heads, actions=classes[0]))
 
 
 def without_actions(of: Architecture) -> Architecture:
@@ -193,7 +210,7 @@ def _in_boxes(whose: str, dataset: str) -> Recipe:
     )
 
 
-def _heads(whose: str, part: Part, frames: int = Recipe.frames) -> Recipe:
+def _heads(whose: str, part: Part, frames: int = Recipe.frames, patience: int = 0) -> Recipe:
     return Recipe(
         f"actions of {whose} from all heads of the network of 2018; --init gives the rest of it",
         "penn_merge",
@@ -204,6 +221,7 @@ def _heads(whose: str, part: Part, frames: int = Recipe.frames) -> Recipe:
         pose=None,
         action=1.0,
         frames=frames,
+        patience=patience,
     )
 
 
@@ -231,6 +249,19 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             frozen=2,
             action=0.01,
         ),
+        "penn-ntu": Recipe(
+            "2D poses of MPII, and actions of Penn Action and of NTU with heads of their own, in turns",
+            "spnet_penn_train",
+            (
+                (Part("mpii", 32, "mpii"),),
+                (Part("penn_action", 4, "penn-clips", clips=True),),
+                (Part("ntu", 4, "ntu-clips", clips=True, every=2),),
+            ),
+            epochs=30,
+            drops={15: 0.1, 25: 0.1},
+            frozen=2,
+            action=0.01,
+        ),
         "ntu": Recipe(
             "3D poses and actions of NTU in turns; the poses frozen for twenty epochs",
             "spnet_ntu",
@@ -246,7 +277,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "penn-merge": _heads("Penn Action", Part("penn_action", 4, "penn-merge", clips=True), CLIP),
         "coco": _in_boxes("COCO", "coco"),
         "merl": _in_boxes("MERL", "merl"),
-        "merl-actions": _heads("MERL's clips", Part("merl", 4, "none", clips=True)),
+        "merl-actions": _heads("MERL's clips", Part("merl", 4, "none", clips=True), patience=10),
         "actions": _heads("any store", Part(ANY, 4, "penn-merge", clips=True), CLIP),
     }
 )  # fmt: skip

@@ -5,6 +5,7 @@ Its batch norms have a factor, and come before what they norm.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -15,6 +16,9 @@ from .layers import Convolution, Norm, Separable, doubled, halved, pooled
 from .soft_argmax import SoftArgmax, channel_softmax, window_sum
 
 Resampling = Literal["maxpooling", "conv"]
+
+REPLICA = "heatmaps_conv1_replica"
+"""The heat maps by which actions look at the picture, where they have some of their own."""
 
 
 @dataclass(frozen=True)
@@ -225,8 +229,8 @@ def read(shares: torch.Tensor, depth: torch.Tensor | None, xy: SoftArgmax) -> to
     return torch.cat(parts, dim=-1)
 
 
-def replicate(model: nn.Module) -> None:
-    """Let the actions' own heat maps begin as the poses' are."""
-    for module in model.modules():
-        if isinstance(module, Pose) and module.replicated:
-            module.heatmaps_conv1_replica.load_state_dict(module.heatmaps_conv1.state_dict())
+def replicate(model: nn.Module, kept: Container[str] = ()) -> None:
+    """Let the actions' own heat maps begin as the poses' are, but for tensors that are ``kept``."""
+    for name, module in model.named_modules():
+        if isinstance(module, Pose) and module.replicated and f"{name}.{REPLICA}.weight" not in kept:
+            getattr(module, REPLICA).load_state_dict(module.heatmaps_conv1.state_dict())

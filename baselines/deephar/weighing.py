@@ -11,21 +11,18 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from har_bench.arrays import Bytes
-from har_bench.errors import HarBenchError, HarBenchWarning, completing, unknown
-from har_bench.foreign import opening
+from har_bench.errors import HarBenchError, HarBenchWarning, completing
 from har_bench.published import recognised
 from har_bench.samples import walking_person
 from har_bench.skeletons import skeleton
 from har_bench.training import weights
 
 from .architecture import Architecture, told_by
-from .keras_file import HDF5, KerasFile
+from .data.layouts import layout_of
+from .keras_file import KerasFile, is_keras
 from .layers import Network
 from .seeing import Seeing
 from .soft_argmax import Variant
-
-LAYOUTS = {16: "mpii-pa16", 17: "h36m-pa17", 20: "ntu-pa20"}
-"""The joints that networks of so many give, unless their weights say otherwise."""
 
 LABELS = {15: "penn_action/accuracy", 60: "ntu60/xsub"}
 """The protocols whose classes the actions of a Keras file are, by their number: those that were published."""
@@ -58,7 +55,7 @@ def load(path: Path, *, variant: Variant = "cvpr18", layout: str = "", expected:
     """Read weights, of whichever kind.
 
     Args:
-        path: a Keras ``.h5`` file, or what :func:`save` wrote.
+        path: a Keras ``.h5`` file, what :func:`save` wrote, or a checkpoint of a training.
         variant: the branch whose formula says how visible a joint is, where a file does not; see docs/deephar.md.
         layout: the joints that the network gives; by default what the file, or its number of joints, tells.
         expected: the network that the weights have to be of; by default the one that the file tells.
@@ -66,8 +63,8 @@ def load(path: Path, *, variant: Variant = "cvpr18", layout: str = "", expected:
     Raises:
         HarBenchError: the file is damaged, or of another network: what differs.
     """
-    with completing(path, "give weights of deephar"), opening.mapped(path) as content:
-        keras = content[: len(HDF5)] == HDF5
+    with completing(path, "give weights of deephar"):
+        keras = is_keras(path)
     return _of_keras(path, variant, layout, expected) if keras else _own(path, layout, expected)
 
 
@@ -79,40 +76,34 @@ def _of_keras(path: Path, variant: Variant, layout: str, expected: Architecture 
     weights.fill(model, file.state(model), str(path))
     known, labels = recognised(path, named=True), LABELS.get((architecture.actions or (0,))[0], "")
     if known is None or known.model != "deephar":
-        return Loaded(model, architecture, layout or layout_of(architecture), path.name, labels)
+        return Loaded(model, architecture, layout or layout_of(architecture.joints).name, path.name, labels)
     return Loaded(model, architecture, layout or known.target, f"{known.file}, as published", labels)
 
 
 def _own(path: Path, layout: str, expected: Architecture | None) -> Loaded:
     found = weights.read(path)
-    if found.options.get("baseline") != "Deephar" or NAME not in found.models:
+    options = found.options or found.training
+    if options.get("baseline") != "Deephar" or NAME not in found.models:
         raise HarBenchError(f"{path} holds no weights of deephar; give a Keras .h5 file, or what deephar saved")
     try:
-        architecture = expected or msgspec.convert(found.options["architecture"], Architecture)
-        given = layout or str(found.options["layout"])
+        architecture = expected or msgspec.convert(options["architecture"], Architecture)
+        given = layout or str(options["layout"])
     except (msgspec.ValidationError, KeyError) as error:
         raise HarBenchError(f"{path} does not say what network it is of ({error}); save it again") from error
     model = architecture.build()
     weights.fill(model, found.models[NAME], str(path))
-    return Loaded(model, architecture, given, path.name, str(found.options.get("labels_of", "")))
+    return Loaded(model, architecture, given, path.name, str(options.get("labels_of", "")))
 
 
 def save(path: Path, loaded: Loaded) -> None:
     """Write a network as ``.safetensors``, with what defines it."""
-    told: dict[str, Any] = {"layout": loaded.layout, "labels_of": loaded.labels_of}
-    options = {"baseline": "Deephar", "architecture": msgspec.to_builtins(loaded.architecture), **told}
-    weights.write(path, {NAME: loaded.model}, options)
+    weights.write(path, {NAME: loaded.model}, {"baseline": "Deephar"} | told(loaded))
 
 
-def layout_of(architecture: Architecture) -> str:
-    """The joints that a network gives, if nothing else tells.
-
-    Raises:
-        HarBenchError: nobody knows networks of so many.
-    """
-    if architecture.joints not in LAYOUTS:
-        raise unknown("layout of deephar's networks with this number of joints", architecture.joints, map(str, LAYOUTS))
-    return LAYOUTS[architecture.joints]
+def told(loaded: Loaded) -> dict[str, Any]:
+    """What defines a network, as plain data: what files and checkpoints say of it."""
+    architecture = msgspec.to_builtins(loaded.architecture)
+    return {"architecture": architecture, "layout": loaded.layout, "labels_of": loaded.labels_of}
 
 
 def check(seeing: Seeing, size: int, path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import groupby
@@ -19,13 +19,12 @@ import torch
 from har_bench import devices, remote
 from har_bench.arrays import Singles
 from har_bench.baseline import Baseline, Finding
-from har_bench.devices import Precision
 from har_bench.errors import HarBenchError, completing
 from har_bench.foreign import opening
 from har_bench.options import option
 from har_bench.protocol import Protocol
 from har_bench.store import Store, open_store
-from har_bench.training import Plan, weights
+from har_bench.training import Plan, Trained, weights
 from har_bench.training.curves import History
 
 from .checking import check_tracklet
@@ -34,7 +33,7 @@ from .lessons import bodies, films, rows_of
 from .losses import TERMS, Aim, Labels
 from .network import RELEASED, Architecture, Inputs, Layers, Network, zero_masks
 from .released import Released, released
-from .testing import Test, Told, annotated_at, box_of, detections, key_row, scored_second, scores, test_of
+from .testing import Test, Told, annotated_at, box_of, by_second, detections, key_row, scored_second, scores, test_of
 from .training import NAME, Feed, Ways, adam, begun, learn
 from .windows import FRAMES, PEOPLE, Norm, Quirks, Windows, measured, norm_of, norm_read, stacked
 
@@ -46,19 +45,17 @@ ALONE_PER = 256
 
 
 @dataclass
-class LART(Baseline):
+class LART(Trained, Baseline):
     """A transformer over the tokens of all people and frames of a clip."""
 
-    summary: ClassVar[str] = "LART: actions from tracks of people, their bodies in space and how they look"
-    cite: ClassVar[str] = (
-        "Rajasegaran et al., On the Benefits of 3D Pose and Tracking for Human Action Recognition, CVPR 2023"
-    )
-    needs: ClassVar[str] = "a store of tracklets (--set tracklets=STORE, docs/lart.md)"
-    quick: ClassVar[Mapping[str, Any]] = MappingProxyType(
+    summary = "LART: actions from tracks of people, their bodies in space and how they look"
+    cite = "Rajasegaran et al., On the Benefits of 3D Pose and Tracking for Human Action Recognition, CVPR 2023"
+    needs = "a store of tracklets (--set tracklets=STORE, docs/lart.md)"
+    quick = MappingProxyType(
         {"widths": "8,8,8", "between": "8,8,8", "depth": 1, "heads": 2, "head": 4, "hidden": 8}
         | {"frames": 16, "people": 2, "epochs": 4, "batch": 4, "lr": 0.01, "warm": 0, "ema": 0.0, "drop_path": 0.0}
     )
-    architecture: ClassVar[tuple[str, ...]] = ("depth", "heads", "head", "hidden", "dropout", "drop_path")
+    architecture = ("depth", "heads", "head", "hidden", "dropout", "drop_path")
     training: ClassVar[tuple[str, ...]] = (
         *("learn_from", "labels", "terms", "others", "ratio", "epochs", "warm", "batch", "lr", "weight_decay"),
         *("layer_decay", "clip", "ema", "compile", "checkpoints", "init", "smpl", "kinetics", "parts", "widths"),
@@ -104,11 +101,6 @@ class LART(Baseline):
     smpl: str = option("", "smpl_mean_params.npz of the SMPL body model, for the terms of the pose")
     init: str = option("", "weights to begin with: fine-tuning")
     seed: int = option(0, "fixes the initial weights, the order of the windows, what is hidden and the dropout")
-    device: str = option("", "such as cpu or cuda:1; a GPU if there is one")
-    devices: int = option(1, "how many of them train", least=1)
-    precision: Precision = option("float32", "float32, tf32 or bf16")
-    compile: bool = option(False, "compile the network for training")
-    checkpoints: str = option("", "folder of checkpoints; a training that finds its own there goes on from it")
 
     model: Network | None = field(default=None, init=False, repr=False)
     norm: Norm | None = field(default=None, init=False, repr=False)
@@ -171,17 +163,12 @@ class LART(Baseline):
             self.epochs,
             self.seed,
             adam(self.lr * (self.batch / ALONE_PER if self.devices > 1 else 1)),
-            device=self.device,
-            devices=self.devices,
-            precision=self.precision,
-            compiled=self.compile,
-            folder=Path(self.checkpoints) if self.checkpoints else None,
             identity=self._identity(),
             loose=("batch",),
             clip=self.clip,
         )
         ways = Ways(self.warm, self.weight_decay, self.layer_decay, self.ema, quirks=self.quirks == "lart")
-        learnt, self.history = learn(network, feed, aim, plan, ways, quiet=self.quiet)
+        learnt, self.history = learn(network, feed, aim, self.here(plan), ways, quiet=self.quiet)
         return learnt
 
     def _begin(self, network: Network) -> None:
@@ -253,10 +240,11 @@ class LART(Baseline):
                 f"{self.store.path} has no tracklet of a video that {protocol.canonical} scores; convert those of its "
                 "validation"
             )
-        clips = Clips(self.store, self._width())
+        clips = Clips(self.store, self._width(), bodies=self.tested.kind != "truth")
         seconds = annotated_at(store, wanted)
         for video, rows in groupby(order, key=lambda each: each[0]):
-            told = [each for _, row in rows for each in self.told(clips.clip(row), seconds.get(video))]
+            cut = (clip for _, row in rows for clip in by_second(clips.clip(row)))
+            told = [each for clip in cut for each in self.told(clip, seconds.get(video))]
             yield detections(video, told, self.actions, actions)
 
     def _told_apart(self, protocol: Protocol) -> tuple[int, ...]:

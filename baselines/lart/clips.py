@@ -70,12 +70,14 @@ class Clip(NamedTuple):
         video: whose frames these are.
         keyframe: the number of the frame that is to be labelled, or None.
         people: by track, in rising order.
+        by_frame: whether that is the frame's own number, and not the one in the name of its file.
     """
 
     name: str
     video: str | None
     keyframe: int | None
     people: list[Person]
+    by_frame: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,23 +87,25 @@ class Clips:
     Attributes:
         store: of tracklets.
         width: D, numbers of an appearance feature; 0 leaves them out.
+        bodies: whether everybody must have one; else labels are all that is asked for.
     """
 
     store: Store
     width: int
+    bodies: bool = True
     _read: Any = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_read", lru_cache(_HELD)(self._fresh))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Clips, (self.store, self.width)
+        return Clips, (self.store, self.width, self.bodies)
 
     def clip(self, row: int) -> Clip:
         """The clip in a row of ``sequences``.
 
         Raises:
-            HarBenchError: its features have another width.
+            HarBenchError: its features have another width, or people have no bodies.
         """
         found: Clip = self._read(row)
         return found
@@ -109,6 +113,11 @@ class Clips:
     def _fresh(self, row: int) -> Clip:
         info = self.store.sequences.slice(row, 1).to_pylist()[0]
         rows = self.store.read("poses", info["part"], None, slice(info["first_row"], info["first_row"] + info["rows"]))
+        if self.bodies and rows["pose_shape"].null_count:
+            raise HarBenchError(
+                f"{info['sequence']} of {self.store.path} has people without bodies, as PHALP's gt_tracks have; they "
+                "are good for --set test=track.fullframe@GT alone"
+            )
         persons = rows["person"].to_numpy()
         edges = [0, *(np.flatnonzero(np.diff(persons)) + 1).tolist(), len(persons)]
         people = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
@@ -101,6 +101,17 @@ def annotated_at(store: Store, videos: Collection[str]) -> Mapping[str, Sequence
     return {video: sorted(seconds) for video, seconds in clips.items()}
 
 
+def by_second(clip: Clip) -> Iterator[Clip]:
+    """A clip about a key frame as it is; the tracks of a whole film once for each of its seconds that AVA annotates."""
+    if clip.keyframe is not None or clip.video is None:
+        yield clip
+        return
+    frames = np.unique(np.concatenate([person.frame for person in clip.people]))
+    for frame in frames[frames % FPS == 0].tolist():
+        if second_of(frame) in SCORED:
+            yield clip._replace(keyframe=frame, by_frame=True)
+
+
 def _of_kinetics(split: str) -> bool:
     return split.startswith("kinetics")
 
@@ -113,6 +124,9 @@ def key_row(clip: Clip, person: Person, quirks: Quirks) -> int | None:
     """
     if clip.keyframe is None:
         return None
+    if clip.by_frame:
+        rows = np.flatnonzero((person.frame == clip.keyframe) & person.detected)
+        return int(rows[-1]) if len(rows) else None
     digits = f"{clip.keyframe:06d}"
     for row in range(len(person) - 1, -1, -1):
         name = person.name[row]
@@ -139,7 +153,8 @@ def box_of(person: Person, row: int) -> Floats:
     height, width = person.size[row]
     if not height or not width or not np.isfinite(person.size[row]).all():
         raise HarBenchError(
-            f"track {person.track} does not say how large {person.name[row]} is (frame_size); convert whole tracklets"
+            f"track {person.track} does not say how large {person.name[row]} is (frame_size); convert whole tracklets, "
+            "or gt_tracks with --option size="
         )
     x, y, w, h = person.box[row]
     return np.array([x / width, y / height, (x + w) / width, (y + h) / height])

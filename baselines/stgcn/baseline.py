@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import nn
 
@@ -40,15 +40,15 @@ SUBSETS, CHANNELS = 3, 3
 class STGCN(Classifier):
     """Graph convolutions over the joints, convolutions over time."""
 
-    summary: ClassVar[str] = "graph convolutions that tell actions from skeletons: ST-GCN++, or plain ST-GCN"
-    cite: ClassVar[str] = (
+    summary = "graph convolutions that tell actions from skeletons: ST-GCN++, or plain ST-GCN"
+    cite = (
         "Duan et al., PYSKL: Towards Good Practices for Skeleton Action Recognition, ACM MM 2022; Yan et al., Spatial "
         "Temporal Graph Convolutional Networks for Skeleton-Based Action Recognition, AAAI 2018"
     )
-    quick: ClassVar[Mapping[str, Any]] = MappingProxyType(
+    quick = MappingProxyType(
         {"channels": 6, "stages": 2, "inflate": "2", "frames": 8, "clips": 1, "epochs": 4, "batch": 4, "lr": 1.0}
     )
-    architecture: ClassVar[tuple[str, ...]] = ("kind", "channels", "stages", "inflate", "dropout")
+    architecture = ("kind", "channels", "stages", "inflate", "dropout")
 
     kind: Kind = option("st-gcn++", "st-gcn++, or st-gcn")
     channels: int | None = option(None, "of the first stage; 64 with pyskl's views, 16 with rms", least=BRANCHES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import pyarrow as pa
 import torch
@@ -42,13 +42,13 @@ LAYOUTS = {
 class VideoPose3D(Lifter):
     """Lifts a frame from the window around it, or before it."""
 
-    summary: ClassVar[str] = "temporal convolutions that lift 2D keypoints to 3D poses; semi-supervised too"
-    cite: ClassVar[str] = (
+    summary = "temporal convolutions that lift 2D keypoints to 3D poses; semi-supervised too"
+    cite = (
         "Pavllo et al., 3D human pose estimation in video with temporal convolutions and semi-supervised training, "
         "CVPR 2019"
     )
-    quick: ClassVar[Mapping[str, Any]] = MappingProxyType({"channels": 32, "epochs": 4, "batch": 128})
-    architecture: ClassVar[tuple[str, ...]] = ("arc", "channels", "dropout", "causal", "dense", "trajectory")
+    quick = MappingProxyType({"channels": 32, "epochs": 4, "batch": 128})
+    architecture = ("arc", "channels", "dropout", "causal", "dense", "trajectory")
 
     arc: str = option(
         "3,3,3",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +21,7 @@ from har_bench.schema import column, sequences_schema, to_numpy
 
 from . import release as ava_release
 from . import tracklets as ava_tracklets
+from .given_tracks import read_file, size_of
 from .release import Release
 from .tracklets import Name
 
@@ -63,28 +64,28 @@ class _Clips:
 
     raw: Path
     files: tuple[tuple[Name, Path], ...]
+    size: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
 class AVA(Converter):
-    """Annotations of one release, or the tracklets of LART and the results of PHALP."""
+    """Annotations of one release, or the tracklets of LART and the results and gt_tracks of PHALP."""
 
-    dataset: ClassVar[str] = "ava"
-    version: ClassVar[str] = "2"
-    summary: ClassVar[str] = "AVA v1.0 to v2.2 and AVA-Kinetics: boxes with actions; PHALP and LART tracklets"
-    raw: ClassVar[str] = (
+    dataset = "ava"
+    version = "2"
+    summary = "AVA v1.0 to v2.2 and AVA-Kinetics: boxes with actions; tracks of PHALP and LART"
+    raw = (
         "ava_{train,val,test}_v*.csv or kinetics_{train,val,test}_v*.csv with the lists beside them (action list, "
         "included and excluded timestamps, videos, proposals), all in one folder or in folders of it; where there are "
-        "none of these, LART tracklets (DATASET_VIDEO_KEYFRAME_TRACK_LENGTH.pkl) or PHALP results (demo_VIDEO.pkl)"
+        "none of these, LART tracklets (DATASET_VIDEO_KEYFRAME_TRACK_LENGTH.pkl), PHALP results (demo_VIDEO.pkl) or "
+        "PHALP's gt_tracks (DATASET_VIDEO_KEYFRAME.pkl, VIDEO.pkl of a whole film, or gt_tracks in the name)"
     )
-    citation: ClassVar[str] = (
+    citation = (
         "Gu et al. AVA: A Video Dataset of Spatio-temporally Localized Atomic Visual Actions. CVPR 2018; tracklets: "
         "Rajasegaran et al. On the Benefits of 3D Pose and Tracking for Human Action Recognition. CVPR 2023"
     )
-    licence: ClassVar[str] = (
-        "Annotations: CC BY 4.0 by Google; videos: their owners on YouTube; LART: no licence given."
-    )
-    notes: ClassVar[tuple[str, ...]] = (
+    licence = "Annotations: CC BY 4.0 by Google; videos: their owners on YouTube; LART: no licence given."
+    notes = (
         "a segments row is one box with one action at a keyframe; a box is repeated for each of its actions",
         "boxes are fractions of the image (bbox_normalised, as in the csv); bbox [px] is null, no file tells the sizes",
         "start is the keyframe at 30 frames per second, from second 900 of AVA's films and second 0 of Kinetics' "
@@ -99,9 +100,12 @@ class AVA(Converter):
         "is its key",
         "PHALP results are turned into tracklets as PHALP does it; masks, appearance and predicted frames at the ends "
         "of a track are left out",
+        "gt_tracks have boxes, tracks and actions, and neither bodies nor joints: pose_shape and joints_3d are null; "
+        "000001.jpg is frame 0",
     )
 
     release: str = option("", "such as v2.1, where a folder holds several; the newest by default")
+    size: str = option("", "of the pictures of gt_tracks [px], such as 1280x720, which those files do not say")
 
     def discover(self, raw: Path) -> Sequence[Shard]:
         """One shard of all annotations, or tracklets in shards of some megabytes."""
@@ -113,7 +117,7 @@ class AVA(Converter):
         clips = list(_tracklets(raw))
         if not clips:
             raise ava_release.misnamed(raw) or nothing_found(raw, "AVA", self.raw)
-        return _shards(raw, clips)
+        return _shards(raw, clips, size_of(self.size))
 
     def read(self, shard: Shard) -> Tables:
         """The tables of the annotations, or of some clips."""
@@ -147,7 +151,7 @@ def _tracklets(raw: Path) -> Iterator[tuple[Name, Path]]:
             yield name, path
 
 
-def _shards(raw: Path, clips: list[tuple[Name, Path]]) -> list[Shard]:
+def _shards(raw: Path, clips: list[tuple[Name, Path]], given: tuple[int, int] | None) -> list[Shard]:
     """Whole clips, in the order of their names, some megabytes together."""
     clips.sort(key=lambda item: (item[0].clip, item[0].track or 0, item[1]))
     shards: list[Shard] = []
@@ -155,16 +159,16 @@ def _shards(raw: Path, clips: list[tuple[Name, Path]]) -> list[Shard]:
     size = 0
     for _, files in groupby(clips, key=lambda item: item[0].clip):
         if size >= _SHARD_BYTES:
-            shards.append(_shard(raw, group))
+            shards.append(_shard(raw, group, given))
             group, size = [], 0
         for item in files:
             group.append(item)
             size += item[1].stat().st_size
-    return [*shards, _shard(raw, group)]
+    return [*shards, _shard(raw, group, given)]
 
 
-def _shard(raw: Path, group: list[tuple[Name, Path]]) -> Shard:
-    return Shard(group[0][0].clip, tuple(path for _, path in group), _Clips(raw, tuple(group)))
+def _shard(raw: Path, group: list[tuple[Name, Path]], given: tuple[int, int] | None) -> Shard:
+    return Shard(group[0][0].clip, tuple(path for _, path in group), _Clips(raw, tuple(group), given))
 
 
 def _read_clips(clips: _Clips) -> Tables:
@@ -175,10 +179,11 @@ def _read_clips(clips: _Clips) -> Tables:
         source = relative(clips.raw, path)
         flaws: list[str] = []
         try:
-            found = ava_tracklets.read_poses(path, name, flaws)
+            found = read_file(path, name, clips.size, flaws)
             if not found.num_rows:
                 raise HarBenchError(f"{path} holds no track; remove it")
-            people = {(name.clip, person) for person in found["person"].unique().to_pylist()}
+            clip = found["sequence"][0].as_py()
+            people = {(clip, person) for person in found["person"].unique().to_pylist()}
             if people & known:
                 raise HarBenchError(f"{path} holds a track that another file of its clip holds; remove one of them")
         except HarBenchError as error:
@@ -201,6 +206,8 @@ def _sequences(poses: list[pa.Table]) -> pa.Table:
     for clip, tables in groupby(poses, key=lambda found: found["sequence"][0].as_py()):
         merged = pa.concat_tables(tables)
         origin, video, keyframe = Name(clip, None).origin
+        if merged["pose_shape"].null_count == len(merged):
+            video = video or Name(clip, None).film
         size = to_numpy(merged.filter(merged["has_detection"])["frame_size"], merged.schema.field("frame_size"))
         height, width = size[0].tolist() if _one_size(size) else (None, None)
         rows.append(

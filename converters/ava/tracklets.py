@@ -47,9 +47,10 @@ POSES = pa.schema(
     ]
 )
 
+_FILM = re.compile(r".{11}")
 _TRACKLET = re.compile(r"(?P<clip>.+)_(?P<track>\d{1,9})_\d{1,9}")
 _CLIP = re.compile(r"(?P<dataset>[A-Za-z]+-[a-z]+)_(?P<video>.{11})_(?P<keyframe>\d{6})")
-_RESULTS = "demo_"
+_RESULTS, _GIVEN = "demo_", "gt_tracks"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Name:
 
     Attributes:
         clip: the sequence: all tracklets of one clip share it.
-        track: the person; None for a results file, which has all of them.
+        track: the person; None for a file that has all of them.
     """
 
     clip: str
@@ -70,27 +71,43 @@ class Name:
         matched = _CLIP.fullmatch(self.clip)
         return (matched["dataset"], matched["video"], int(matched["keyframe"])) if matched else (None, None, None)
 
+    @property
+    def film(self) -> str | None:
+        """The film of AVA's that a file of boxes alone is of, a whole one; its name has 11 characters."""
+        return self.clip if self.track is None and _FILM.fullmatch(self.clip) else None
+
 
 def parse(path: Path) -> Name | None:
-    """The name of a tracklet or of a results file; None for any other file."""
+    """The name of a tracklet, of a results file or of gt_tracks; None for any other file."""
     matched = _TRACKLET.fullmatch(path.stem)
-    if path.stem.startswith(_RESULTS):
+    if path.stem.startswith(_RESULTS) or _CLIP.fullmatch(path.stem) or _GIVEN in path.stem:
         return Name(path.stem, None)
-    return Name(matched["clip"], int(matched["track"])) if matched else None
+    if matched:
+        return Name(matched["clip"], int(matched["track"]))
+    return Name(path.stem, None) if _FILM.fullmatch(path.stem) else None
+
+
+MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError, OverflowError, Malformed)
+"""What is raised where a file's content is not what it should be."""
 
 
 def read_poses(path: Path, name: Name, flaws: list[str] | None = None) -> pa.Table:
+    """The rows of a tracklet, or of all tracks of a results file; as :func:`poses_of`."""
+    return poses_of(path, joblib.load(path), name, flaws)
+
+
+def poses_of(path: Path, found: Any, name: Name, flaws: list[str] | None = None) -> pa.Table:
     """The rows of a tracklet, or of all tracks of a results file.
 
     Args:
         path: the file.
+        found: its content.
         name: what its name says.
         flaws: gets what is wrong with the values that are null for it.
 
     Raises:
         HarBenchError: the file holds something else, more than data, or no frames with a body.
     """
-    found = joblib.load(path)
     if not isinstance(found, dict):
         raise HarBenchError(f"{path} holds a {type(found).__name__} and not a tracklet; remove it")
     flaws = [] if flaws is None else flaws
@@ -99,7 +116,7 @@ def read_poses(path: Path, name: Name, flaws: list[str] | None = None) -> pa.Tab
         return pa.concat_tables(
             [_rows(name.clip, track, tracklet, flaws) for track, tracklet in tracks.items()] or [POSES.empty_table()]
         )
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, Malformed) as error:
+    except MISSHAPEN as error:
         raise HarBenchError(f"{path} is not a whole tracklet ({type(error).__name__}: {error}); remove it") from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
@@ -37,18 +37,18 @@ PUBLISHED = {
 class COCO(Converter):
     """Annotation files in COCO's format: one shard, and one split, each."""
 
-    dataset: ClassVar[str] = "coco"
-    version: ClassVar[str] = "2"
-    summary: ClassVar[str] = "COCO keypoints 2014 and 2017, CrowdPose, COCO-WholeBody, and any file in COCO's format"
-    raw: ClassVar[str] = (
+    dataset = "coco"
+    version = "2"
+    summary = "COCO keypoints 2014 and 2017, CrowdPose, COCO-WholeBody, and any file in COCO's format"
+    raw = (
         "annotations/person_keypoints_{train,val}{2014,2017}.json (also without the folder, or one such file), "
         "else any annotation file in COCO's format, also Roboflow's train/, valid/ and test/, up to three folders "
         "deeper (.json, .json.gz or .json.xz)"
     )
-    skeletons: ClassVar[tuple[str, ...]] = (*KNOWN, WHOLEBODY)
-    citation: ClassVar[str] = "Lin et al.: Microsoft COCO: Common Objects in Context, ECCV 2014"
-    licence: ClassVar[str] = "annotations CC BY 4.0; the images under their Flickr licences, one per image"
-    notes: ClassVar[tuple[str, ...]] = (
+    skeletons = (*KNOWN, WHOLEBODY)
+    citation = "Lin et al.: Microsoft COCO: Common Objects in Context, ECCV 2014"
+    licence = "annotations CC BY 4.0; the images under their Flickr licences, one per image"
+    notes = (
         "A sequence is an image: the official ones are val2017/000000000139.jpg, others file/file_name, with the name "
         "of the annotation file without its extension; so names are unique when several files are in a store.",
         "Every annotation file is a split: 2017/val; crowdpose/val for crowdpose_val.json; name/all for name.json; all "

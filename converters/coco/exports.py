@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -33,8 +33,8 @@ class COCO(coco.COCO):
     What the conversion repaired or dropped stays so; fields that a store does not keep are gone.
     """
 
-    summary: ClassVar[str] = "the annotation files themselves: their names, ids, segmentations and whole bodies"
-    loses: ClassVar[tuple[str, ...]] = ("fields of the files that the store does not keep, such as info",)
+    summary = "the annotation files themselves: their names, ids, segmentations and whole bodies"
+    loses = ("fields of the files that the store does not keep, such as info",)
 
     def select(self, store: Store) -> pa.Table:
         """The sequences of the splits; a store may have no joints."""

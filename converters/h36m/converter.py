@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -65,17 +65,17 @@ class _Job:
 class Human36M(Converter):
     """Poses of the official archives, of 3d-pose-baseline's h5 files or of VideoPose3D's npz, from every camera."""
 
-    dataset: ClassVar[str] = "h36m"
-    version: ClassVar[str] = "2"
-    summary: ClassVar[str] = "Human3.6M: 3D poses of 7 subjects from 4 calibrated cameras (official CDF, h5 or npz)"
-    raw: ClassVar[str] = f"{LAYOUTS}; metadata.xml beside it is used when it is there"
-    skeletons: ClassVar[tuple[str, ...]] = ("h36m32", "h36m17", "h36m-pa17")
-    citation: ClassVar[str] = (
+    dataset = "h36m"
+    version = "2"
+    summary = "Human3.6M: 3D poses of 7 subjects from 4 calibrated cameras (official CDF, h5 or npz)"
+    raw = f"{LAYOUTS}; metadata.xml beside it is used when it is there"
+    skeletons = ("h36m32", "h36m17", "h36m-pa17")
+    citation = (
         "Ionescu, Papava, Olaru, Sminchisescu. Human3.6M: Large Scale Datasets and Predictive Methods for 3D Human "
         "Sensing in Natural Environments. TPAMI 2014"
     )
-    licence: ClassVar[str] = "Academic use after registration at vision.imar.ro/human3.6m; no redistribution."
-    notes: ClassVar[tuple[str, ...]] = (
+    licence = "Academic use after registration at vision.imar.ro/human3.6m; no redistribution."
+    notes = (
         "keypoints_3d are computed in float64 as R (X - T) from the world poses and stored as float32",
         "keypoints are those of D2_Positions where these files are there, else the projection with Human3.6M's own "
         "lens formula, which equals them to 1e-4 px",
@@ -83,8 +83,8 @@ class Human36M(Converter):
         "the name of the files",
         *(f"defect {code}: {text}; the sequences are kept" for code, text in DEFECTS.items()),
     )
-    cameras: ClassVar[tuple[str, ...]] = h36m_metadata.packaged().cameras
-    spellings: ClassVar[Mapping[str, str]] = h36m_metadata.SPELLINGS
+    cameras = h36m_metadata.packaged().cameras
+    spellings = h36m_metadata.SPELLINGS
 
     def discover(self, raw: Path) -> Sequence[Shard]:
         """One shard per subject and sequence, with its four cameras."""

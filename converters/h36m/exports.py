@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -53,10 +53,8 @@ class VideoPose3D(Exporter):
     by less than 0.001 mm.
     """
 
-    summary: ClassVar[str] = f"VideoPose3D's {NPZ} and {PIXELS}, for its run.py with -k gt and all that follow it"
-    loses: ClassVar[tuple[str, ...]] = (
-        f"{' '.join(LEFT_OUT)}, which VideoPose3D's own files lack; everything=true keeps it",
-    )
+    summary = f"VideoPose3D's {NPZ} and {PIXELS}, for its run.py with -k gt and all that follow it"
+    loses = (f"{' '.join(LEFT_OUT)}, which VideoPose3D's own files lack; everything=true keeps it",)
 
     everything: bool = option(False, "also S11 Directions, which published numbers are without")
 
@@ -108,8 +106,8 @@ class MMPose(Exporter):
     in the camera's frame. The square box is 1.2 times as large as the joints; a scale of 1 is 200 px.
     """
 
-    summary: ClassVar[str] = "MMPose's annotation_body3d: h36m_train.npz and h36m_test.npz of every frame, or of some"
-    loses: ClassVar[tuple[str, ...]] = ("joints beyond the 17, and frames with a joint that was not measured",)
+    summary = "MMPose's annotation_body3d: h36m_train.npz and h36m_test.npz of every frame, or of some"
+    loses = ("joints beyond the 17, and frames with a joint that was not measured",)
 
     every: int = option(1, "one frame in so many: 5 for MMPose's fps10", least=1)
 

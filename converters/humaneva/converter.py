@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from har_bench.converter import Check, Converter, Shard, Tables
 from har_bench.errors import HarBenchError
@@ -35,17 +35,17 @@ class _Stranger:
 class HumanEva(Converter):
     """Poses from the official motion capture, or of VideoPose3D's npz; one sequence per chunk and camera."""
 
-    dataset: ClassVar[str] = "humaneva"
-    version: ClassVar[str] = "2"
-    summary: ClassVar[str] = "HumanEva-I: 3D poses from the official .c3d files without MATLAB, or VideoPose3D's npz"
-    raw: ClassVar[str] = RAW
-    skeletons: ClassVar[tuple[str, ...]] = ("humaneva20", "humaneva15")
-    citation: ClassVar[str] = (
+    dataset = "humaneva"
+    version = "2"
+    summary = "HumanEva-I: 3D poses from the official .c3d files without MATLAB, or VideoPose3D's npz"
+    raw = RAW
+    skeletons = ("humaneva20", "humaneva15")
+    citation = (
         "Sigal, Balan, Black. HumanEva: Synchronized Video and Motion Capture Dataset and Baseline Algorithm for "
         "Evaluation of Articulated Human Motion. IJCV 2010"
     )
-    licence: ClassVar[str] = "Non-commercial research after registration at humaneva.is.tue.mpg.de; no redistribution."
-    notes: ClassVar[tuple[str, ...]] = (
+    licence = "Non-commercial research after registration at humaneva.is.tue.mpg.de; no redistribution."
+    notes = (
         "a sequence is a run of frames with a pose in one camera, numbered as in VideoPose3D, where runs without a "
         "pose count; `start_frame` is its first frame in the dataset's own count",
         "a partition without any pose (the withheld Test, takes whose markers were lost) is one sequence per camera",
@@ -55,7 +55,7 @@ class HumanEva(Converter):
         "video_frame counts the frames of the released videos from 0",
         *(f"defect {code}: {text}" for code, text in DEFECTS.items()),
     )
-    cameras: ClassVar[tuple[str, ...]] = COLOUR
+    cameras = COLOUR
 
     def __post_init__(self) -> None:
         self._joints: tuple[str, ...] = self.skeletons

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,8 +25,8 @@ _LAYOUT = "humaneva15"
 class VideoPose3D(Exporter):
     """``positions_3d``: ``Train/S1``, ``Walking 1 chunk0``, (T, 15, 3) m in the world; pixels of the colour cameras."""
 
-    summary: ClassVar[str] = f"VideoPose3D's {POSES} and {PIXELS}, for its run.py with -d humaneva15 -k gt"
-    loses: ClassVar[tuple[str, ...]] = (
+    summary = f"VideoPose3D's {POSES} and {PIXELS}, for its run.py with -d humaneva15 -k gt"
+    loses = (
         "the black and white cameras, trial 3, which was never filmed, and partitions without poses",
         "of 20 points, all but the 15 joints made of them; where a run of frames lies in its take",
     )

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -114,20 +114,20 @@ class _Job:
 class MERL(Converter):
     """The official labels of the videos, and poses and boxes that others labelled on clips of them."""
 
-    dataset: ClassVar[str] = "merl"
-    version: ClassVar[str] = "2"
-    summary: ClassVar[str] = "MERL Shopping: 106 videos from above a shelf, intervals of 5 actions"
-    raw: ClassVar[str] = (
+    dataset = "merl"
+    version = "2"
+    summary = "MERL Shopping: 106 videos from above a shelf, intervals of 5 actions"
+    raw = (
         f"{LABELS}/*_label.mat, beside it {FRAMES.as_posix()} and, there or in folders, pose pickles (*.pkl) and "
         "action lists (*.json) of clips, as far as they are there"
     )
-    skeletons: ClassVar[tuple[str, ...]] = ("coco17",)
-    citation: ClassVar[str] = (
+    skeletons = ("coco17",)
+    citation = (
         "Singh, Marks, Jones, Tuzel, Shao. A Multi-Stream Bi-Directional Recurrent Neural Network for Fine-Grained "
         "Action Detection. CVPR 2016"
     )
-    licence: ClassVar[str] = "Research and educational use (Mitsubishi Electric Research Laboratories, 2016)."
-    notes: ClassVar[tuple[str, ...]] = (
+    licence = "Research and educational use (Mitsubishi Electric Research Laboratories, 2016)."
+    notes = (
         "Segments are 0-based and half-open: [1, 30] of a label file is start 0, stop 30.",
         "Labels are spelled as in the names of extracted clips: ReachToShelf is 'Reach To Shelf' of the README.",
         "Segments overlap, also within a class; nothing is merged, and `row` tells their order in the file.",

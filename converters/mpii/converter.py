@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -83,18 +83,18 @@ CITED: dict[Origin, str] = {
 class MPII(Converter):
     """The official RELEASE, Tompson's ``detections.mat``, the stacked-hourglass json or HRNet's; the fullest there."""
 
-    dataset: ClassVar[str] = "mpii"
-    version: ClassVar[str] = "2"
-    summary: ClassVar[str] = "MPII Human Pose: single images, 16 joints, official and Tompson's splits"
-    raw: ClassVar[str] = (
+    dataset = "mpii"
+    version = "2"
+    summary = "MPII Human Pose: single images, 16 joints, official and Tompson's splits"
+    raw = (
         "mpii_human_pose_v1_u12_1.mat (a .mat file with RELEASE), else Tompson's detections.mat, "
         "else the stacked-hourglass mpii_annotations.json or .json.gz, else HRNet's or mmpose's valid.json (with "
         "gt_valid.mat), train.json, trainval.json and test.json"
     )
-    skeletons: ClassVar[tuple[str, ...]] = ("mpii16", "mpii-pa16")
-    citation: ClassVar[str] = "Andriluka, Pishchulin, Gehler, Schiele: 2D Human Pose Estimation, CVPR 2014"
-    licence: ClassVar[str] = "Simplified BSD; the annotations are for research purposes"
-    notes: ClassVar[tuple[str, ...]] = (
+    skeletons = ("mpii16", "mpii-pa16")
+    citation = "Andriluka, Pishchulin, Gehler, Schiele: 2D Human Pose Estimation, CVPR 2014"
+    licence = "Simplified BSD; the annotations are for research purposes"
+    notes = (
         "Pixels are shifted from 1-based to 0-based: joints, head boxes and objpos are the raw numbers minus 1.",
         "An unlabelled joint (is_visible is [], as for most necks and head tops) has visibility 2.",
         "person is the 1-based position in the image's annorect (ridx of the official evaluator); from HRNet's json, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -33,8 +33,8 @@ class HRNet(Exporter):
     it can be seen. Coordinates have all their digits, where the published files have some joints moved to 0.
     """
 
-    summary: ClassVar[str] = "HRNet's, simple-baselines' and MMPose's annot/{train,valid,test}.json and gt_valid.mat"
-    loses: ClassVar[tuple[str, ...]] = (
+    summary = "HRNet's, simple-baselines' and MMPose's annot/{train,valid,test}.json and gt_valid.mat"
+    loses = (
         "persons in none of these sets, or without scale or centre; whether a joint can be seen",
         "activities, videos, and everything of a person but joints, scale, centre and, in valid, the head box",
     )

@@ -41,14 +41,14 @@ class _NTU(Converter):
     """Both datasets; a subclass says how many classes it has."""
 
     classes: ClassVar[int]
-    version: ClassVar[str] = "2"
-    raw: ClassVar[str] = (
+    version = "2"
+    raw = (
         f"{SUFFIX} files in this folder, in folders in it, or in nturgb* folders in those (as the official archives "
         f"unpack), or up to three folders below; else {ntu_archives.LAYOUTS}, likewise"
     )
-    skeletons: ClassVar[tuple[str, ...]] = ("ntu25", "ntu-pa17", "ntu-pa20")
-    licence: ClassVar[str] = "Academic, non-commercial use after registration at the ROSE Lab; no redistribution"
-    notes: ClassVar[tuple[str, ...]] = (
+    skeletons = ("ntu25", "ntu-pa17", "ntu-pa20")
+    licence = "Academic, non-commercial use after registration at the ROSE Lab; no redistribution"
+    notes = (
         "mirrored: true; Kinect images are mirrored, so a person's left looks like a right. Joint names are the "
         "person's own; ntu-pa17 and ntu-pa20 name the sides as they look",
         "keypoints_3d are the Kinect's camera space with y turned down, in mm: x runs to the right of the mirrored "
@@ -169,22 +169,20 @@ class _NTU(Converter):
 class NTU60(_NTU):
     """The 60 classes of setups S001 to S017, whatever else is in the folder."""
 
-    dataset: ClassVar[str] = "ntu60"
-    classes: ClassVar[int] = 60
-    summary: ClassVar[str] = "NTU RGB+D 60: Kinect v2 skeletons of 60 actions, one or two persons, three cameras"
-    citation: ClassVar[str] = (
-        "Shahroudy, Liu, Ng, Wang. NTU RGB+D: A Large Scale Dataset for 3D Human Activity Analysis. CVPR 2016"
-    )
+    dataset = "ntu60"
+    classes = 60
+    summary = "NTU RGB+D 60: Kinect v2 skeletons of 60 actions, one or two persons, three cameras"
+    citation = "Shahroudy, Liu, Ng, Wang. NTU RGB+D: A Large Scale Dataset for 3D Human Activity Analysis. CVPR 2016"
 
 
 @dataclass(frozen=True)
 class NTU120(_NTU):
     """All 120 classes, setups S001 to S032."""
 
-    dataset: ClassVar[str] = "ntu120"
-    classes: ClassVar[int] = 120
-    summary: ClassVar[str] = "NTU RGB+D 120: Kinect v2 skeletons of 120 actions, one or two persons, three cameras"
-    citation: ClassVar[str] = (
+    dataset = "ntu120"
+    classes = 120
+    summary = "NTU RGB+D 120: Kinect v2 skeletons of 120 actions, one or two persons, three cameras"
+    citation = (
         "Liu, Shahroudy, Perez, Wang, Duan, Kot. NTU RGB+D 120: A Large-Scale Benchmark for 3D Human Activity "
         "Understanding. TPAMI 2020"
     )

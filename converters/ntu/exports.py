@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +59,7 @@ def _of_splits(store: Store) -> pa.Table:
 class _Pickled(Exporter):
     """``split`` and ``annotations``, of a rule that chooses bodies."""
 
-    loses: ClassVar[tuple[str, ...]] = (_NOBODY, "all but the positions of two bodies; their ids")
+    loses = (_NOBODY, "all but the positions of two bodies; their ids")
 
     float32: bool = option(False, "full numbers; the published files have float16")
 
@@ -97,7 +97,7 @@ class _Pickled(Exporter):
 class PySKL(_Pickled):
     """The denoised bodies that CTR-GCN, SGN and pyskl choose; frames without a body are dropped."""
 
-    summary: ClassVar[str] = "pyskl's and mmaction2's ntu60_3danno.pkl or ntu120_3danno.pkl, bodies chosen as by pyskl"
+    summary = "pyskl's and mmaction2's ntu60_3danno.pkl or ntu120_3danno.pkl, bodies chosen as by pyskl"
 
     def bodies(self, sequence: SequenceView) -> npt.NDArray[Any]:
         """See :func:`.views.ctrgcn`."""
@@ -108,7 +108,7 @@ class PySKL(_Pickled):
 class MMAction2(_Pickled):
     """The two most active of the first four bodies of a frame; every frame is kept."""
 
-    summary: ClassVar[str] = "the same pickle, bodies chosen as by mmaction2's own script"
+    summary = "the same pickle, bodies chosen as by mmaction2's own script"
 
     def bodies(self, sequence: SequenceView) -> npt.NDArray[Any]:
         """See :func:`.views.mmaction2`."""
@@ -128,8 +128,8 @@ class CTRGCN(Exporter):
     are frames after the last.
     """
 
-    summary: ClassVar[str] = "CTR-GCN's NTU60_CS.npz, NTU60_CV.npz, NTU120_CSub.npz, NTU120_CSet.npz, for its feeder"
-    loses: ClassVar[tuple[str, ...]] = (_NOBODY, "all but the positions of two bodies; the clips' names")
+    summary = "CTR-GCN's NTU60_CS.npz, NTU60_CV.npz, NTU120_CSub.npz, NTU120_CSet.npz, for its feeder"
+    loses = (_NOBODY, "all but the positions of two bodies; the clips' names")
 
     def select(self, store: Store) -> pa.Table:
         """The sequences of the splits."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -102,17 +102,17 @@ class _Job:
 class PennAction(Converter):
     """The official label files: joints, boxes, action, viewpoint and split of every clip."""
 
-    dataset: ClassVar[str] = "penn_action"
-    version: ClassVar[str] = "3"
-    summary: ClassVar[str] = "Penn Action: 2,326 clips of 15 actions with 13 joints and a box per frame"
-    raw: ClassVar[str] = "labels/0001.mat to labels/2326.mat, as Penn_Action.tar.gz has them (frames/ is not read)"
-    skeletons: ClassVar[tuple[str, ...]] = ("penn13",)
-    citation: ClassVar[str] = (
+    dataset = "penn_action"
+    version = "3"
+    summary = "Penn Action: 2,326 clips of 15 actions with 13 joints and a box per frame"
+    raw = "labels/0001.mat to labels/2326.mat, as Penn_Action.tar.gz has them (frames/ is not read)"
+    skeletons = ("penn13",)
+    citation = (
         "Zhang, Zhu, Derpanis. From Actemes to Action: A Strongly-supervised Representation for Detailed Action "
         "Understanding. ICCV 2013"
     )
-    licence: ClassVar[str] = "No terms in the download; cite the ICCV 2013 paper."
-    notes: ClassVar[tuple[str, ...]] = (
+    licence = "No terms in the download; cite the ICCV 2013 paper."
+    notes = (
         "Pixels are shifted from 1-based to 0-based: joints and boxes are the raw numbers minus 1 (no digit is lost).",
         "visibility is 2 for a visible joint; 1 for one that is not and was labelled where it must be (occluded); 0, "
         "without coordinates, where the label file has a placeholder: the rescaled (1, 1), both numbers below 3.",
@@ -122,7 +122,7 @@ class PennAction(Converter):
         "bbox is x1, y1, x2 - x1, y2 - y1; width and height are those of `dimensions`, not read from the frames.",
         *(f"defect {code}: {text}; the sequences are kept" for code, text in DEFECTS.items()),
     )
-    actions: ClassVar[Mapping[str, str]] = README_NAMES
+    actions = README_NAMES
 
     def discover(self, raw: Path) -> Sequence[Shard]:
         """One shard per hundred numbers: 0000 to 0099, 0100 to 0199 and so on."""

@@ -27,12 +27,11 @@ from har_bench.classifying.preparing import preparation
 from har_bench.classifying.reel import Cutter, Reel, mirrored
 from har_bench.classifying.sampling import middles, uniform_tests
 from har_bench.classifying.streams import WEIGHTS, chosen
-from har_bench.devices import Precision
 from har_bench.errors import HarBenchError
 from har_bench.options import option
 from har_bench.protocol import Protocol
 from har_bench.store import Store
-from har_bench.training import Losses, Plan, train, weights
+from har_bench.training import Losses, Plan, Trained, train, weights
 from har_bench.training.curves import History
 
 PER_BATCH = 128
@@ -46,7 +45,7 @@ SETTING = ("frames", "clips", "epochs", "batch", "lr", "smoothing", "mirror", "r
 
 
 @dataclass
-class Classifier(ClipModel):
+class Classifier(Trained, ClipModel):
     """A network from (N, M, T, V, C) clips to (N, classes) logits. Subclasses implement :meth:`network`."""
 
     architecture: ClassVar[tuple[str, ...]] = ()
@@ -72,11 +71,6 @@ class Classifier(ClipModel):
     scale: float | None = option(None, "stretch each of their axes by up to so much; 0, or 0.2", least=0)
     flip: bool = option(False, "predict mirror images too, and average")
     seed: int = option(0, "fixes the initial weights, the order of the clips, their sampling and variation")
-    device: str = option("", "such as cpu or cuda:1; a GPU if there is one")
-    devices: int = option(1, "how many of them train", least=1)
-    precision: Precision = option("float32", "float32, tf32 or bf16")
-    compile: bool = option(False, "compile the network for training")
-    checkpoints: str = option("", "folder of checkpoints; a training that finds its own there goes on from it")
 
     models: nn.ModuleDict | None = field(default=None, init=False, repr=False)
     history: History = field(default_factory=list, init=False, repr=False)
@@ -131,16 +125,11 @@ class Classifier(ClipModel):
             self.seed,
             self.optimiser(),
             schedule=partial(cosine, steps=self.setting("epochs") * feed.steps),
-            device=self.device,
-            devices=self.devices,
-            precision=self.precision,
-            compiled=self.compile,
-            folder=Path(self.checkpoints) / name if self.checkpoints else None,
             identity=identity,
             steps=feed.steps,
         )
         losses = partial(smoothed, name=name, smoothing=self.setting("smoothing"))
-        history = train(model, feed, losses, plan, quiet=self.quiet)
+        history = train(model, feed, losses, self.here(plan, name), quiet=self.quiet)
         return model[name], history
 
     def _recipe(self) -> Recipe:

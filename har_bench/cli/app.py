@@ -119,6 +119,17 @@ class Shown:
                 raise unknown(f"breakdown of {chosen.canonical}", name, titles)
 
 
+def film_size(width: int | None, height: int | None) -> tuple[int, int] | None:
+    """A film's width and height [px], if they were given.
+
+    Raises:
+        HarBenchError: only one of them was.
+    """
+    if (width is None) != (height is None):
+        raise HarBenchError("a film has a width and a height; give both")
+    return None if width is None or height is None else (width, height)
+
+
 def pairs(options: Sequence[str] | None) -> Mapping[str, str]:
     """``name=value`` options, as texts; what they become is declared where they are.
 

@@ -3,51 +3,18 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from har_bench.cli.app import app
 from har_bench.cli.terminal import complain, hand_over, say
+from har_bench.entries.said import Said
 
 boards = App(name="leaderboard", help="Tables and pages from a folder of results.")
 app.command(boards)
-
-
-@Parameter(name="*")
-@dataclass
-class Said:
-    """What is said of an entry.
-
-    Attributes:
-        name: Of the method, as the leaderboard prints it; the result's model by default.
-        setting: What tells it from other entries of the same name, such as "seed 1".
-        who: Its authors.
-        paper: A URL or a reference.
-        year: Of publication.
-        input: Where its 2D keypoints come from, such as CPN, or what else it was given.
-        frames: How many it sees at once.
-        extra_data: What it was trained on besides the training split; "none" for nothing.
-        causal: Whether it looks at no later frame.
-        code: Where it is.
-        licence: Of the code or the weights.
-        command: What made the predictions.
-    """
-
-    name: str = ""
-    setting: str = ""
-    who: str = ""
-    paper: str = ""
-    year: int | None = None
-    input: str = ""
-    frames: int | None = None
-    extra_data: str = ""
-    causal: bool | None = None
-    code: str = ""
-    licence: str = ""
-    command: str = ""
 
 
 NOTHING = Said()
@@ -61,11 +28,14 @@ def build(
     dataset: list[str] | None = None,
     protocol: list[str] | None = None,
     only: Literal["verified", "scored", "reported"] | None = None,
+    reports: bool = False,
+    stores: list[Path] | None = None,
+    strict: bool = False,
 ) -> None:
-    """Build Markdown, CSV, LaTeX and one self-contained web page from a folder of results.
+    """Build Markdown, CSV, LaTeX and self-contained web pages from a folder of results.
 
     A result that cannot be (an impossible number, a protocol that never was, a file changed after it was written) is
-    named and left out; the others are published, and the exit status is 1.
+    named, on the page too, and stands on no board; the others are published.
 
     Args:
         results: A folder of result files, or its URL; folders in it are searched too.
@@ -73,9 +43,13 @@ def build(
         dataset: Only this dataset, such as h36m; may be repeated.
         protocol: Only this protocol, such as mpii/pckh or mpii/pckh:hrnet; may be repeated.
         only: Only what is verified, only what was scored here (verified or not), or only what sources report.
+        reports: Write a report of each entry, too; with its store and predictions, where it is worst is drawn.
+        stores: Stores, or folders that hold stores: each that an entry was scored on gets pages, as of `browse`.
+        strict: Exit status 1 if a result was left out.
     """
     from har_bench import registry, remote
     from har_bench.cli.entry import FAILED
+    from har_bench.studying.illustrating import Illustrations
 
     refused = []
 
@@ -85,13 +59,16 @@ def build(
 
     folder, url = remote.destination_folder(site), remote.as_url(site)
     write = registry.load("leaderboards", "site")
-    chosen = {"datasets": dataset, "protocols": protocol, "only": only}
-    for path in write(remote.fetch(results), folder, on_problem=tell, **chosen):
+    chosen: dict[str, Any] = {"datasets": dataset, "protocols": protocol, "only": only, "reports": reports}
+    here = remote.fetch(results)
+    if stores:
+        chosen["illustrations"] = Illustrations(here, stores, folder)
+    for path in write(here, folder, on_problem=tell, **chosen):
         if path.parent != folder:  # a page of an entry or of two, which the first one links to
             continue
         say(f"{url}/{path.name}" if url else str(path))
     remote.publish(folder, site, last="index.html")
-    if refused:
+    if strict and refused:
         sys.exit(FAILED)
 
 
@@ -102,7 +79,7 @@ def add(
     predictions: Path,
     stores: list[Path],
     to: Path = Path("results"),
-    said: Said = NOTHING,
+    said: Annotated[Said, Parameter(name="*")] = NOTHING,
     url: str = "",
     jobs: int = 1,
     quiet: bool = False,

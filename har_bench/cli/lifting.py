@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from har_bench.cli.app import Settings, app, pairs
+from har_bench.cli.app import Settings, app, film_size, pairs
 from har_bench.cli.terminal import say
 from har_bench.errors import HarBenchError
 
@@ -68,14 +68,12 @@ def lift(
     from har_bench.lifting.films import is_film, lift_film
     from har_bench.lifting.video import lift as run
 
-    if (width is None) != (height is None):
-        raise HarBenchError("a video has a width and a height; give both")
     where = {"device": device} if device else {}
     given: dict[str, Any] = {
         "weights": weights,
         "joints": joints,
         "layout": layout,
-        "size": None if width is None else (width, height),
+        "size": film_size(width, height),
         "fps": fps,
         "person": _person(person),
         "video": video,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from har_bench.cli.app import Settings, app, pairs
+from har_bench.cli.app import Settings, app, film_size, pairs
 from har_bench.cli.terminal import say
 from har_bench.errors import HarBenchError
 
@@ -112,9 +112,9 @@ def pose(
         layout=layout,
         people=people,
         every=every,
+        smooth="true" if smooth else "",
         max_frames=max_frames,
         fps=fps,
-        smooth="true" if smooth else "",
         overlay=overlay,
         settings=settings,
         quiet=quiet,
@@ -151,11 +151,8 @@ class Skeletons:
         Raises:
             HarBenchError: a width without a height.
         """
-        if (self.width is None) != (self.height is None):
-            raise HarBenchError("a film has a width and a height; give both")
-        size = None if self.width is None else (self.width, self.height)
         names = ("layout", "window", "video", "pictures", "pose_model")
-        return {"size": size, **{name: getattr(self, name) for name in names}}
+        return {"size": film_size(self.width, self.height), **{name: getattr(self, name) for name in names}}
 
 
 OF_KEYPOINTS = Skeletons()
@@ -203,6 +200,7 @@ def classify(
     from har_bench.running import make_baseline
 
     settings = ({"device": device} if device else {}) | dict(pairs(setting))
+    shared: dict[str, Any] = {"labels": labels, "overlay": overlay, "fps": fps, "quiet": quiet}
     made: Any = make_baseline(model, settings)
     if isinstance(made, ClipModel):
         from har_bench.classifying.telling import tell
@@ -210,21 +208,8 @@ def classify(
         if hop or max_frames:
             raise HarBenchError("--hop and --max-frames are of models of pictures; leave them out, --window is yours")
         made.load(weights)
-        more = seen.arguments() | {"labels": labels, "overlay": overlay, "fps": fps, "device": device or ""}
-        say(tell(made, source, out, **more, quiet=quiet))
+        say(tell(made, source, out, **seen.arguments(), device=device or "", **shared))
         return
     from har_bench.media.acting import classify as run
 
-    said = run(
-        made,
-        source,
-        out,
-        weights=weights,
-        labels=labels,
-        hop=hop,
-        max_frames=max_frames,
-        fps=fps,
-        overlay=overlay,
-        quiet=quiet,
-    )
-    say(said)
+    say(run(made, source, out, weights=weights, hop=hop, max_frames=max_frames, **shared))

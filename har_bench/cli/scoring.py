@@ -68,12 +68,12 @@ def score(
         protocol,
         store,
         _given(predictions, ensemble, weights, fuse),
+        model=model,
         **how.arguments(),
         jobs=jobs,
         scheduler=scheduler,
         device=device,
         resamples=resamples,
-        model=model,
         quiet=quiet,
     )
     _published(result, destination, shown, shown.names)
@@ -177,12 +177,12 @@ def run(
         store,
         protocol=protocol,
         recipe=recipe,
+        options=pairs(option),
         weights=weights,
         save=save,
         out=predictions,
         model=model,
         quiet=quiet,
-        options=pairs(option),
         settings={name: value for name, value in chosen.items() if value} | dict(pairs(setting)),
     )
     made = [name for name in ("seed", "output") if name in result.tables]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import msgspec
 from blake3 import blake3
 
 from har_bench.entries import plain_toml
+from har_bench.entries.outcomes import ResultError
+from har_bench.entries.said import Said
 
 CARD = "entry.toml"
 
@@ -24,43 +27,21 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     url: str
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who made an entry, with what, and how; an empty field says that nobody said.
+@dataclass(frozen=True, kw_only=True)
+class Card(Said):
+    """What is said of an entry, and where its predictions are.
 
     Attributes:
-        name: of the method, as the leaderboard prints it.
-        setting: what tells it from other entries of the same name, such as ``seed 1``.
-        who: its authors.
-        paper: where it is described: a URL or a reference.
-        year: of publication.
-        input: where its 2D keypoints come from, such as ``CPN``, or what else it was given.
-        frames: how many it sees at once.
-        extra_data: what it was trained on besides the dataset's training split; ``none`` for nothing.
-        causal: whether it looks at no later frame.
-        code: where it is.
-        licence: of the code or the weights.
-        command: what made the predictions.
         predictions: where they are, if not beside the result.
     """
 
-    name: str
-    setting: str = ""
-    who: str = ""
-    paper: str = ""
-    year: int | None = None
-    input: str = ""
-    frames: int | None = None
-    extra_data: str = ""
-    causal: bool | None = None
-    code: str = ""
-    licence: str = ""
-    command: str = ""
     predictions: Kept | None = None
 
     @property
     def digest(self) -> str:
         """The blake3 of what it says; how the file is laid out does not matter."""
-        return blake3(msgspec.json.encode(self, order="deterministic")).hexdigest()
+        said = {each.name: getattr(self, each.name) for each in fields(self)}
+        return blake3(msgspec.json.encode(said)).hexdigest()
 
     @property
     def title(self) -> str:
@@ -78,4 +59,7 @@ def read(path: Path) -> Card:
     Raises:
         ResultError: it is damaged, or says what no card says.
     """
-    return plain_toml.read(path, Card)
+    card = plain_toml.read(path, Card)
+    if not card.name:
+        raise ResultError("unreadable", f"{path} cannot be read (it has no name); add the result again")
+    return card

@@ -30,14 +30,17 @@ def _value(value: Any) -> str:
 
 
 def read(path: Path, kind: type[T]) -> T:
-    """A file as a struct of msgspec.
+    """A file as a struct of msgspec or a dataclass; a field that the kind does not have is an error.
 
     Raises:
         ResultError: it is no TOML, or not of the kind.
     """
     try:
         content = tomllib.loads(opening.read(path, "add the result again").decode("utf-8-sig"))
-        return msgspec.convert(content, kind)
+        found = msgspec.convert(content, kind)
+        for name in content.keys() - msgspec.to_builtins(found).keys():
+            raise msgspec.ValidationError(f"it has no field {name!r}")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, msgspec.ValidationError) as error:
         why = str(error) or type(error).__name__
         raise ResultError("unreadable", f"{path} cannot be read ({why}); add the result again") from error
+    return found

@@ -58,7 +58,7 @@ class COCO(Exporter):
     around its joints, one without an area that of its box. A film's frames are pictures where somebody is seen.
     """
 
-    summary: ClassVar[str] = "COCO's keypoint json, annotations/SPLIT.json, for pycocotools and all that train on it"
+    summary = "COCO's keypoint json, annotations/SPLIT.json, for pycocotools and all that train on it"
     loses: ClassVar[tuple[str, ...]] = ("joints in space, cameras, segments and what else a dataset has of its own",)
 
     splits: tuple[str, ...] = option((), "only these, such as tompson/valid; a file each, of all by default")

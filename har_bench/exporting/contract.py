@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pyarrow as pa
 
 if TYPE_CHECKING:
+    from har_bench.exporting.people import People
     from har_bench.store import Store
 
 
@@ -54,4 +55,23 @@ class Exporter(ABC):
 
         Raises:
             HarBenchError: a sequence lacks what the format must have.
+        """
+
+
+class PeopleExporter(Exporter):
+    """A format that needs no store: people who were followed through a film are enough."""
+
+    @abstractmethod
+    def write_people(self, people: People, out: Path) -> int:
+        """Write everybody in a film into ``out``, each file whole or not at all.
+
+        Args:
+            people: they.
+            out: where the files go.
+
+        Returns:
+            How many poses were written.
+
+        Raises:
+            HarBenchError: they lack what the format must have.
         """

@@ -35,7 +35,7 @@ class YOLOPose(Exporter):
     outside the picture is cut off, or absent. The pictures go to ``images/``, such as by a link to the raw folder.
     """
 
-    summary: ClassVar[str] = "YOLO's pose labels with data.yaml, for ultralytics"
+    summary = "YOLO's pose labels with data.yaml, for ultralytics"
     loses: ClassVar[tuple[str, ...]] = (
         "crowds, persons without a box, joints outside the picture, joints in space",
         "which person is which",

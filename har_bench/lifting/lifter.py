@@ -18,7 +18,6 @@ from torch import nn
 from har_bench import devices, remote
 from har_bench.arrays import Singles
 from har_bench.baseline import Baseline
-from har_bench.devices import Precision
 from har_bench.errors import HarBenchError, unknown
 from har_bench.foreign.networks import in_words
 from har_bench.keypoints import Track, open_detections
@@ -32,7 +31,7 @@ from har_bench.protocol import Protocol
 from har_bench.schema import column, vector
 from har_bench.skeletons import skeleton
 from har_bench.store import Store
-from har_bench.training import Losses, Plan, train, weights
+from har_bench.training import Losses, Plan, Trained, train, weights
 from har_bench.training.curves import History, best
 
 KEYS = ("sequence", "frame", "person")
@@ -51,7 +50,7 @@ class Sizes(NamedTuple):
 
 
 @dataclass
-class Lifter(Baseline):
+class Lifter(Trained, Baseline):
     """A model that lifts 2D keypoints to 3D poses, root-relative in the camera's frame.
 
     Subclasses implement :meth:`network` and, if it sees more than one frame, :attr:`span`.
@@ -87,12 +86,7 @@ class Lifter(Baseline):
     augment: bool = option(True, "train on mirrored poses too")
     flip: bool = option(True, "predict mirrored keypoints too, and average")
     seed: int = option(1234, "fixes the initial weights, the order of the windows and the dropout")
-    device: str = option("", "such as cpu or cuda:1; a GPU if there is one")
-    devices: int = option(1, "how many of them train", least=1)
-    precision: Precision = option("float32", "float32, tf32 or bf16")
-    compile: bool = option(False, "compile the networks for training")
     memory_mb: int = option(8192, "how much of the training data is in memory at a time")
-    checkpoints: str = option("", "folder of checkpoints; a training that finds its own there goes on from it")
     init: str = option("", "weights to begin with, of the same model: fine-tuning")
     held_out: str = option(
         "",
@@ -192,18 +186,13 @@ class Lifter(Baseline):
             self.seed,
             partial(torch.optim.Adam, lr=self.lr, amsgrad=True, fused=on_gpu or None),
             decay=self.decay,
-            device=self.device,
-            devices=self.devices,
-            precision=self.precision,
-            compiled=self.compile,
-            folder=Path(self.checkpoints) if self.checkpoints else None,
             identity=self._identity(store, protocol, source),
             loose=("batch",),
             steps=feed.steps,
         )
         evaluated = None if held_out is None else partial(self._evaluated, held_out)
         hooks: Any = {"starting": self.starting, "evaluated": evaluated, "quiet": self.quiet}
-        self.history = train(self.models, feed, self.losses, plan, **hooks)
+        self.history = train(self.models, feed, self.losses, self.here(plan), **hooks)
 
     def _evaluated(self, held_out: HeldOut, models: nn.ModuleDict) -> dict[str, float]:
         """The error of the networks as they are, on those that they do not learn from."""

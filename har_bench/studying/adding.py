@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -62,7 +63,7 @@ def add(
             f"{predictions}; give the file that it was scored from",
         )
     root = destination_folder(folder)
-    card = msgspec.structs.replace(card, predictions=Kept(blake3=digest, url=url)) if url else card
+    card = replace(card, predictions=Kept(blake3=digest, url=url)) if url else card
     target = root / place_of(old, card)
     _refuse_twins(root, target, old, card)
     with whole_folder(target) as temporary:

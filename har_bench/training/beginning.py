@@ -31,7 +31,8 @@ def train(
         plan: how.
         starting: called at the start of every epoch, with its number from 0.
         evaluated: called after every epoch; its numbers are kept beside the losses, and the checkpoint with the
-            smallest first number so far in ``best.ckpt``. The model is left as it was after the last epoch.
+            best first number so far in ``best.ckpt``. The model is left as it was after the last epoch, or after the
+            best one if the plan has ``patience`` or a ``plateau``.
         quiet: no progress.
 
     Returns:

@@ -39,6 +39,19 @@ def keep_best(path: Path) -> None:
         shutil.copyfile(path, copy)
 
 
+def best_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The state of the model in the best checkpoint.
+
+    Raises:
+        HarBenchError: it is gone, or damaged.
+    """
+    path = folder / BEST
+    if damage := _damage(path):
+        raise HarBenchError(f"{path} is damaged or gone ({damage}); delete the checkpoints beside it, and train again")
+    found: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    return found
+
+
 def newest(folder: Path) -> Path | None:
     """The checkpoint to go on from, if there is one; what a killed training left half-written is removed.
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from pathlib import Path
+from typing import Literal
 
 from har_bench.drawing.charts import chart
 from har_bench.errors import Malformed, completing
@@ -12,6 +14,8 @@ from har_bench.files import write_whole
 from har_bench.foreign import opening
 
 History = list[dict[str, float]]
+Better = Literal["lower", "higher"]
+"""Which of two numbers is the better one."""
 
 CURVES, PICTURE = "curves.csv", "curves.png"
 NOT_DRAWN = ("epoch", "lr")
@@ -44,6 +48,14 @@ def read_curves(path: Path) -> History:
             raise Malformed(f"is no table of numbers ({error})") from error
 
 
-def best(history: History, name: str) -> int:
-    """The first of the epochs with the smallest number of that name, from 0."""
-    return min(range(len(history)), key=lambda epoch: history[epoch].get(name, float("inf")))
+def best(history: History, name: str, better: Better = "lower") -> int:
+    """The first of the epochs with the best number of that name, from 0; what is not finite is none.
+
+    >>> best([{"error": 3.0}, {"error": 1.0}, {"error": 1.0}], "error")
+    1
+    >>> best([{"hits": 3.0}, {"hits": float("nan")}, {"hits": 4.0}], "hits", "higher")
+    2
+    """
+    sign = 1.0 if better == "lower" else -1.0
+    numbers = [sign * row.get(name, math.nan) for row in history]
+    return min(range(len(history)), key=lambda epoch: numbers[epoch] if math.isfinite(numbers[epoch]) else math.inf)

@@ -73,6 +73,8 @@ def learn(
                     raise
                 raise HarBenchError(said) from error
         history = learner.history or read_curves(folder / CURVES)  # other processes leave only the file
+        if plan.waits and evaluated is not None:
+            learner.load_state_dict(checkpoints.best_weights(folder))
     if learner.changed:
         warnings.warn(HarBenchWarning(learner.changed), stacklevel=2)
     return history
@@ -187,9 +189,13 @@ class _Learner(lightning.LightningModule):
                 f"the loss of epoch {self.epoch + 1} is not finite; lower the learning rate, or see whether the true "
                 "poses are complete"
             )
-        found = self._evaluation()
+        found = self.trainer.strategy.broadcast(self._evaluation())
         self.judged = next(iter(found), "")
         self.history.append({"epoch": self.epoch + 1.0, "lr": self.rate, **means, **found})
+        plateau = self.plan.plateau
+        if plateau is not None and self.waited and self.waited % plateau.epochs == 0:
+            self._slow_down(plateau.factor)
+        self.trainer.should_stop = self.ends
 
     def _evaluation(self) -> Mapping[str, float]:
         """The numbers of the model as it is now; compiled code is for windows, and sequences have other lengths."""
@@ -206,12 +212,32 @@ class _Learner(lightning.LightningModule):
             for network, call in zip(networks, compiled, strict=True):
                 network._compiled_call_impl = call
 
+    @property
+    def waited(self) -> int:
+        """How many epochs brought nothing better since the best one."""
+        done = len(self.history)
+        return done - 1 - best(self.history, self.judged, self.plan.better) if self.judged else 0
+
+    @property
+    def ends(self) -> bool:
+        """Whether it has waited long enough."""
+        return 0 < self.plan.patience <= self.waited
+
+    def _slow_down(self, factor: float) -> None:
+        """Go on from the best weights with a part of the learning rate."""
+        self.load_state_dict(checkpoints.best_weights(Path(self.trainer.default_root_dir)))
+        for scheduler in (each.scheduler for each in self.trainer.lr_scheduler_configs):
+            scheduler.base_lrs = [factor * rate for rate in scheduler.base_lrs]
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] *= factor
+
     def means(self) -> dict[str, float]:
         """The mean of every term over the batches so far."""
         return {name: float(value / self.sums["batches"]) for name, value in self.sums.items() if name != "batches"}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["har_bench"] = {"identity": dict(self.plan.identity or {}), "history": self.history}
+        identity = dict(self.plan.identity or {})
+        checkpoint["har_bench"] = {"identity": identity, "history": self.history, "judged": self.judged}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         kept = checkpoint.get("har_bench") or {"identity": None, "history": []}
@@ -231,7 +257,8 @@ class _Learner(lightning.LightningModule):
                 f"the checkpoint in {self.trainer.default_root_dir} has had {len(kept['history'])} epochs, more than "
                 f"{self.plan.epochs}; ask for as many, or name another folder"
             )
-        self.history = list(kept["history"])
+        self.history, self.judged = list(kept["history"]), kept.get("judged", "")
+        self.trainer.should_stop = self.ends
 
 
 class _Keeper(Checkpoint):
@@ -270,7 +297,7 @@ class _Keeper(Checkpoint):
         with checkpoints.kept(self.folder) if trainer.is_global_zero else nullcontext(self.folder) as path:
             trainer.save_checkpoint(path)  # every process takes part, the first one writes
             judged = cast(_Learner, pl_module).judged
-            if judged and best(history, judged) == len(history) - 1:
+            if judged and not cast(_Learner, pl_module).waited:
                 checkpoints.keep_best(path)  # before it is the latest, so that a killed training does so again
         if trainer.is_global_zero:
             self._shown.advance(note=_words(history[-1]))

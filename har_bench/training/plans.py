@@ -11,8 +11,22 @@ import torch
 from torch import nn
 
 from har_bench.devices import Precision
+from har_bench.training.curves import Better
 
 Losses = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """What is done where the numbers of ``evaluated`` become no better: on from the best weights, more slowly.
+
+    Attributes:
+        epochs: without a better number, after which it is done, and again after as many more.
+        factor: what the learning rate is multiplied by each time.
+    """
+
+    epochs: int
+    factor: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -54,6 +68,9 @@ class Plan:
         steps: how many batches an epoch has, for the time that is left; 0 where that is not known.
         clip: the longest that a step's gradient, as one vector, may be; longer ones are shortened. 0 is any length.
         stepped: called with the model after every step, as for a moving average of its weights.
+        better: which of the first numbers of ``evaluated`` is better.
+        patience: after how many epochs without a better one the training ends; 0 is never.
+        plateau: when the learning rate falls; it does not by default.
     """
 
     epochs: int
@@ -71,3 +88,11 @@ class Plan:
     steps: int = 0
     clip: float = 0.0
     stepped: Callable[[Any], None] | None = None
+    better: Better = "lower"
+    patience: int = 0
+    plateau: Plateau | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the training looks at what is evaluated; it then leaves the model as after its best epoch."""
+        return self.patience > 0 or self.plateau is not None

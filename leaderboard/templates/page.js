@@ -3,9 +3,12 @@
 
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 const form = document.querySelector(".filter");
+const MOST = 200; // rows of a board that are laid out before somebody asks for all of them
 const boards = [...document.querySelectorAll(".board")].map(read);
+let sorted = null; // the board, column and direction that somebody chose last
 
 function shownText(cell) {
+  if (!cell.firstElementChild) return cell.textContent.trim();
   const copy = cell.cloneNode(true);
   for (const small of copy.querySelectorAll("small, sup")) small.remove();
   return copy.textContent.trim();
@@ -23,40 +26,70 @@ function read(board) {
   const fields = new Map(heads.flatMap((head, at) => (head.dataset.field ? [[head.dataset.field, at]] : [])));
   const section = board.closest("section").querySelector("h2").textContent;
   const title = `${section} ${board.querySelector("h3").textContent} ${board.querySelector(".note code")?.textContent ?? ""}`;
-  const rows = [...table.tBodies[0].rows].map((row) => ({ row, text: row.textContent.toLowerCase() }));
-  return { board, table, heads, labels, fields, title: title.toLowerCase(), rows };
+  const rows = [...table.tBodies[0].rows].map((row) => ({ row, text: row.textContent.toLowerCase(), texts: [] }));
+  return { board, table, heads, labels, fields, title: title.toLowerCase(), rows, all: false };
+}
+
+// Not row.cells: a live collection of each row would be kept up to date with every other row that moves.
+function cellsOf(entry) {
+  return (entry.cells ??= [...entry.row.querySelectorAll(":scope > *")]);
+}
+
+function textAt(entry, at) {
+  return (entry.texts[at] ??= shownText(cellsOf(entry)[at]));
 }
 
 // ---- sorting
 
-function sort(head) {
-  const first = head.dataset.better === "higher" ? "descending" : "ascending";
-  const was = head.getAttribute("aria-sort");
-  const next = was === null ? first : was === "ascending" ? "descending" : "ascending";
-  for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
-  head.setAttribute("aria-sort", next);
-  const body = head.closest("table").tBodies[0];
+function sort(each, at, direction) {
+  const head = each.heads[at];
+  for (const other of each.heads) other.removeAttribute("aria-sort");
+  head.setAttribute("aria-sort", direction);
   const numeric = head.dataset.better !== undefined || !head.classList.contains("t");
-  const sign = next === "ascending" ? 1 : -1;
-  const keyed = [...body.rows].map((row) => {
-    const text = shownText(row.cells[head.cellIndex]);
-    return [numeric ? asNumber(text) : text, row];
-  });
+  const sign = direction === "ascending" ? 1 : -1;
   const empty = (key) => key === null || key === "";
+  const keyed = each.rows.map((entry) => [numeric ? asNumber(textAt(entry, at)) : textAt(entry, at), entry]);
   // a row without a value stays at the end in both directions
   keyed.sort(([a], [b]) => empty(a) - empty(b) || (empty(a) ? 0 : sign * (numeric ? a - b : collator.compare(a, b))));
-  body.append(...keyed.map(([, row]) => row));
+  each.rows = keyed.map(([, entry]) => entry);
+  const body = each.table.tBodies[0];
+  body.replaceChildren(); // all at once: taken out one by one, thousands of rows take seconds
+  body.append(...each.rows.map(({ row }) => row));
+  sorted = { each, at, direction };
+  curtail(each);
 }
 
-for (const { heads } of boards) {
-  for (const head of heads.slice(0, -1)) {
+function next(head) {
+  const was = head.getAttribute("aria-sort");
+  if (was === null) return head.dataset.better === "higher" ? "descending" : "ascending";
+  return was === "ascending" ? "descending" : "ascending";
+}
+
+for (const each of boards) {
+  each.heads.slice(0, -1).forEach((head, at) => {
     const button = document.createElement("button");
     button.type = "button";
     if (head.dataset.better) button.title = `${head.dataset.better} is better`;
     button.append(...head.childNodes);
     head.append(button);
-    button.addEventListener("click", () => sort(head));
+    button.addEventListener("click", () => {
+      sort(each, at, next(head));
+      remember();
+    });
+  });
+}
+
+// ---- of very long boards only the first rows are laid out
+
+function curtail(each) {
+  let shown = 0;
+  for (const { row } of each.rows) {
+    if (!row.hidden) shown += 1;
+    row.classList.toggle("later", !each.all && shown > MOST && !row.hidden);
   }
+  if (!each.more) return;
+  each.more.hidden = each.all || shown <= MOST;
+  each.more.textContent = `Show all ${shown} rows`;
 }
 
 // ---- filters, which stand in the address: #board?q=…&input=…
@@ -65,9 +98,9 @@ function numbersAndTexts() {
   return [...form.querySelectorAll(".more [name]")].filter((input) => input.value !== "");
 }
 
-function passes({ fields }, row, input) {
+function passes({ fields }, entry, input) {
   const at = fields.get(input.name);
-  const text = at === undefined ? "" : shownText(row.cells[at]);
+  const text = at === undefined ? "" : textAt(entry, at);
   if (input.type !== "number") return text === input.value;
   const number = asNumber(text);
   if (number === null) return false;
@@ -81,14 +114,16 @@ function filter() {
   let shown = 0;
   for (const each of boards) {
     let here = 0;
-    for (const { row, text } of each.rows) {
+    for (const entry of each.rows) {
+      const { row, text } = entry;
       row.hidden =
         !kinds.has(row.dataset.status ?? "reported") ||
         !wanted.every((word) => text.includes(word) || each.title.includes(word)) ||
-        !chosen.every((input) => passes(each, row, input));
+        !chosen.every((input) => passes(each, entry, input));
       here += row.hidden ? 0 : 1;
     }
     each.board.hidden = here === 0;
+    curtail(each);
     shown += here;
   }
   for (const section of document.querySelectorAll("main > section")) {
@@ -105,8 +140,13 @@ function address() {
   const off = [...form.querySelectorAll("[name=status]:not(:checked)")].map((box) => box.value);
   if (off.length) view.set("without", off.join(","));
   for (const input of numbersAndTexts()) view.set(input.name, input.value);
+  if (sorted) view.set("sort", `${sorted.each.board.id} ${sorted.at} ${sorted.direction}`);
   const words = view.toString();
   return anchor || words ? `#${anchor}${words ? `?${words}` : ""}` : "";
+}
+
+function remember() {
+  history.replaceState(null, "", address() || "#");
 }
 
 function restore() {
@@ -116,6 +156,9 @@ function restore() {
   for (const box of form.querySelectorAll("[name=status]")) box.checked = !off.has(box.value);
   for (const input of form.querySelectorAll(".more [name]")) input.value = view.get(input.name) ?? "";
   form.querySelector(".more").open = numbersAndTexts().length > 0;
+  const [id, column, direction] = (view.get("sort") ?? "").split(" ");
+  const each = boards.find(({ board }) => board.id === id);
+  if (each?.heads[column] && ["ascending", "descending"].includes(direction)) sort(each, Number(column), direction);
 }
 
 function reveal() {
@@ -126,7 +169,14 @@ function reveal() {
     if (node.tagName === "DETAILS") node.open = true;
     if (node.hidden) node.hidden = false;
   }
-  target.scrollIntoView();
+  // boards above are laid out when they come near, and push it away
+  let left = 5;
+  const again = () => {
+    target.scrollIntoView();
+    left -= 1;
+    if (left) requestAnimationFrame(again);
+  };
+  again();
 }
 
 function choices() {
@@ -134,7 +184,7 @@ function choices() {
     const values = new Set();
     for (const { fields, rows } of boards) {
       const at = fields.get(select.name);
-      if (at !== undefined) for (const { row } of rows) values.add(shownText(row.cells[at]));
+      if (at !== undefined) for (const entry of rows) values.add(textAt(entry, at));
     }
     values.delete("");
     select.append(...[...values].sort(collator.compare).map((value) => new Option(value.slice(0, 60), value)));
@@ -161,9 +211,10 @@ const WAYS = {
   },
 };
 
-function view({ table, labels }) {
-  const rows = [...table.tBodies[0].rows].filter((row) => !row.hidden);
-  const cells = rows.map((row) => [...row.cells].map((cell) => ({ text: shownText(cell), best: cell.classList.contains("best") })));
+function view({ rows, labels }) {
+  const cells = rows
+    .filter(({ row }) => !row.hidden)
+    .map((entry) => cellsOf(entry).map((cell, at) => ({ text: textAt(entry, at), best: cell.classList.contains("best") })));
   return [labels.map((text) => ({ text, best: false })), ...cells];
 }
 
@@ -201,20 +252,27 @@ function tools(each) {
     document.body.classList.remove("one");
     each.board.classList.remove("chosen");
   });
-  bar.append(print);
+  each.more = document.createElement("button");
+  each.more.type = "button";
+  each.more.addEventListener("click", () => {
+    each.all = true;
+    curtail(each);
+    each.table.parentElement.focus();
+  });
+  bar.append(print, each.more);
   each.table.parentElement.after(bar);
 }
 
 // ---- rows as cards where there is no room for columns; a table keeps its meaning for those who hear it
 
 function cards() {
-  for (const { table, labels } of boards) {
+  for (const { table, labels, heads, rows } of boards) {
     table.classList.add("cards");
     table.setAttribute("role", "table");
     for (const part of [table.tHead, table.tBodies[0]]) part.setAttribute("role", "rowgroup");
-    for (const row of table.rows) {
+    for (const [row, cells] of [[table.tHead.rows[0], heads], ...rows.map((entry) => [entry.row, cellsOf(entry)])]) {
       row.setAttribute("role", "row");
-      [...row.cells].forEach((cell, at) => {
+      cells.forEach((cell, at) => {
         cell.dataset.label = labels[at];
         cell.setAttribute("role", cell.tagName === "TD" ? "cell" : cell.scope === "row" ? "rowheader" : "columnheader");
       });
@@ -229,14 +287,14 @@ if (form) {
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", () => {
     filter();
-    location.replace(address() || "#");
+    remember();
   });
   const go = () => {
     restore();
     filter();
     reveal();
   };
-  addEventListener("hashchange", () => location.hash !== address() && go());
+  addEventListener("hashchange", go);
   if (matchMedia("(max-width: 40rem)").matches) cards();
   if (matchMedia("(max-width: 60rem)").matches) document.querySelector(".menu").open = false;
   addEventListener("beforeprint", () => document.querySelectorAll("details.board").forEach((each) => (each.open = true)));

@@ -183,6 +183,7 @@ class MultiPersonAP(Protocol):
             for group in GROUPS
         ),
     )
+    skeletons = ("mpii16",)
     tables = (Groups("joint", measure="AP", means={"mAP": "AP"}), Groups("group", measure="AP"))
     recipes = by_name(OFFICIAL)
     notes = clues.PERSONS
@@ -201,11 +202,6 @@ class MultiPersonAP(Protocol):
     def __init__(self, recipe: str | None = None, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(recipe, options)
         self.skipped: Records[None] = Records()
-
-    @property
-    def skeletons(self) -> tuple[str, ...]:
-        """MPII's 16 joints."""
-        return ("mpii16",)
 
     def select(self, sequences: pa.Table) -> pa.Table:
         """The split's images that show annotated persons.

@@ -198,6 +198,7 @@ class PCKh(Protocol):
         ),
         Metric("AUC", "%", "higher", "mean PCKh over thresholds 0 to 0.5: trapezoids over 51 points"),
     )
+    skeletons = ("mpii16",)
     tables = (
         Groups(
             "joint",
@@ -219,11 +220,6 @@ class PCKh(Protocol):
 
     recipe: PCKhRecipe
     state: Records[npt.NDArray[np.uint16]]
-
-    @property
-    def skeletons(self) -> tuple[str, ...]:
-        """MPII's 16 joints."""
-        return ("mpii16",)
 
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """``preds`` (2958, 16, 2) in a .mat or .h5 file, in Tompson's order and MPII's 1-based pixels."""

@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 from pytest_benchmark.fixture import BenchmarkFixture
 
-import har_bench
-from har_bench import registry
+from tests.sampled import sampled
 from tests.timing import times_faster
 
 LENGTH, BATCH = 27, 64
 
 
 def test_a_window_beside_a_slice_of_its_sequence(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
-    registry.load("converters", "h36m").sample(tmp_path / "raw")
-    store = har_bench.convert("h36m", tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
+    store = sampled("h36m", tmp_path)
     windows = store.windows(LENGTH, columns=["keypoints", "keypoints_3d"])
     chosen = np.random.default_rng(0).permutation(len(windows))[:BATCH].tolist()
 

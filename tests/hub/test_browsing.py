@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-import har_bench
-from har_bench import cli, registry
+from har_bench import cli
 from har_bench.browsing import browse
 from har_bench.browsing.counting import classes_of, defects_of, histogram, lengths_of, poses_of
 from har_bench.store import Store, open_store
 from tests import chromium
+from tests.sampled import sampled
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     home = tmp_path_factory.mktemp("browsing")
-    registry.load("converters", "penn_action").sample(home / "raw")
-    har_bench.convert("penn_action", home / "raw", home / "store", jobs=1, quiet=True)
+    sampled("penn_action", home)
     return open_store(home / "store")
 
 
@@ -56,7 +56,9 @@ def test_a_histogram_holds_every_number_and_its_tail() -> None:
 def test_every_class_has_a_picture_and_a_viewer_that_are_there(store: Store, site: Path) -> None:
     page = (site / "index.html").read_text()
     pictures, viewers = re.findall(r'src="(pictures/.*?)"', page), re.findall(r'href="(samples/.*?)"', page)
-    assert len(pictures) == len(viewers) >= len(classes_of(store)[1])
+    defects = {each.name for each in defects_of(store)}
+    assert len(defects) > 2
+    assert len(pictures) == len(viewers) == len(classes_of(store)[1]) + len(defects - {"no-joints"})
     assert all((site / name).is_file() for name in (*pictures, *viewers))
     assert page.count('loading="lazy"') == len(pictures)
     assert "<script" not in page
@@ -71,8 +73,7 @@ def test_no_picture_of_the_dataset_is_in_it_unless_it_is_asked_for(site: Path) -
 
 @pytest.mark.parametrize(("dataset", "joints"), [("ava", False), ("ntu60", True)])
 def test_stores_of_other_kinds_are_browsed_too(dataset: str, joints: bool, tmp_path: Path) -> None:
-    registry.load("converters", dataset).sample(tmp_path / "raw")
-    har_bench.convert(dataset, tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
+    sampled(dataset, tmp_path)
     cli.main(["browse", str(tmp_path / "store"), str(tmp_path / "site")])
     page = (tmp_path / "site" / "index.html").read_text()
     assert f"<h1>{dataset}</h1>" in page
@@ -80,5 +81,9 @@ def test_stores_of_other_kinds_are_browsed_too(dataset: str, joints: bool, tmp_p
 
 
 @chromium.needed
-def test_it_is_shown_without_a_complaint(site: Path) -> None:
-    assert chromium.shown(site / "index.html").complaints == []
+@pytest.mark.parametrize(("width", "scheme"), chromium.VIEWS)
+def test_everybody_can_read_it(browser: Any, site: Path, width: int, scheme: str) -> None:
+    with chromium.opened(browser, site / "index.html", width=width, scheme=scheme) as (page, complaints):
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert chromium.violations(page) == []
+        assert complaints == []

@@ -10,7 +10,7 @@ import pytest
 
 import har_bench
 from har_bench import cli, registry, results
-from har_bench.cli.terminal import show_table
+from har_bench.cli.terminal import show_report, show_table
 from tests.toy import write_raw
 
 COMMANDS = (
@@ -42,8 +42,14 @@ def test_every_command_explains_its_arguments(command: str, capsys: pytest.Captu
     assert len(text.splitlines()) > 5
 
 
-def test_a_whole_walk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder of the commands."""
     monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_whole_walk(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (
         ("sample", "mpii", "raw"),
         ("convert", "mpii", "raw", "store", "--jobs", "1", "--quiet"),
@@ -71,10 +77,10 @@ def test_a_whole_walk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
     printed = capsys.readouterr().out
     assert "differs from what was published: images" in printed
     assert "as converted" in printed
-    found = results.read(tmp_path / "results" / "r.json")
+    found = results.read(here / "results" / "r.json")
     assert (found.recipe, found.model, found.primary) == ("bearpaw", "mine", "PCKh@0.5")
     assert found["PCKh@0.5"] > 85
-    assert {path.name for path in (tmp_path / "site").iterdir()} >= {"index.html", "leaderboard.md"}
+    assert {path.name for path in (here / "site").iterdir()} >= {"index.html", "leaderboard.md"}
 
 
 def test_options_reach_the_protocol_and_the_converter(tmp_path: Path) -> None:
@@ -124,12 +130,10 @@ def test_a_wrong_raw_file_is_one_line_and_leaves_nothing(
     dataset: str,
     file: str,
     content: str,
-    tmp_path: Path,
+    here: Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "raw" / file
+    path = here / "raw" / file
     path.parent.mkdir(parents=True)
     path.write_bytes(GARBAGE[content])
     assert call("convert", dataset, "raw", "store", "--jobs", "1") == 1
@@ -137,20 +141,17 @@ def test_a_wrong_raw_file_is_one_line_and_leaves_nothing(
     assert error.startswith("har-bench: ")
     assert len(error.strip().splitlines()) == 1
     assert Path(file).name in error
-    assert [each.name for each in tmp_path.iterdir()] == ["raw"]
+    assert [each.name for each in here.iterdir()] == ["raw"]
 
 
-def test_half_a_raw_file_is_one_line_and_leaves_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_half_a_raw_file_is_one_line_and_leaves_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("sample", "mpii", "raw") == 0
-    (path,) = (tmp_path / "raw").rglob("*.mat")
+    (path,) = (here / "raw").rglob("*.mat")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert call("convert", "mpii", "raw", "store") == 1
     error = capsys.readouterr().err
     assert path.name in error
-    assert [each.name for each in tmp_path.iterdir()] == ["raw"]
+    assert [each.name for each in here.iterdir()] == ["raw"]
 
 
 @pytest.mark.parametrize("content", GARBAGE)
@@ -158,34 +159,29 @@ def test_half_a_raw_file_is_one_line_and_leaves_nothing(
 def test_wrong_predictions_are_one_line(
     name: str,
     content: str,
-    tmp_path: Path,
+    here: Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     call("sample", "mpii", "raw")
     call("convert", "mpii", "raw", "store", "--jobs", "1")
     capsys.readouterr()
-    (tmp_path / name).write_bytes(GARBAGE[content])
+    (here / name).write_bytes(GARBAGE[content])
     words = ("score", "mpii/pckh", "store", name, "--out", "r.json")
     assert call(*words) == 1
     error = capsys.readouterr().err
     assert len(error.strip().splitlines()) == 1
-    assert not (tmp_path / "r.json").exists()
-    assert not (tmp_path / "owned").exists()
+    assert not (here / "r.json").exists()
+    assert not (here / "owned").exists()
 
 
-def test_mistakes_are_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_mistakes_are_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, message in (
         (("convert", "mpi", "x", "y"), "does not exist"),
         (("info", "nothing"), "no path, plug-in or skeleton is called 'nothing'"),
         (("score", "mpii/pckh", "nowhere", "p.h5"), "is not a store"),
-        (("leaderboard", "build", tmp_path / "nowhere", "site"), "is not a folder"),
+        (("leaderboard", "build", here / "nowhere", "site"), "is not a folder"),
         (("demo", Path(__file__).parent), "is no demo of har-bench"),
-        (("convert", "mpii", tmp_path, "y", "-o", "colour"), "is not name=value"),
+        (("convert", "mpii", here, "y", "-o", "colour"), "is not name=value"),
     ):
         assert call(*words) == 1
         assert message in capsys.readouterr().err
@@ -314,6 +310,12 @@ def test_a_misspelt_breakdown_is_said_before_the_work(
     assert call(*words, *protocol, "--by", "acton") == 1
     said = capsys.readouterr().err
     assert "no breakdown of h36m/mpjpe:videopose3d is called 'acton'; did you mean 'action'?" in said
+
+
+def test_a_report_begins_with_what_there_is_to_know(capsys: pytest.CaptureFixture[str]) -> None:
+    show_report([("by joint", ("slice", "of"), [("hip", "7 joints")])], ["it is 3 mm", "seed 1"])
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["it is 3 mm", "by joint", "slice  of", "hip    7 joints", "seed 1"]
 
 
 def test_control_c_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

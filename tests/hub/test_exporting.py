@@ -7,7 +7,7 @@ import pickle
 import pickletools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,21 +23,20 @@ from har_bench.foreign.writing import Rows, write_npz, write_pickle
 from har_bench.keypoints import open_track
 from har_bench.options import option
 from har_bench.store import Store
+from tests.sampled import Samples
 
 
 @pytest.fixture(scope="module")
-def penn(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def penn(samples: Samples) -> Store:
     """Two classes' films of one person, 13 joints in the picture, sizes and boxes known."""
-    folder = tmp_path_factory.mktemp("penn")
-    registry.load("converters", "penn_action").sample(folder / "raw", seed=1)
-    return har_bench.convert("penn_action", folder / "raw", folder / "store", jobs=1, quiet=True)
+    return samples("penn_action", seed=1)
 
 
 @dataclass
 class Names(Exporter):
     """The names of the sequences, a line each."""
 
-    summary: ClassVar[str] = "names"
+    summary = "names"
 
     shout: bool = option(False, "in capitals")
 

@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 import har_bench
-from har_bench import registry, results
+from har_bench import results
 from har_bench.cli import main
 from tests.disks import leave, mounted
+from tests.sampled import sampled
 
 MODEL = ("run", "oracle-noise", "HOME/store", "--protocol", "mpii/pckh")
 WRITING = {
@@ -36,8 +37,7 @@ GROWING = {
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
-    registry.load("converters", "mpii").sample(home / "raw")
-    store = har_bench.convert("mpii", home / "raw", home / "store", jobs=1, quiet=True)
+    store = sampled("mpii", home)
     result = har_bench.run("oracle-noise", store, protocol="mpii/pckh", out=home / "p.parquet")
     results.write(result, home / "results" / "a.json")
     return home
@@ -96,8 +96,7 @@ def test_a_training_on_a_full_disk_is_one_sentence(
     setting: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("lightning")
-    registry.load("converters", "h36m").sample(tmp_path / "raw")
-    har_bench.convert("h36m", tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
+    sampled("h36m", tmp_path)
     words = ("run", "martinez", "HOME/store", "--protocol", "h36m/mpjpe", "--device", "cpu", "--set", "epochs=1")
     with mounted(tmp_path / "disk", "size=1m") as disk:
         leave(disk, 20)

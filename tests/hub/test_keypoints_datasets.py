@@ -13,14 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import har_bench
-from har_bench import HarBenchError, Store, registry
+from har_bench import HarBenchError, Store
 from har_bench.converter import known_of
 from har_bench.keypoints import fill_gaps, open_detections
 from har_bench.schema import vector
 from har_bench.skeletons import mapping, skeleton
 from tests.golden import REAL
 from tests.h36m_data import cameras, read
+from tests.sampled import sampled
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 PHOTO, WALK = "S1/Photo 1", "S9/Walking 1"
@@ -28,8 +28,7 @@ SURPLUS = 3  # frames by which detections are longer than the store's
 
 
 def _store(home: Path, dataset: str) -> Store:
-    registry.load("converters", dataset).sample(home / "raw", seed=0)
-    return har_bench.convert(dataset, home / "raw", home / "store", jobs=1, quiet=True)
+    return sampled(dataset, home)
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import har_bench
-from har_bench import HarBenchError, registry
+from har_bench import HarBenchError
 from har_bench.keypoints import open_detections, open_track
 from har_bench.skeletons import mapping, skeleton
+from tests.sampled import sampled
 from tests.walkers import SIZE, flat, walk
 
 FRAMES = 12
@@ -344,8 +344,7 @@ def test_the_corner_is_not_seen_in_arrays_and_columns_either(tmp_path: Path) -> 
 
 
 def test_detectron_s_tree_is_of_several_videos_and_of_a_dataset(tmp_path: Path) -> None:
-    registry.load("converters", "h36m").sample(tmp_path / "raw", seed=0)
-    store = har_bench.convert("h36m", tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
+    store = sampled("h36m", tmp_path)
     length = len(store.sequence("S9/Walking 1/54138969"))
     tree = detectron_boxes(tmp_path / "tree", "S1/Photo 1.54138969.mp4.npz")
     detectron_boxes(tree, "S9/Walking 1.54138969.mp4.npz", length)

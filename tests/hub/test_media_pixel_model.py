@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -235,8 +235,8 @@ def test_what_a_model_of_images_needs_is_said(model: Middle, words: str, places:
 class InSpace(Finder):
     """Joints of depth zero, ten millimetres for a pixel, about a point that is nobody's root."""
 
-    layout: ClassVar[str] = "h36m17"
-    in_space: ClassVar[bool] = True
+    layout = "h36m17"
+    in_space = True
 
     def look(self, images: Sequence[Any], boxes: Sequence[Boxes] | None) -> list[Poses]:
         def deep(poses: Poses) -> Poses:

@@ -13,12 +13,11 @@ from har_bench.cli import main
 from har_bench.drawing.scenes import render
 from har_bench.media.checking import check_media
 from har_bench.media.images import read_image
-from har_bench.registry import load
+from tests.sampled import sampled
 
 
 def made(dataset: str, home: Path) -> Store:
-    load("converters", dataset).sample(home / "raw")
-    return har_bench.convert(dataset, home / "raw", home / "store", jobs=1, quiet=True)
+    return sampled(dataset, home)
 
 
 def test_people_are_drawn_where_they_are_and_files_are_what_the_store_says(tmp_path: Path) -> None:

@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import har_bench
-from har_bench import HarBenchError, Store, registry
+from har_bench import HarBenchError, Store
 from har_bench.protocol import make_protocol
 from har_bench.schema import to_numpy, vector
 from tests.enlarged import predicted
+from tests.sampled import Samples
 from tests.toy import write_raw
 
 PROTOCOL = "tests.toy:ToyError"
@@ -84,26 +85,25 @@ def test_predictions_in_another_layout_are_mapped_by_name(store: Store, arrays: 
         error(store, {name: points[:, :5] for name, points in arrays.items()})
 
 
-def test_sixteen_joints_are_scored_as_sixteen(tmp_path: Path) -> None:
+def test_sixteen_joints_are_scored_as_sixteen(samples: Samples) -> None:
     """Means over 16 joints, which the way of scoring, the options and a note say; jobs see the same joints."""
-    registry.load("converters", "h36m").sample(tmp_path / "raw")
-    sampled = har_bench.convert("h36m", tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
-    rows = predicted(make_protocol("h36m/mpjpe"), sampled)
+    store = samples("h36m")
+    rows = predicted(make_protocol("h36m/mpjpe"), store)
     points = to_numpy(rows["keypoints_3d"], rows.schema.field("keypoints_3d")).reshape(len(rows), 17, 3)
     fewer = rows.drop_columns("keypoints_3d").append_column("keypoints_3d", vector(np.delete(points, 9, axis=1)))
-    whole = har_bench.score("h36m/mpjpe", sampled, rows, resamples=0)
+    whole = har_bench.score("h36m/mpjpe", store, rows, resamples=0)
     joints = {row["joint"]: row["MPJPE"] for row in whole.tables["joint"] if row["joint"] != "neck"}
     for how in ({}, {"skeleton": "h36m16"}, {"recipe": "recentred"}, {"jobs": 2}):
-        found = har_bench.score("h36m/mpjpe", sampled, fewer, resamples=0, **how)
+        found = har_bench.score("h36m/mpjpe", store, fewer, resamples=0, **how)
         assert found.canonical.endswith("joints=h36m16")
         assert found.options == {"joints": "h36m16"}
         assert any("16 joints of h36m16" in note for note in found.notes)
         if "recipe" not in how:
             assert found["MPJPE"] == pytest.approx(np.mean(list(joints.values())), rel=1e-12)
     with pytest.raises(HarBenchError, match="cannot be compared; give both with the same joints"):
-        har_bench.compare("h36m/mpjpe", sampled, rows, fewer, resamples=10)
-    mapped = har_bench.score("h36m/mpjpe", sampled, rows, options={"joints": "h36m16"}, skeleton="h36m17", resamples=0)
-    assert mapped["P-MPJPE"] == har_bench.score("h36m/mpjpe", sampled, fewer, resamples=0)["P-MPJPE"]
+        har_bench.compare("h36m/mpjpe", store, rows, fewer, resamples=10)
+    mapped = har_bench.score("h36m/mpjpe", store, rows, options={"joints": "h36m16"}, skeleton="h36m17", resamples=0)
+    assert mapped["P-MPJPE"] == har_bench.score("h36m/mpjpe", store, fewer, resamples=0)["P-MPJPE"]
 
 
 def test_an_option_scores_fewer_frames_of_full_or_thinned_predictions(store: Store, arrays: dict[str, Any]) -> None:

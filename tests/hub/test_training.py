@@ -21,7 +21,7 @@ import har_bench.training.loop  # noqa: E402
 from har_bench import HarBenchError  # noqa: E402
 from har_bench.errors import HarBenchWarning  # noqa: E402
 from har_bench.progress import progress  # noqa: E402
-from har_bench.training import Plan, Share, train  # noqa: E402
+from har_bench.training import Plan, Plateau, Share, train  # noqa: E402
 from har_bench.training.checkpoints import BEFORE, BEST, LATEST  # noqa: E402
 from har_bench.training.curves import CURVES, PICTURE, read_curves  # noqa: E402
 from har_bench.training.loop import devices_of  # noqa: E402
@@ -296,6 +296,66 @@ def test_the_best_and_the_last_are_both_kept_and_the_model_is_the_last(tmp_path:
     assert not torch.equal(kept[BEST]["state_dict"]["model.0.weight"], trained[0].weight)
     with Image.open(tmp_path / PICTURE) as picture:
         assert picture.size == (800, 480)
+
+
+def test_a_training_that_waited_in_vain_ends_with_its_best_weights(tmp_path: Path) -> None:
+    """Two epochs without a better number after the second, of ten; asked again it does nothing more."""
+    plan = dataclasses.replace(PLAN, epochs=10, patience=2)
+    short, stopped, again = model(), model(), model()
+    train(short, batches, losses, dataclasses.replace(PLAN, epochs=2))
+    scores = [3.0, 1.0, 2.0, 1.5, 0.5]
+    history = train(
+        stopped, batches, losses, dataclasses.replace(plan, folder=tmp_path), evaluated=falling_then_rising(scores)
+    )
+    assert [row["error"] for row in history] == scores[:4]
+    assert same(short, stopped)
+    none: Any = falling_then_rising([])
+    assert train(again, batches, losses, dataclasses.replace(plan, folder=tmp_path), evaluated=none) == history
+    assert same(short, again)
+    (tmp_path / BEST).unlink()
+    with pytest.raises(HarBenchError, match=r"best\.ckpt is damaged or gone .*; delete the checkpoints beside it"):
+        train(model(), batches, losses, dataclasses.replace(plan, folder=tmp_path), evaluated=none)
+
+
+def test_where_larger_is_better_the_largest_is_the_best(tmp_path: Path) -> None:
+    plan = dataclasses.replace(PLAN, epochs=10, patience=1, better="higher", folder=tmp_path)
+    history = train(model(), batches, losses, plan, evaluated=falling_then_rising([1.0, 3.0, 2.0]))
+    assert [row["error"] for row in history] == [1.0, 3.0, 2.0]
+    assert len(torch.load(tmp_path / BEST, weights_only=True)["har_bench"]["history"]) == 2
+
+
+@pytest.mark.parametrize("schedule", [None, lambda step: 0.9 ** (step // 10)], ids=["decay", "schedule"])
+def test_on_a_plateau_it_goes_on_from_the_best_weights_more_slowly(schedule: Any, tmp_path: Path) -> None:
+    """The rate falls to a fifth each second epoch in vain; in one go or killed afterwards, all is the same."""
+    plan = dataclasses.replace(PLAN, epochs=6, plateau=Plateau(2, 0.2), schedule=schedule)
+    scores = [1.0, 2.0, 3.0, 4.0, 5.0, 0.5]
+    started: list[Any] = []
+    seen = model()
+    history = train(
+        seen, batches, losses, plan, evaluated=falling_then_rising(scores),
+        starting=lambda found, _: started.append([each.detach().clone() for each in found.parameters()]),
+    )  # fmt: skip
+    falls = [1.0, 1.0, 1.0, 0.2, 0.2, 0.04]
+    assert [row["lr"] for row in history] == pytest.approx([0.05 * 0.9**at * fall for at, fall in enumerate(falls)])
+    assert all(torch.equal(a, b) for a, b in zip(started[1], started[3], strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(started[1], started[5], strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(started[1], started[2], strict=True))
+    kept = dataclasses.replace(plan, folder=tmp_path)
+
+    def killed(_: Any, epoch: int) -> None:
+        if epoch == 3:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(model(), batches, losses, kept, evaluated=falling_then_rising(scores), starting=killed)
+    resumed = model()
+    assert train(resumed, batches, losses, kept, evaluated=falling_then_rising(scores[3:])) == history
+    assert same(seen, resumed)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two models have the same weights."""
+    return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
 def test_an_evaluation_changes_no_weight_and_leaves_the_model_learning() -> None:

@@ -64,7 +64,7 @@ def test_rank_ranges_beside_counting_every_pair(seed: int, tested: int) -> None:
         ("SH 2D (fine-tuned), 243 frames", "SH (fine-tuned)", 243, ""),
         ("receptive field 27", "", 27, ""),
         ("CPN 2D, sequence 81, f=1, n=3, 77.2 MFLOPs", "CPN", 81, "f=1; n=3; 77.2 MFLOPs"),
-        ("Official 3D Skeleton; joint stream", "3D Skeleton", None, "joint stream"),
+        ("Official 3D Skeleton; joint stream", "3D skeleton", None, "joint stream"),
         ("HRNet 2D Skeleton; two-stream ensemble", "HRNet", None, "two-stream ensemble"),
         ("2D keypoints: the truth, projected", "ground truth", None, ""),
         ("2D keypoints: detections.npz, by CPN", "detections.npz, by CPN", None, ""),

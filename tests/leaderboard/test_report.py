@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-import subprocess
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import har_bench
-from har_bench import cli, registry, results
+from har_bench import cli, results
 from har_bench.leaderboard import report
 from har_bench.leaderboard.report import sentence
+from har_bench.showing.stills import worst_frames
 from tests import chromium
 from tests.golden import ROOT
 from tests.leaderboard.conftest import MakeResult
 from tests.leaderboard.test_page import Document
+from tests.sampled import sampled
 
 FILES = sorted((ROOT / "results").glob("*/*.json"))
 
@@ -24,8 +27,7 @@ FILES = sorted((ROOT / "results").glob("*/*.json"))
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of noise about the truth, with its worst frames drawn."""
     home = tmp_path_factory.mktemp("report")
-    registry.load("converters", "h36m").sample(home / "raw")
-    store = har_bench.convert("h36m", home / "raw", home / "store", jobs=1, quiet=True)
+    store = sampled("h36m", home)
     har_bench.run("oracle-noise", store, protocol="h36m/mpjpe", out=home / "noise.parquet")
     found = har_bench.score("h36m/mpjpe:deephar", store, home / "noise.parquet", options={"every": 2}, resamples=20)
     results.write(found, home / "noise.json")
@@ -64,6 +66,33 @@ def test_the_command_scores_the_same(page: Path, capsys: pytest.CaptureFixture[s
     assert results.read(again).metrics == results.read(page.with_name("noise.json")).metrics
 
 
+def test_build_offers_the_reports_and_stores_of_its_entries(page: Path, tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    for name in ("noise.json", "noise.parquet"):
+        shutil.copy(page.with_name(name), tmp_path / "results" / name)
+    site = tmp_path / "site"
+    line = ["leaderboard", "build", str(tmp_path / "results"), str(site), "--only", "scored"]
+    cli.main([*line, "--reports", "--stores", str(page.with_name("store"))])
+    entry = Document((site / "entries" / "noise.html").read_text())
+    offered = [(site / "entries" / tag["href"]).resolve() for tag in entry.all("a") if "index.html#" not in tag["href"]]
+    assert [path.relative_to(site).parts[0] for path in offered if path.is_file()] == ["reports", "stores"]
+    drawn = Document((site / "reports" / "noise.html").read_text()).all("img")
+    assert all(tag["src"].startswith("data:image/png;base64,") for tag in drawn)
+    assert len(drawn) == 4
+    cli.main(line)  # without what was asked for then
+    assert not list((site / "reports").iterdir())
+    assert "See also" not in (site / "entries" / "noise.html").read_text()
+
+
+def test_of_models_that_tell_actions_the_truth_is_drawn(tmp_path: Path) -> None:
+    store = sampled("penn_action", tmp_path)
+    given = tmp_path / "p.parquet"
+    har_bench.run("nearest-centroid", store, protocol="penn_action/accuracy", out=given)
+    drawn = worst_frames(store, {"nearest": given}, "penn_action/accuracy", 2)
+    assert all(png.startswith(b"\x89PNG") for _, png in drawn)
+    assert len(drawn) == 2
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_result_of_ours_has_a_report(path: Path, tmp_path: Path) -> None:
     text = report(path, tmp_path / "r.html").read_text()
@@ -73,10 +102,18 @@ def test_every_result_of_ours_has_a_report(path: Path, tmp_path: Path) -> None:
 
 
 @chromium.needed
-def test_it_prints_on_four_sheets_at_most(page: Path, tmp_path: Path) -> None:
+def test_it_prints_on_four_sheets_at_most(browser: Any, page: Path, tmp_path: Path) -> None:
     longest = max(FILES, key=lambda path: path.stat().st_size)
     for each in (page, report(longest, tmp_path / "long.html")):
-        printed = tmp_path / "r.pdf"
-        command = [str(chromium.PROGRAM), "--headless", "--no-sandbox", "--disable-gpu", f"--print-to-pdf={printed}"]
-        subprocess.run([*command, each.as_uri()], check=True, capture_output=True, timeout=120)
-        assert 1 <= len(re.findall(rb"/Type /Page\n", printed.read_bytes())) <= 4
+        with chromium.opened(browser, each) as (open_page, complaints):
+            sheets = open_page.pdf(prefer_css_page_size=True)
+            assert complaints == []
+        assert 1 <= len(re.findall(rb"/Type /Page\n", sheets)) <= 4
+
+
+@chromium.needed
+@pytest.mark.parametrize(("width", "scheme"), chromium.VIEWS)
+def test_everybody_can_read_it(browser: Any, page: Path, width: int, scheme: str) -> None:
+    with chromium.opened(browser, page, width=width, scheme=scheme) as (open_page, _):
+        assert open_page.evaluate("document.documentElement.scrollWidth") <= width
+        assert chromium.violations(open_page) == []

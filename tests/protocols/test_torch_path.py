@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import har_bench
-from har_bench import cli, registry
+from har_bench import cli
 from har_bench.errors import HarBenchError
 from har_bench.geometry import similarity
 from har_bench.protocol import Batch, Protocol
@@ -32,6 +32,7 @@ from har_bench.skeletons import skeleton
 from tests import h36m_data
 from tests.oks_cases import COCO
 from tests.protocols.test_oks_tools import PAIRS
+from tests.sampled import sampled
 
 torch = pytest.importorskip("torch")
 errors_torch = pytest.importorskip("har_bench.protocols.mpjpe.errors_torch")
@@ -240,8 +241,7 @@ def keypoints_on(device: str, truth: Path, results: Path, recipe: str = "officia
 
 
 def sample(dataset: str, folder: Path) -> har_bench.Store:
-    registry.load("converters", dataset).sample(folder / "raw")
-    return har_bench.convert(dataset, folder / "raw", folder / "store", jobs=1, quiet=True)
+    return sampled(dataset, folder)
 
 
 def answers(store: har_bench.Store, protocol: Protocol) -> dict[str, np.ndarray]:

@@ -24,7 +24,7 @@ from har_bench.training import Share
 
 from . import clips
 from .augmentation import Augmentation
-from .samples import Item, Sample, Target, item
+from .samples import NO_ACTION, Item, Sample, Target, item
 
 
 class Batch(NamedTuple):
@@ -33,7 +33,7 @@ class Batch(NamedTuple):
     Attributes:
         pixels: (N, 3, h, w) or (N, T, 3, h, w) from -1 to 1.
         poses: (N, J, D + 1) or (N, T, J, D + 1), see :class:`har_bench.baselines.deephar.data.samples.Item`.
-        actions: (N,) classes, -1 without.
+        actions: (N, S) classes in every set of actions, -1 without.
     """
 
     pixels: torch.Tensor
@@ -52,6 +52,7 @@ class Source:
         augmentation: what varies.
         count: how many of a batch come from it.
         frames: of a clip; 0 for single pictures.
+        own: which set of actions its classes are of.
     """
 
     samples: Sequence[Sample]
@@ -60,6 +61,7 @@ class Source:
     augmentation: Augmentation
     count: int
     frames: int = 0
+    own: int = 0
 
     def __len__(self) -> int:
         return len(self.places)
@@ -113,6 +115,7 @@ class Feed:
         first: epochs in which only clips are seen, as nothing else learns then.
         workers: threads that read and cut; 0 is one per processor.
         limit: batches of an epoch at most; 0 is no limit.
+        sets: how many sets of actions there are.
     """
 
     groups: Sequence[Sequence[Source]]
@@ -120,6 +123,7 @@ class Feed:
     first: int = 0
     workers: int = 0
     limit: int = 0
+    sets: int = 1
 
     def steps(self, epoch: int) -> int:
         """Batches of an epoch: until the first source of each group was seen once."""
@@ -139,7 +143,8 @@ class Feed:
             ][share.rank :: share.ranks]
             make = partial(self._item, share.epoch, self.groups.index(group))
             made = mapped(make, wanted, workers=workers, ahead=2 * workers)
-            yield _batch(list(made), share.device)
+            owns = [group[number].own for number, _ in wanted]
+            yield _batch(list(made), owns, self.sets, share.device)
 
     def _seen(self, epoch: int) -> Sequence[Sequence[Source]]:
         acting = [group for group in self.groups if group[0].frames]
@@ -155,10 +160,11 @@ class Feed:
         return source.item(int(order[place]), np.random.default_rng((*where, place)))
 
 
-def _batch(items: Sequence[Item], device: torch.device) -> Batch:
+def _batch(items: Sequence[Item], owns: Sequence[int], sets: int, device: torch.device) -> Batch:
     pixels = torch.from_numpy(np.stack([each.pixels for each in items])).permute(0, 1, 4, 2, 3)
     poses = torch.from_numpy(np.stack([each.pose for each in items])).float()
     if pixels.shape[1] == 1:
         pixels, poses = pixels[:, 0], poses[:, 0]
-    actions = torch.tensor([each.action for each in items])
+    actions = torch.full((len(items), sets), NO_ACTION)
+    actions[torch.arange(len(items)), torch.tensor(owns)] = torch.tensor([each.action for each in items])
     return Batch(pixels.contiguous().to(device), poses.to(device), actions.to(device))

@@ -37,6 +37,17 @@ def layout_of(joints: int) -> Skeleton:
     return skeleton(NETWORKS[joints][0])
 
 
+def alike(layout: str, joints: int) -> list[str]:
+    """The layouts that the first joints of a network may be taken for: its own, then others of fewer or as many.
+
+    >>> alike("h36m-pa17", 17), alike("coco16", 16)
+    (['h36m-pa17', 'ntu-pa17', 'mpii-pa16'], ['coco16'])
+    """
+    others = NETWORKS.get(joints, ())
+    fitting = [name for name in others if name != layout and len(skeleton(name)) <= joints]
+    return [layout, *(fitting if layout in others and len(skeleton(layout)) <= joints else [])]
+
+
 def slots(source: Skeleton, target: Skeleton) -> Slots:
     """How joints of a dataset become a network's.
 

@@ -31,6 +31,7 @@ from har_bench.baselines.blazepose.detector import Detections, Region  # noqa: E
 from har_bench.baselines.blazepose.eyes import masked  # noqa: E402
 from har_bench.baselines.blazepose.landmarks import Landmarks  # noqa: E402
 from har_bench.media.poses import Poses  # noqa: E402
+from tests.sampled import sampled  # noqa: E402
 
 CPU = {"runtime": "torch", "device": "cpu"}
 COCO = REAL / "coco" / "coco_mini"
@@ -109,10 +110,8 @@ def test_the_top_of_the_head_is_where_mpii_has_it(mpii: Path) -> None:
 @pytest.mark.weights
 def test_human36m_gets_joints_in_space_about_the_root(tmp_path: Path) -> None:
     """A real clip stands in for the videos of a synthetic store: the numbers mean nothing, their shape does."""
-    from har_bench.registry import load
 
-    load("converters", "h36m").sample(tmp_path / "raw")
-    store = har_bench.convert("h36m", tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
+    store = sampled("h36m", tmp_path)
     protocol = make_protocol("h36m/mpjpe", None, {"every": 64})
     for each in protocol.select(store.sequences).to_pylist():
         (tmp_path / each["media"]).parent.mkdir(parents=True, exist_ok=True)

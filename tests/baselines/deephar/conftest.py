@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
-import har_bench
 from har_bench import Store
 from har_bench.drawing.scenes import render
-from har_bench.registry import load
+from tests.sampled import sampled
 
 FILMED = {"h36m": 1, "ntu60": 1}
 """Of datasets of videos, how many sequences are drawn."""
@@ -31,8 +30,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Drawn]:
 
     def of(dataset: str) -> Drawn:
         if dataset not in made:
-            load("converters", dataset).sample(home / dataset / "raw")
-            store = har_bench.convert(dataset, home / dataset / "raw", home / dataset / "store", jobs=1, quiet=True)
+            store = sampled(dataset, home / dataset)
             split = "standard/train" if dataset == "h36m" else "xsub/train" if dataset == "ntu60" else None
             names = store.select(split)["sequence"].to_pylist()[: FILMED.get(dataset)]
             render(store, home / dataset / "raw", names)

@@ -20,11 +20,11 @@ from har_bench.errors import HarBenchWarning
 from har_bench.media.boxes import exact
 from har_bench.media.posing import pose
 from har_bench.published import of_model
-from har_bench.registry import load
 from har_bench.skeletons import skeleton
 from tests.baselines.deephar.networks import MERGE, RECEPTION, SPNET, White, drawn, loaded
 from tests.golden import REAL
 from tests.pictures import picture, save
+from tests.sampled import sampled
 
 CPU = {"device": "cpu"}
 
@@ -45,8 +45,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def mpii(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Path]:
     """The sample of MPII, and pictures for it."""
     home = tmp_path_factory.mktemp("mpii")
-    load("converters", "mpii").sample(home / "raw")
-    store = har_bench.convert("mpii", home / "raw", home / "store", jobs=1, quiet=True)
+    store = sampled("mpii", home)
     for each in store.sequences.to_pylist():
         save(home / "raw" / each["media"], [(40, 30, 30, 60)])
     return store, home / "raw"

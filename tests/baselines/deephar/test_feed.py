@@ -50,12 +50,12 @@ def test_every_batch_has_its_share_of_every_dataset(tmp_path: Path) -> None:
     """Six and two people, two and one a batch: each of the six is seen once, each of the two once or twice."""
     feed = Feed([[source(people(tmp_path, 6), 2), source(people(tmp_path, 2, first=10), 1)]], seed=0)
     found = batches(feed)
-    assert [batch.actions.shape for batch in found] == [(3,)] * 3 == [(3,)] * feed.steps(0)
-    assert sorted(int(each) for batch in found for each in batch.actions[:2]) == list(range(6))
-    assert {int(batch.actions[2]) for batch in found} == {10, 11}
+    assert [batch.actions.shape for batch in found] == [(3, 1)] * 3 == [(3, 1)] * feed.steps(0)
+    assert sorted(int(each) for batch in found for each in batch.actions[:2, 0]) == list(range(6))
+    assert {int(batch.actions[2, 0]) for batch in found} == {10, 11}
     assert (found[0].pixels.shape, found[0].poses.shape) == ((3, 3, 8, 8), (3, 2, 3))
     grey = (found[0].pixels[:, 0, 0, 0] / 2 + 0.5) * 255
-    np.testing.assert_allclose(grey, 10 * found[0].actions.float(), atol=1e-3)
+    np.testing.assert_allclose(grey, 10 * found[0].actions[:, 0].float(), atol=1e-3)
 
 
 def test_groups_take_turns_and_at_first_only_clips_are_seen(tmp_path: Path) -> None:

@@ -5,13 +5,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
 
+from har_bench import HarBenchError
+from har_bench.baselines.deephar import weighing
 from har_bench.baselines.deephar.architecture import Architecture, told_by
 from har_bench.baselines.deephar.keras_file import KerasFile, load
-from har_bench.baselines.deephar.keras_names import places
+from har_bench.baselines.deephar.keras_names import Tensor, places
 from har_bench.baselines.deephar.layers import Network
 from har_bench.baselines.deephar.published import ARCHITECTURES
 from tests.golden import REAL
@@ -57,6 +60,27 @@ def test_outputs_are_those_of_the_original_program(case: str) -> None:
         np.testing.assert_allclose(ours.numpy(), theirs, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.weights.h5")), ids=lambda path: path.name.partition(".")[0])
+def test_tensors_without_names_are_told_by_their_order(file: Path, tmp_path: Path) -> None:
+    """Each group of a file of the original program with its tensors called Variable_0 and so on."""
+    erased = tmp_path / "erased.h5"
+    with h5py.File(file) as named, h5py.File(erased, "w") as nameless:
+        for group in named:
+            made = nameless.create_group(group)
+            names = [f"Variable_{number}:0" for number in range(len(named[group].attrs["weight_names"]))]
+            for name, old in zip(names, named[group].attrs["weight_names"], strict=True):
+                made[name] = named[group][old][()]
+            made.attrs["weight_names"] = [name.encode() for name in names]
+        nameless.attrs["layer_names"] = named.attrs["layer_names"]
+    architecture = told_by(KerasFile(file).groups)
+    model = built(architecture)
+    expected, found = KerasFile(file).state(model), KerasFile(erased).state(model)
+    assert expected.keys() == found.keys()
+    assert all(np.array_equal(expected[name], found[name]) for name in expected)
+    with pytest.raises(HarBenchError, match=r"erased\.h5 names none of its tensors.*--set architecture=NAME"):
+        weighing.load(erased)
+
+
 def parts(pose: torch.Tensor, width: int, dims: int) -> list[torch.Tensor]:
     """A pose as the original gives it: places and visibility as one, or one after the other."""
     return [pose] if width == dims + 1 else [pose[..., :dims], pose[..., dims:]]
@@ -82,3 +106,10 @@ def test_published_weight_maps_cover_every_tensor(case: str) -> None:
     for name, tensor in found.items():
         assert shapes[tensor] == tuple(state[name].shape), name
     assert told_by(groups) == ARCHITECTURES[case]
+    erased, written = {}, {}
+    for group, _, tensors in listing["groups"]:
+        erased[group] = {"Variable": {str(at): tuple(shape) for at, (_, shape) in enumerate(tensors)}}
+        for at, (name, _) in enumerate(tensors):
+            layer, _, tensor = name.partition(":")[0].partition("/")
+            written[Tensor(group, layer, tensor)] = Tensor(group, "Variable", str(at))
+    assert places(erased, model) == {name: written[tensor] for name, tensor in found.items()}, "in their order too"

@@ -17,12 +17,12 @@ from har_bench.baselines.deephar.in_space import AboutRoots
 from har_bench.baselines.deephar.layers import Network
 from har_bench.baselines.deephar.seeing import Places, Seeing
 from har_bench.protocol import make_protocol
-from har_bench.registry import load
 from har_bench.schema import to_numpy
 from har_bench.skeletons import mapping, skeleton
 from har_bench.store import Store
 from tests.baselines.deephar.networks import SPNET, loaded
 from tests.pictures import save
+from tests.sampled import sampled
 
 pytest.importorskip("av")
 
@@ -49,8 +49,7 @@ class Told(Network):
 def h36m(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Path, str]:
     """The sample of Human3.6M, and the first frames of some videos, as folders of pictures; no other is scored."""
     home = tmp_path_factory.mktemp("h36m")
-    load("converters", "h36m").sample(home / "raw")
-    store = har_bench.convert("h36m", home / "raw", home / "store", jobs=1, quiet=True)
+    store = sampled("h36m", home)
     chosen = make_protocol(PROTOCOL).select(store.sequences).to_pylist()
     for info in chosen:
         save(home / "raw" / info["media"] / "0.png", [(400, 300, 150, 400)], (info["width"], info["height"]))

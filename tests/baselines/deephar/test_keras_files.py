@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
+import zipfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -16,6 +19,7 @@ from har_bench import HarBenchError
 from har_bench.baselines.deephar import weighing
 from har_bench.baselines.deephar.architecture import Architecture
 from har_bench.baselines.deephar.keras_names import layers_of
+from har_bench.baselines.deephar.keras_order import in_order
 from har_bench.baselines.deephar.layers import Network, Norm, Separable
 from har_bench.baselines.deephar.soft_argmax import Frozen
 from tests.baselines.deephar.networks import MERGE, RECEPTION, SPNET, drawn
@@ -34,13 +38,7 @@ def write(path: Path, model: Network, *, pieces: bool = False, inside: str = "",
             tensors = {}
             for part in parts:
                 for layer, module in layers_of(part):
-                    kind = (
-                        "sep"
-                        if isinstance(module, Separable | Frozen)
-                        else "norm"
-                        if isinstance(module, Norm)
-                        else "other"
-                    )
+                    kind = kind_of(module)
                     counter[kind] += 1
                     called = layer if "sepconv" in layer else f"{KINDS[kind]}_{counter[kind] + first}"
                     if called == layer:
@@ -100,6 +98,122 @@ def test_a_network_comes_back_from_its_file(
     for name, tensor in model.state_dict().items():
         if not name.endswith("num_batches_tracked"):
             torch.testing.assert_close(loaded.model.state_dict()[name], tensor, rtol=0, atol=0)
+
+
+CLASSES = {"sep": "SeparableConv2D", "norm": "BatchNormalization", "other": "Conv2D"}
+
+
+def kind_of(module: torch.nn.Module) -> str:
+    return "sep" if isinstance(module, Separable | Frozen) else "norm" if isinstance(module, Norm) else "other"
+
+
+def write_three(path: Path, model: Network, *, named: bool = True) -> dict[str, Any]:
+    """A network as Keras 3 saves its weights: tensors are numbered, and their layers' names are attributes, or not.
+
+    Returns:
+        The model's configuration.
+    """
+    made, counter = Made(), Counter[str]()
+    with h5py.File(path, "w") as file:
+        file.create_group("optimizer/vars")["0"] = np.int64(7)
+        for group, parts in model.groups().items():
+            layers = [(layer, module) for part in parts for layer, module in layers_of(part)]
+            if len(layers) == 1 and not layers[0][0]:
+                made.add(file, "layers", "layers", group, layers[0][1], named=named)
+                continue
+            at, inner = made.model(file, group, named=named)
+            for layer, module in layers:
+                counter[kind_of(module)] += 1
+                called = f"{KINDS[kind_of(module)]}_{counter[kind_of(module)] + 7}"
+                made.add(file, f"{at}/layers", inner, layer if "sepconv" in layer else called, module, named=named)
+    return {"class_name": "Functional", "config": {"name": "deephar", "layers": made.configs["layers"]}}
+
+
+class Made:
+    """Counts classes in each model, as Keras does, and keeps what the configuration says of them."""
+
+    def __init__(self) -> None:
+        self.counted = Counter[tuple[str, str]]()
+        self.configs: dict[str, list[dict[str, Any]]] = {"layers": []}
+        self.seen = Counter[str]()
+
+    def place(self, at: str, called: str) -> str:
+        number = self.counted[at, called]
+        self.counted[at, called] += 1
+        return f"{at}/{called}_{number}" if number else f"{at}/{called}"
+
+    def model(self, file: h5py.File, name: str, *, named: bool) -> tuple[str, str]:
+        """A model within the model, whose layers are applied to every frame: a layer with a layer."""
+        at, frames = self.place("layers", "time_distributed"), f"td_{name}"
+        for place, called in ((at, frames), (f"{at}/layer", name)):
+            held = file.create_group(f"{place}/vars")
+            if named:
+                held.attrs["name"] = called
+        self.configs[name] = []
+        inner = {"class_name": "Functional", "config": {"name": name, "layers": self.configs[name]}}
+        self.configs["layers"].append({"class_name": "TimeDistributed", "config": {"name": frames, "layer": inner}})
+        return f"{at}/layer", name
+
+    def add(self, file: h5py.File, at: str, listed: str, name: str, module: torch.nn.Module, *, named: bool) -> None:
+        self.seen[name] += 1
+        called = name if self.seen[name] == 1 else f"{name}_{self.seen[name] - 1}"
+        held = file.create_group(self.place(at, KINDS[kind_of(module)]) + "/vars")
+        for number, array in enumerate(keras(module).values()):
+            held[str(number)] = array
+        if named:
+            held.attrs["name"] = called
+        self.configs[listed].append({"class_name": CLASSES[kind_of(module)], "config": {"name": called}})
+
+
+@pytest.mark.parametrize("architecture", [RECEPTION, MERGE, SPNET], ids=["reception", "merge", "spnet"])
+def test_a_network_comes_back_from_what_keras_3_writes(architecture: Architecture, tmp_path: Path) -> None:
+    """Weights with the layers' names beside them; a whole model, whose configuration names them; weights without."""
+    model = drawn(architecture)
+    write_three(tmp_path / "named.weights.h5", model)
+    config = write_three(tmp_path / "model.weights.h5", model, named=False)
+    with zipfile.ZipFile(tmp_path / "whole.keras", "w") as archive:
+        archive.write(tmp_path / "model.weights.h5", "model.weights.h5")
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("metadata.json", "{}")
+    for name in ("named.weights.h5", "whole.keras"):
+        loaded = weighing.load(tmp_path / name)
+        assert loaded.architecture == architecture
+        for place, tensor in model.state_dict().items():
+            if not place.endswith("num_batches_tracked"):
+                torch.testing.assert_close(loaded.model.state_dict()[place], tensor, rtol=0, atol=0)
+    with pytest.raises(HarBenchError, match=r"model\.weights\.h5 does not say what its layers are called.*as \.keras"):
+        weighing.load(tmp_path / "model.weights.h5")
+
+
+def test_damaged_archives_of_keras_3_are_told_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "whole.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", b"\x89HDF")
+    with pytest.raises(HarBenchError, match=r"whole\.keras holds no config\.json; give what Keras wrote"):
+        weighing.load(path)
+    for config in (b"{", b"[1]", json.dumps({"config": {"layers": [3, {"config": {"layers": 7}}]}}).encode()):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("model.weights.h5", b"\x89HDF")
+            archive.writestr("config.json", config)
+        with pytest.raises(HarBenchError, match=r"; "):
+            weighing.load(path)
+
+
+def test_tensors_without_names_come_layer_by_layer_or_the_trained_ones_first() -> None:
+    """As Keras and as TensorFlow's Keras list those of a model: the scales of a block, from the farthest by hand."""
+    scales = drawn(RECEPTION).get_submodule("trunk.scales.0")
+    units = ["narrow", *(f"sepconv_l{each}" for each in ("2_1", "3_1", "3_2", "3_3", "2_2"))]
+    order = [f"{unit}.{layer}" for unit in units for layer in ("conv", "norm")]
+    order += [f"sepconv_l2_3.{layer}" for layer in ("shortcut.conv", "conv", "shortcut.norm", "norm")]
+    own = [keras(scales.get_submodule(name)) for name in (*order, "sepconv_l1.conv", "sepconv_l1.norm")]
+    trained = [array for each in own for name, array in each.items() if "moving" not in name]
+    rest = [array for each in own for name, array in each.items() if "moving" in name]
+    for arrays in ([*trained, *rest], [array for each in own for array in each.values()]):
+        found = in_order({"Variable": {str(at): array.shape for at, array in enumerate(arrays)}}, [scales])
+        assert len(found) == len(arrays)
+        for at, array in enumerate(arrays):
+            place = found["Variable", str(at)]
+            assert np.array_equal(keras(place.layer)[place.tensor], array)
 
 
 def test_a_file_of_another_network_is_refused_and_what_differs_is_told(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,13 @@ def close(found: Any, golden: Any) -> None:
     np.testing.assert_allclose(found.detach().numpy(), golden, rtol=0, atol=1e-5)
 
 
+def compare(network: Network, output: torch.Tensor, goldens: Sequence[Any]) -> None:
+    """What comes out, and what three heads make of it."""
+    of_ava, places = network.actions(output, 3).flatten(0, 2), network.places(output, 3).flatten(0, 2)
+    for found, golden in zip((output, of_ava, places, network.kinetics(output, 3)), goldens, strict=True):
+        close(found, golden)
+
+
 @pytest.fixture(scope="module")
 def small() -> tuple[Network, Mapping[str, Any]]:
     with np.load(REAL / "models/lart/lart_small.weights.npz") as state:
@@ -84,10 +91,7 @@ def test_tokens_and_heads_are_larts(small: tuple[Network, Mapping[str, Any]]) ->
     masks = zero_masks(inputs.detected, torch.as_tensor(golden["mask_detection"])[..., 0] > 0)
     assert np.array_equal(masks.hidden.numpy(), golden["mask_after"][..., 0] > 0)
     output = network(inputs, masks)
-    close(output, golden["out_tokens"])
-    close(network.actions(output, 3).flatten(0, 2), golden["ava"])
-    close(network.places(output, 3).flatten(0, 2), golden["loca"])
-    close(network.kinetics(output, 3), golden["kinetics"])
+    compare(network, output, [golden[name] for name in ("out_tokens", "ava", "loca", "kinetics")])
     body = network.body(output[:, 3:].flatten(0, 1))
     close(body.rotations[:, :1], golden["global_orient"])
     close(body.rotations[:, 1:5], golden["body_pose"])
@@ -106,10 +110,8 @@ def test_both_ways_to_hide_tokens_are_larts() -> None:
     assert np.array_equal(masks.hidden.numpy(), golden["zero/mask_detection_after"][..., 0] > 0)
     close(network.tokens(inputs, masks.hidden), golden["zero/tokens_in"])
     output = network(inputs, masks)
-    close(output, golden["zero/output"])
-    close(network.places(output, 3).flatten(0, 2), golden["zero/cam_t"])
-    close(network.actions(output, 3).flatten(0, 2), golden["zero/pred_actions_ava"])
-    close(network.kinetics(output, 3), golden["zero/pred_actions_kinetics"])
+    names = ("output", "pred_actions_ava", "cam_t", "pred_actions_kinetics")
+    compare(network, output, [golden[f"zero/{name}"] for name in names])
     body = network.body(output[:, 3:].flatten(0, 1))
     close(body.rotations[:, :1], golden["zero/global_orient"])
     close(body.rotations[:, 1:], golden["zero/body_pose"])

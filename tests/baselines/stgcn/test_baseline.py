@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import har_bench
-from har_bench import HarBenchError, Store, registry
+from har_bench import HarBenchError, Store
 from har_bench.skeletons import skeleton
 from tests import motions
 from tests.motions import MotionAccuracy
@@ -21,6 +21,7 @@ from har_bench.baselines.stgcn import STGCN  # noqa: E402
 from har_bench.baselines.stgcn.graph import adjacency  # noqa: E402
 from har_bench.baselines.stgcn.model import Architecture, SkeletonNetwork  # noqa: E402
 from har_bench.classifying.classifier import FILES  # noqa: E402
+from tests.sampled import Samples  # noqa: E402
 
 TINY: dict[str, Any] = {"channels": 6, "stages": 2, "inflate": "2", "device": "cpu"}
 
@@ -31,10 +32,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def ntu(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    home = tmp_path_factory.mktemp("ntu")
-    registry.load("converters", "ntu60").sample(home / "raw")
-    return har_bench.convert("ntu60", home / "raw", home / "store", jobs=1, quiet=True)
+def ntu(samples: Samples) -> Store:
+    return samples("ntu60")
 
 
 @pytest.mark.parametrize("kind", ["st-gcn++", "st-gcn"])

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import har_bench  # noqa: E402
-from har_bench import HarBenchError, Store, registry  # noqa: E402
+from har_bench import HarBenchError, Store  # noqa: E402
 from har_bench.baselines.videopose3d import VideoPose3D  # noqa: E402
 from har_bench.keypoints import Track  # noqa: E402
 from har_bench.lifting.clips import Source, denormalise  # noqa: E402
@@ -19,6 +19,7 @@ from har_bench.lifting.lifter import PATH, POSE, Sizes  # noqa: E402
 from har_bench.protocol import make_protocol  # noqa: E402
 from har_bench.skeletons import mapping, skeleton  # noqa: E402
 from tests.golden import REAL, load  # noqa: E402
+from tests.sampled import Samples  # noqa: E402
 
 PROTOCOL = "h36m/mpjpe"
 OTHERS = {"subjects": "S1", "unlabelled_subjects": "S1"}
@@ -32,10 +33,8 @@ QUICK: dict[str, Any] = dict(VideoPose3D.quick) | {"epochs": 2, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    home = tmp_path_factory.mktemp("h36m")
-    registry.load("converters", "h36m").sample(home / "raw")
-    return har_bench.convert("h36m", home / "raw", home / "store", jobs=1, quiet=True)
+def store(samples: Samples) -> Store:
+    return samples("h36m")
 
 
 def made(arc: str = "3,3,3", sizes: Sizes = Sizes(17, 2, 17), **settings: Any) -> VideoPose3D:  # noqa: B008

@@ -12,19 +12,18 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 import har_bench  # noqa: E402
-from har_bench import HarBenchError, Store, registry  # noqa: E402
+from har_bench import HarBenchError, Store  # noqa: E402
 from har_bench.baselines.videopose3d import VideoPose3D  # noqa: E402
 from har_bench.protocol import make_protocol  # noqa: E402
+from tests.sampled import Samples  # noqa: E402
 
 PROTOCOL = "h36m/mpjpe"
 QUICK = {"channels": 16, "batch": 256, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    home = tmp_path_factory.mktemp("h36m")
-    registry.load("converters", "h36m").sample(home / "raw", seed=0)
-    return har_bench.convert("h36m", home / "raw", home / "store", jobs=1, quiet=True)
+def store(samples: Samples) -> Store:
+    return samples("h36m")
 
 
 def predicted(model: VideoPose3D, store: Store) -> np.ndarray:

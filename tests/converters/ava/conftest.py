@@ -1,4 +1,4 @@
-"""The sample."""
+"""The samples of AVA, and of datasets whose people are tracked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from har_bench.converters.ava import AVA
+from har_bench.store import Store
+from tests.sampled import Samples
 
 
 @pytest.fixture(scope="module")
@@ -14,3 +16,13 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("ava") / "raw"
     AVA.sample(out, seed=1)
     return out
+
+
+@pytest.fixture(scope="module")
+def penn(samples: Samples) -> Store:
+    return samples("penn_action", seed=1)
+
+
+@pytest.fixture(scope="module")
+def ntu(samples: Samples) -> Store:
+    return samples("ntu60", seed=1)

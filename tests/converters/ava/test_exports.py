@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +12,18 @@ import pyarrow.compute as pc
 import pytest
 
 import har_bench
-from har_bench import registry
+from har_bench.cli import main
 from har_bench.converter import Shard, Tables
 from har_bench.errors import HarBenchError
+from har_bench.exporting import export_people
 from har_bench.foreign import joblib, pickles
+from har_bench.keypoints import open_people, write_joints
+from har_bench.keypoints.motion import WORLD
 from har_bench.store import Store
 from tests.ava_data import convert
 from tests.golden import REAL
 from tests.toy import Toy
-
-
-def sample(dataset: str, folder: Path) -> Store:
-    registry.load("converters", dataset).sample(folder / "raw", seed=1)
-    return har_bench.convert(dataset, folder / "raw", folder / "store", jobs=1, quiet=True)
-
-
-@pytest.fixture(scope="module")
-def penn(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return sample("penn_action", tmp_path_factory.mktemp("penn"))
-
-
-@pytest.fixture(scope="module")
-def ntu(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return sample("ntu60", tmp_path_factory.mktemp("ntu"))
+from tests.walkers import flat, walk
 
 
 def test_boxes_and_tracks_are_what_phalp_takes(penn: Store, tmp_path: Path) -> None:
@@ -122,3 +112,68 @@ def test_a_film_of_ava_is_cut_about_every_second(tmp_path: Path) -> None:
     store = convert(tmp_path / "raw", tmp_path / "store")
     assert store.sequences["keyframe"].to_pylist() == [0, 30, 60, 90]
     assert store.sequence("ava-val_film_000001_000090").frame_name[62] == "000090.jpg"
+
+
+def tracked(path: Path) -> dict[int, Any]:
+    """A tracker's file of two people in COCO's joints, of whom the second comes later; their joints by number."""
+    people = {4: (0, np.tile(walk(1, at=300), (20, 1, 1))), 9: (5, np.tile(walk(1, at=900), (15, 1, 1)))}
+    rows = [
+        {"image_id": frame, "category_id": 1, "keypoints": flat(points), "score": 0.9, "track_id": number}
+        for number, (start, joints) in people.items()
+        for frame, points in enumerate(joints + np.arange(len(joints))[:, None, None], start)
+    ]
+    path.write_text(json.dumps(rows))
+    return {number: joints + np.arange(len(joints))[:, None, None] for number, (_, joints) in people.items()}
+
+
+def test_a_detectors_file_becomes_tracklets_without_a_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command: boxes are about the joints, which are about the boxes, in their heights."""
+    people = tracked(tmp_path / "film_000001.json")
+    size = ["--width", "1280", "--height", "720"]
+    main(["export", str(tmp_path / "film_000001.json"), "lart", str(tmp_path / "raw"), *size])
+    told = capsys.readouterr().out
+    assert "35 poses of 2 people in film_000001" in told
+    assert "note: labels are nobody's" in told
+    assert sorted(path.name for path in (tmp_path / "raw").iterdir()) == [
+        "film_000001_4_20.pkl",
+        "film_000001_9_15.pkl",
+    ]
+    view = convert(tmp_path / "raw", tmp_path / "store").sequence("film_000001")
+    for number, joints in people.items():
+        rows = view.person == number
+        low, high = joints.min(axis=1), joints.max(axis=1)
+        np.testing.assert_allclose(view.bbox[rows], np.concatenate([low, high - low], axis=1), atol=1e-3)
+        about = (joints - (low + high)[:, None] / 2) / (high - low)[:, None, 1:]
+        np.testing.assert_allclose(view.joints_3d[rows][:, :17, :2], about, atol=1e-4)
+    assert view.frame[view.person == 9].tolist() == list(range(5, 20))
+    assert view.frame_size[0].tolist() == [720, 1280]
+    main(["export", str(tmp_path / "film_000001.json"), "phalp", str(tmp_path / "given"), *size])
+    given = convert(tmp_path / "given", tmp_path / "boxes").sequence("film_000001")
+    np.testing.assert_allclose(given.bbox, view.bbox, atol=1e-3)
+
+
+def test_lifted_joints_become_tracklets_in_metres_about_the_root(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    joints = random.normal(0, 300, (12, 17, 3)) + np.array([100, 200, 4000])
+    write_joints(tmp_path / "lifted.parquet", joints, "h36m17", fps=25.0, person=3, start=7)
+    export_people(open_people(tmp_path / "lifted.parquet"), "lart", tmp_path / "raw")
+    view = convert(tmp_path / "raw", tmp_path / "store").sequence("lifted")
+    assert view.frame.tolist() == list(range(7, 19))
+    np.testing.assert_allclose(view.camera * [1, 1, 200] * 1000, joints[:, 0], atol=0.1)
+    np.testing.assert_allclose(view.joints_3d[:, :17] * 1000, joints - joints[:, :1], atol=0.1)
+    assert (view.person == 3).all()
+
+
+def test_what_is_no_track_of_people_is_said(tmp_path: Path) -> None:
+    joints = np.zeros((3, 17, 3))
+    write_joints(tmp_path / "room.parquet", joints, "h36m17", axes=WORLD)
+    with pytest.raises(HarBenchError, match=r"not the camera's; lift it without --world"):
+        open_people(tmp_path / "room.parquet")
+    write_joints(tmp_path / "lifted.parquet", joints, "h36m17")
+    with pytest.raises(HarBenchError, match="coco is made of whole stores"):
+        export_people(open_people(tmp_path / "lifted.parquet"), "coco", tmp_path / "out")
+    with pytest.raises(HarBenchError, match=r"has joints of shape \(17, 3\), and h36m32 has 32"):
+        open_people(tmp_path / "lifted.parquet", layout="h36m32")
+    (tmp_path / "x.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(HarBenchError, match=r"x\.parquet"):
+        open_people(tmp_path / "x.parquet")

@@ -19,10 +19,12 @@ from har_bench.classifying.model import ClipModel, Learnt
 from har_bench.classifying.telling import tell, windows
 from har_bench.cli import main
 from har_bench.errors import HarBenchError
+from har_bench.keypoints import open_tracks
 from har_bench.media.answers import write_answers
 from har_bench.protocol import Protocol
 from har_bench.skeletons import skeleton
 from har_bench.store import Store
+from tests.pictures import film
 from tests.walkers import flat, walk
 
 FPS = 10.0
@@ -127,6 +129,25 @@ def test_labels_are_drawn_at_everybody(keypoints: Path, tmp_path: Path) -> None:
         assert drawn.convert("RGB").getpixel((119, 89))[1] > 60  # the film's green, and not grey
     with pytest.raises(HarBenchError, match="does not say how large the film is; give --pictures FILM"):
         tell(Speed(), keypoints, tmp_path / "c.csv", fps=FPS, overlay=tmp_path / "c.gif")
+
+
+def test_of_a_film_the_keypoints_are_found_first(tmp_path: Path) -> None:
+    """Whoever is in the film, by a model of images; the same answers as of the keypoints that it has written."""
+    pytest.importorskip("av")
+    clip = film(
+        tmp_path / "clip.mp4", [[(10 + 3 * frame, 20, 16, 60), (130 - frame, 30, 14, 50)] for frame in range(12)]
+    )
+    out, model = tmp_path / "seen.csv", Speed()
+    said = tell(model, clip, out, window=1.0, pose_model="tests.pictures:Finder", overlay=tmp_path / "seen.gif")
+    assert said.splitlines()[0].startswith(f"12 frames of {clip}")
+    assert "2 persons of" in said
+    assert len(told(out)) == len(model.lengths) >= 2
+    with Image.open(tmp_path / "seen.gif") as drawn, Image.open(tmp_path / "seen.gif") as last:
+        last.seek(drawn.n_frames - 1)
+        assert drawn.convert("RGB").tobytes() != last.convert("RGB").tobytes()
+    rate = next(iter(open_tracks(tmp_path / "seen.poses.parquet"))).fps
+    tell(Speed(), tmp_path / "seen.poses.parquet", tmp_path / "again.csv", window=1.0, fps=rate)
+    assert told(tmp_path / "again.csv") == told(out)
 
 
 def test_what_does_not_fit_is_said(keypoints: Path, tmp_path: Path) -> None:

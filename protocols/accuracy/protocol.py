@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -91,8 +92,8 @@ NOTES: Mapping[str, Note] = {
 TOP = {f"top-{k}": Along("top", k) for k in (1, 5)}
 
 
-class Answer(NamedTuple):
-    """What is kept of a sequence.
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of a sequence; no cycles are looked for in tens of thousands of them.
 
     Attributes:
         true: its class.
@@ -336,7 +337,7 @@ class Accuracy(Protocol):
 
 def columns(records: Records[Answer]) -> Ints:
     """(4, S): true class, predicted class, classes before the true one, given away as correct."""
-    rows = [answer[:4] for answer in records.values()]
+    rows = [(answer.true, answer.predicted, answer.rank, answer.given) for answer in records.values()]
     return np.ascontiguousarray(np.array(rows, np.int64).reshape(-1, 4).T)
 
 

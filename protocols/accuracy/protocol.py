@@ -238,7 +238,7 @@ class Accuracy(Protocol):
         given = kept < self.recipe.span
         predicted, rank = np.where(given, true, predicted), np.where(given, 0, rank)
         labels = zip(*(truth.sequences[column].to_pylist() for column in self.slices), strict=True)
-        records = np.stack([true, predicted, rank, given], axis=1).tolist()
+        records = zip(*(each.tolist() for each in (true, predicted, rank, given.astype(np.int64))), strict=True)
         for name, label, (first, second, place, free) in zip(truth.names(), labels, records, strict=True):
             self.state.add(name, Answer(first, second, place, free, tuple(_text(value) for value in label), read_as))
 

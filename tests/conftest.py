@@ -13,6 +13,7 @@ from hypothesis import settings
 from har_bench.published import folder
 from tests import chromium
 from tests.golden import REAL, fetched, present
+from tests.sampled import Samples
 
 # torch's threads only stand in each other's way where tests run side by side
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -40,6 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def real() -> Path:
     """The folder of the research data; tests that use it are marked ``real``."""
     return REAL
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
+    """Stores of converters' samples."""
+    return Samples(tmp_path_factory.mktemp("samples"))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

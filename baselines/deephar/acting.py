@@ -110,8 +110,7 @@ class Where:
     def window(self, sequence: str, frames: Ints, size: tuple[int, int]) -> Window:
         """What is looked at in a clip of pictures of (width, height) px; the whole where nobody is known to be."""
         if isinstance(self._boxes, BoxFile):
-            found = [self._boxes.of(sequence, frame)[0].box[:1] for frame in np.unique(frames).tolist()]
-            boxes = np.concatenate(found)
+            boxes = self._boxes.of_frames(sequence, frames)
             return of_box(union(boxes), 1.0) if len(boxes) else of_picture(size, boxes, 1.0)
         points = self._joints.get(sequence)
         if points is None or not np.isfinite(points[frames]).all(axis=-1).any():

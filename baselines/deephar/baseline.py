@@ -17,7 +17,6 @@ from har_bench import devices
 from har_bench.arrays import Bytes, Floats
 from har_bench.classifying.classes import Classes
 from har_bench.errors import HarBenchError, HarBenchWarning, unknown
-from har_bench.media import boxes as given
 from har_bench.media.actor import Actor, Acts
 from har_bench.media.batches import in_groups
 from har_bench.media.boxes import Boxes
@@ -245,7 +244,7 @@ class Deephar(Learner, Actor):
                 f"{self.loaded.about} tells {told} actions apart, and {protocol.canonical} has {wanted}; "
                 "give other weights"
             )
-        boxes = given.BoxFile(Path(self.boxes.removeprefix(given.FILE)), store) if self._from_file else self.boxes
+        boxes = self.box_file(store) or self.boxes
         heads = slice(sets.index(wanted), None, len(sets))
         plan, pictures = self.plan, Pictures(store, Path(self.images), workers=self.workers)
         others: dict[str, list[pa.Table]] = {}

@@ -84,8 +84,8 @@ class Action(nn.Module):
         moving = (pose[..., :-1] * pose[..., -1:]).permute(0, 3, 1, 2)
         kernels = (self.action_p_conv0a, self.action_p_conv0b, self.action_p_conv0c)
         parts = [
-            self._shrunk(self.action_r1(torch.cat([kernel(moving) for kernel in kernels], dim=1))),
-            self._shrunk(self.action_v_conv0(seen_at(shares, seen))),
+            shrunk(self.action_r1(torch.cat([kernel(moving) for kernel in kernels], dim=1))),
+            shrunk(self.action_v_conv0(seen_at(shares, seen))),
         ]
         hidden = self.action_r2(torch.cat(parts if before is None else [*parts, before], dim=1))
         further = self.action_pred_conv1(self.action_pred_bn1(hidden).relu())
@@ -95,12 +95,13 @@ class Action(nn.Module):
             hidden = hidden + further + self.action_pred_conv3(doubled(torch.cat(maps, dim=1)).relu())
         return hidden, [global_max_min(each) for each in maps], shares, pose
 
-    def _shrunk(self, hidden: torch.Tensor) -> torch.Tensor:
-        """(N, C, T, J), with zeros up to whole windows -> every other joint, and of long clips every other frame."""
-        stride = 2 if hidden.shape[-2] >= LONG else 1
-        frames, joints = -hidden.shape[-2] % (2 * stride), -hidden.shape[-1] % 4
-        ends = (joints // 2, joints - joints // 2, frames // 2, frames - frames // 2)
-        return pooled(functional.pad(hidden, ends), 2, (stride, 2))
+
+def shrunk(hidden: torch.Tensor) -> torch.Tensor:
+    """(N, C, T, J), with zeros up to whole windows -> every other joint, and of long clips every other frame."""
+    stride = 2 if hidden.shape[-2] >= LONG else 1
+    frames, joints = -hidden.shape[-2] % (2 * stride), -hidden.shape[-1] % 4
+    ends = (joints // 2, joints - joints // 2, frames // 2, frames - frames // 2)
+    return pooled(functional.pad(hidden, ends), 2, (stride, 2))
 
 
 class Pyramid(nn.Module):

@@ -163,10 +163,12 @@ def _is_number(text: str) -> bool:
 
 
 def show_report(tables: Iterable[tuple[str, tuple[str, ...], Sequence[tuple[str, ...]]]], lines: Iterable[str]) -> None:
-    """Tables, then sentences."""
+    """The first sentence, which is what there is to know; tables; the other sentences."""
+    first, *others = lines
+    say(first)
     for table in tables:
         show_table(*table)
-    for line in lines:
+    for line in others:
         say(line)
 
 

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from har_bench.arrays import Anything, Bools, Bytes, Floats
+from har_bench.arrays import Anything, Bools, Bytes, Floats, Ints
 from har_bench.errors import HarBenchError, unknown
 from har_bench.foreign import opening
 from har_bench.media.crops import MPII_SCALE
@@ -82,7 +82,7 @@ def annotated(rows: pa.Table) -> Bools:
 
 
 class BoxFile:
-    """Boxes of somebody's detector.
+    """Boxes of somebody's detector. Subclasses read other json files too.
 
     Args:
         path: COCO's json of detections (``image_id``, ``bbox``, ``score``, ``category_id`` 1), or our columns
@@ -99,10 +99,10 @@ class BoxFile:
             raise HarBenchError(f"{path} does not exist; give a file of boxes")
         self._boxes: dict[tuple[str, int], list[tuple[float, Any]]] = {}
         if path.suffix == ".json":
-            self._read_json(store)
+            self.read_json(store)
         else:
             self._read_columns()
-        if not self._boxes:
+        if not len(self):
             raise HarBenchError(f"{path} holds no box of a person in {store.dataset}'s images; detect them again")
 
     def of(self, sequence: str, frame: int) -> tuple[Boxes, Floats]:
@@ -111,14 +111,31 @@ class BoxFile:
         boxes = np.array([box for _, box in found], np.float64).reshape(-1, 4)
         return exact(boxes), np.array([score for score, _ in found], np.float64)
 
-    def _add(self, sequence: str, frame: int, score: float, box: Any) -> None:
+    def __len__(self) -> int:
+        return sum(map(len, self._boxes.values()))
+
+    def of_frames(self, sequence: str, frames: Ints) -> Floats:
+        """(n, 4) the surest box of each of some frames; of a frame that has none, none."""
+        return np.concatenate([self.of(sequence, frame)[0].box[:1] for frame in np.unique(frames).tolist()])
+
+    def add(self, sequence: str, frame: int, score: float, box: Any) -> None:
+        """One more box x, y, w, h [px].
+
+        Raises:
+            HarBenchError: it has no extent.
+        """
         if not (np.isfinite(box).all() and box[2] > 0 and box[3] > 0):
             raise HarBenchError(
                 f"{self.path} has a box {list(box)} in {sequence}; boxes are x, y, width, height in pixels"
             )
         self._boxes.setdefault((sequence, frame), []).append((score, box))
 
-    def _read_json(self, store: Store) -> None:
+    def read_json(self, store: Store) -> None:
+        """Add the boxes of COCO's json.
+
+        Raises:
+            HarBenchError: it is no list of detections, or the store does not know images by their numbers.
+        """
         try:
             found = msgspec.json.decode(opening.read(self.path, _REMEDY), type=list[_Detection])
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -128,7 +145,7 @@ class BoxFile:
         names = dict(zip(store.sequences["image_id"].to_pylist(), store.sequences["sequence"].to_pylist(), strict=True))
         for each in found:
             if each.category_id == 1 and each.image_id in names:
-                self._add(names[each.image_id], 0, each.score, each.bbox)
+                self.add(names[each.image_id], 0, each.score, each.bbox)
 
     def _read_columns(self) -> None:
         rows = read_columns(self.path)
@@ -144,7 +161,7 @@ class BoxFile:
             count = len(boxes)
             frames, scores = found.get("frame", np.zeros(count)), found.get("score", np.ones(count))
             for frame, score, box in zip(frames, scores, boxes, strict=True):
-                self._add(name, int(frame), float(score), box)
+                self.add(name, int(frame), float(score), box)
 
 
 class _Detection(msgspec.Struct):

@@ -60,6 +60,8 @@ class PixelModel(Baseline):
     """Whether the model gives points in three dimensions too."""
     detects: ClassVar[bool] = False
     """Whether it finds people by itself."""
+    boxes_of: ClassVar[type[given.BoxFile]] = given.BoxFile
+    """What reads its files of boxes."""
 
     images: str = option("", "the folder of the raw download, under which the store's images or videos lie")
     boxes: str = option("truth", "where persons are: truth, own (the model finds them), full (the image), or file=PATH")
@@ -120,12 +122,16 @@ class PixelModel(Baseline):
         """Poses of every person that the protocol scores, or everybody found in its images."""
         self._check()
         pictures = Pictures(store, Path(self.images), workers=self.workers)
-        self._file = given.BoxFile(Path(self.boxes.removeprefix(given.FILE)), store) if self._from_file else None
+        self._file = self.box_file(store)
         joints = self._joints(store, protocol)
         if protocol.task == "pose":
             yield from self._poses(store, protocol, pictures, joints)
         else:
             yield from self._detections(store, protocol, pictures, joints)
+
+    def box_file(self, store: Store) -> given.BoxFile | None:
+        """The file of boxes that ``boxes`` names; None where it names none."""
+        return self.boxes_of(Path(self.boxes.removeprefix(given.FILE)), store) if self._from_file else None
 
     def describe(self) -> dict[str, Any]:
         """What the model was given."""

@@ -27,7 +27,7 @@ from har_bench.schema import to_numpy
 from har_bench.scoring.pairing import Pairs, prepared
 from har_bench.scoring.ways import Missing, Remedies
 from har_bench.store import Store, open_store
-from har_bench.studying.breakdowns import Texts, breakdowns, worst_first
+from har_bench.studying.breakdowns import SINGLE, Texts, breakdowns, worst_first
 from har_bench.studying.resampling import one_hot
 
 LABELS = ("action", "camera", "subject")
@@ -37,6 +37,12 @@ SIZES = {"area": "px²", "bbox": "px²", "head_size": "px"}
 """Columns of poses that tell how large a person is, the first one there is taken; a box counts as its area."""
 
 SEEN = {1: "occluded or inferred", 2: "visible"}
+
+AMOUNTS = {
+    **{f"{one}s": one for one in ("frame", "sequence", "image", "person", "action", "object", "segment")},
+    "count": "joint",
+}
+"""Columns of tables that tell how much is in a row, and what of."""
 
 TERCILES = ("small", "medium", "large")
 
@@ -48,12 +54,12 @@ class Slice:
     Attributes:
         name: the value.
         number: the primary metric, or what the table has in its place.
-        count: how much is in it, with a unit; empty where the table does not tell.
+        count: how much is in it, with a unit.
     """
 
     name: str
     number: float
-    count: str = ""
+    count: str
 
 
 @dataclass(frozen=True)
@@ -141,8 +147,11 @@ def explain(
         slicer.measure(truth)
     scores = chosen.compute()
     slices: dict[str, list[Slice]] = {}
+    everything = _counted(len(chosen.units()), "sequence")
     for title, _, numbers in breakdowns(scores.tables, chosen.readings(scores.tables)):
-        slices[title] = _ranked({name: (number, "") for name, number in numbers.items()}, chosen.primary)
+        amounts = _amounts(scores.tables[title])
+        told = {name: (number, amounts.get(name, everything)) for name, number in numbers.items()}
+        slices[title] = _ranked(told, chosen.primary)
     for title, groups in _groups(chosen, opened).items():
         if title not in slices and len(groups) > 1:
             slices[title] = _by_weights(chosen, groups)
@@ -154,7 +163,9 @@ def explain(
         notes = slicer.notes(opened)
     elif size is not None:
         slices["person size"] = _by_weights(chosen, _sized(chosen, opened, size))
-    names = {name: (number, "") for name, number in _alone(chosen, scores.tables.get("sequence", [])).items()}
+    rows = scores.tables.get(SINGLE, [])
+    amounts = _amounts(rows)
+    names = {name: (number, amounts.get(name, "1 sequence")) for name, number in _alone(chosen, rows).items()}
     return Explanation(
         canonical=chosen.canonical,
         metric=chosen.primary,
@@ -341,6 +352,14 @@ def _alone(protocol: Protocol, rows: Sequence[Row]) -> dict[str, float]:
         return cells(rows, protocol.primary.name)
     units = protocol.units()
     return {name: _primary(protocol, weights) for name, weights in zip(units, one_hot(len(units)), strict=True)}
+
+
+def _amounts(rows: Sequence[Row]) -> dict[str, str]:
+    """How much is in each row of a table, by the row's name; nothing where the table does not tell."""
+    column = next((each for each in AMOUNTS if rows and each in rows[0]), None)
+    return (
+        {} if column is None else {name: _counted(int(n), AMOUNTS[column]) for name, n in cells(rows, column).items()}
+    )
 
 
 def _primary(protocol: Protocol, weights: Floats) -> float:

@@ -14,7 +14,7 @@ from har_bench.baselines.nearest import NearestCentroid, NearestNeighbour
 from tests import motions
 from tests.golden import REAL
 from tests.motions import MotionAccuracy
-from tests.sampled import sampled
+from tests.sampled import Samples
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +94,10 @@ def test_a_floor_says_what_it_lacks(store: Store, tmp_path: Path, monkeypatch: p
         model.fit(store, MotionAccuracy())
 
 
-def test_a_clip_without_a_person_is_any_class_with_the_same_probability(tmp_path: Path) -> None:
+def test_a_clip_without_a_person_is_any_class_with_the_same_probability(samples: Samples, tmp_path: Path) -> None:
     """NTU's samples have such files: they are not learnt from, and are answered."""
 
-    ntu = sampled("ntu60", tmp_path)
+    ntu = samples("ntu60")
     result = har_bench.run("nearest-centroid", ntu, protocol="ntu60/xsub", out=tmp_path / "p.parquet")
     assert result.environment["view"] == "pyskl"
     model = NearestCentroid()

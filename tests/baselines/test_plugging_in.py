@@ -12,13 +12,12 @@ import pytest
 import har_bench
 from har_bench import Store, registry
 from tests import contributing
-from tests.sampled import sampled
+from tests.sampled import Samples
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    home = tmp_path_factory.mktemp("h36m")
-    return sampled("h36m", home)
+def store(samples: Samples) -> Store:
+    return samples("h36m")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 import har_bench
 from har_bench import cli, registry, results
-from har_bench.cli.terminal import show_table
+from har_bench.cli.terminal import show_report, show_table
 from tests.toy import write_raw
 
 COMMANDS = (
@@ -310,6 +310,12 @@ def test_a_misspelt_breakdown_is_said_before_the_work(
     assert call(*words, *protocol, "--by", "acton") == 1
     said = capsys.readouterr().err
     assert "no breakdown of h36m/mpjpe:videopose3d is called 'acton'; did you mean 'action'?" in said
+
+
+def test_a_report_begins_with_what_there_is_to_know(capsys: pytest.CaptureFixture[str]) -> None:
+    show_report([("by joint", ("slice", "of"), [("hip", "7 joints")])], ["it is 3 mm", "seed 1"])
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["it is 3 mm", "by joint", "slice  of", "hip    7 joints", "seed 1"]
 
 
 def test_control_c_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from har_bench.results import Result
 from har_bench.studying.comparing import Comparison, compare, compare_results
 from har_bench.studying.resampling import Draws, ratio
 from tests.hub.systems import FRAMES, PROTOCOL, off_by, toy_store
-from tests.sampled import sampled
+from tests.sampled import Samples
 from tests.toy import ToyError, write_raw
 
 A = [5.0, 6.0, 9.0, 4.0, 7.0]
@@ -213,9 +213,8 @@ def test_a_ratio_needs_spread() -> None:
 
 
 @pytest.fixture(scope="module")
-def human(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    home = tmp_path_factory.mktemp("human")
-    return sampled("h36m", home)
+def human(samples: Samples) -> Store:
+    return samples("h36m")
 
 
 def noisy(human: Store, seed: int, worse: str | None) -> dict[str, np.ndarray[Any, Any]]:
@@ -230,8 +229,8 @@ def noisy(human: Store, seed: int, worse: str | None) -> dict[str, np.ndarray[An
     return found
 
 
-def test_labels_of_clips_are_compared_too(tmp_path: Path) -> None:
-    store = sampled("penn_action", tmp_path)
+def test_labels_of_clips_are_compared_too(samples: Samples) -> None:
+    store = samples("penn_action")
     names = store.sequences["sequence"].to_pylist()
     right, wrong = np.zeros(len(names), int), np.ones(len(names), int)
     found = compare(

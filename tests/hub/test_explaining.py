@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from har_bench.schema import to_numpy
 from har_bench.studying.explaining import Explanation, explain
 from tests.hub.labelled_clips import Clips
 from tests.hub.systems import FRAMES, PROTOCOL, off_by, toy_store
-from tests.sampled import sampled
+from tests.sampled import Samples
 
 OFFSETS = [5.0, 6.0, 9.0, 4.0, 7.0]
 
@@ -25,9 +24,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def mpii(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    home = tmp_path_factory.mktemp("mpii")
-    return sampled("mpii", home)
+def mpii(samples: Samples) -> Store:
+    return samples("mpii")
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +71,9 @@ def test_what_is_overall_is_what_scoring_says(mpii: Store, predictions: dict[str
     assert {"joint", "group", "person size", "visibility"} <= set(explained.slices)
     for slices in explained.slices.values():
         assert [each.number for each in slices] == sorted(each.number for each in slices)
+        assert all(each.count for each in slices)
+    counts = {row["joint"]: f"{row['count']} joints" for row in result.tables["joint"]}
+    assert {each.name: each.count for each in explained.slices["joint"]} == counts
 
 
 def hits(persons: dict[str, Any], predictions: dict[str, Any], joints: Any) -> float:
@@ -122,8 +123,8 @@ def test_everything_is_printed(explained: Explanation) -> None:
     assert any("varies most by" in line for line in explained.lines())
 
 
-def test_clips_are_sliced_by_the_mean_size_of_their_persons(tmp_path: Path) -> None:
-    store = sampled("penn_action", tmp_path)
+def test_clips_are_sliced_by_the_mean_size_of_their_persons(samples: Samples) -> None:
+    store = samples("penn_action")
     names = Clips().select(store.sequences)["sequence"].to_pylist()
     right = {"sequence": names, "label": np.arange(len(names)) % 2}
     found = explain("tests.hub.labelled_clips:Clips", store, right)

@@ -23,14 +23,13 @@ from har_bench.foreign.writing import Rows, write_npz, write_pickle
 from har_bench.keypoints import open_track
 from har_bench.options import option
 from har_bench.store import Store
-from tests.sampled import sampled
+from tests.sampled import Samples
 
 
 @pytest.fixture(scope="module")
-def penn(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def penn(samples: Samples) -> Store:
     """Two classes' films of one person, 13 joints in the picture, sizes and boxes known."""
-    folder = tmp_path_factory.mktemp("penn")
-    return sampled("penn_action", folder, seed=1)
+    return samples("penn_action", seed=1)
 
 
 @dataclass

@@ -35,7 +35,7 @@ from har_bench.running import make_baseline  # noqa: E402
 from har_bench.skeletons import skeleton  # noqa: E402
 from har_bench.training import Share  # noqa: E402
 from tests.golden import REAL  # noqa: E402
-from tests.sampled import sampled  # noqa: E402
+from tests.sampled import Samples  # noqa: E402
 
 COCO17, H36M17 = skeleton("coco17"), skeleton("h36m17")
 HERE = Share(0, 0, 1, torch.device("cpu"))
@@ -160,9 +160,8 @@ def test_a_thinned_clip_is_a_run_of_every_nth_frame(frames: int, subset: float, 
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    home = tmp_path_factory.mktemp("h36m")
-    return sampled("h36m", home)
+def store(samples: Samples) -> Store:
+    return samples("h36m")
 
 
 @dataclass(frozen=True)

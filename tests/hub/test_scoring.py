@@ -20,7 +20,7 @@ from har_bench import HarBenchError, Store
 from har_bench.protocol import make_protocol
 from har_bench.schema import to_numpy, vector
 from tests.enlarged import predicted
-from tests.sampled import sampled
+from tests.sampled import Samples
 from tests.toy import write_raw
 
 PROTOCOL = "tests.toy:ToyError"
@@ -85,9 +85,9 @@ def test_predictions_in_another_layout_are_mapped_by_name(store: Store, arrays: 
         error(store, {name: points[:, :5] for name, points in arrays.items()})
 
 
-def test_sixteen_joints_are_scored_as_sixteen(tmp_path: Path) -> None:
+def test_sixteen_joints_are_scored_as_sixteen(samples: Samples) -> None:
     """Means over 16 joints, which the way of scoring, the options and a note say; jobs see the same joints."""
-    store = sampled("h36m", tmp_path)
+    store = samples("h36m")
     rows = predicted(make_protocol("h36m/mpjpe"), store)
     points = to_numpy(rows["keypoints_3d"], rows.schema.field("keypoints_3d")).reshape(len(rows), 17, 3)
     fewer = rows.drop_columns("keypoints_3d").append_column("keypoints_3d", vector(np.delete(points, 9, axis=1)))

@@ -20,18 +20,18 @@ from har_bench.schema import sequences_schema as clips_schema
 from har_bench.schema import table as table_of
 from har_bench.store import Store
 from har_bench.storing.windows import Windows
-from tests.sampled import sampled
+from tests.sampled import Samples
 
 
 @pytest.fixture(scope="module")
-def h36m(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return sampled("h36m", tmp_path_factory.mktemp("h36m"), seed=1)
+def h36m(samples: Samples) -> Store:
+    return samples("h36m", seed=1)
 
 
 @pytest.fixture(scope="module")
-def ntu(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def ntu(samples: Samples) -> Store:
     """Sequences of one and of two persons, with frames in which somebody is missing."""
-    return sampled("ntu60", tmp_path_factory.mktemp("ntu"), seed=1)
+    return samples("ntu60", seed=1)
 
 
 # ---- windows
@@ -130,10 +130,10 @@ POSE_PROTOCOLS = [name for name in registry.available("protocols") if make_proto
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory, h36m: Store) -> dict[str, Store]:
+def stores(samples: Samples, h36m: Store) -> dict[str, Store]:
     found = {"h36m": h36m}
     for dataset in {make_protocol(name).dataset for name in POSE_PROTOCOLS} - {"h36m"}:
-        found[dataset] = sampled(dataset, tmp_path_factory.mktemp(dataset), seed=1)
+        found[dataset] = samples(dataset, seed=1)
     return found
 
 

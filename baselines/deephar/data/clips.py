@@ -42,8 +42,13 @@ def several(length: int, frames: int, step: int) -> list[Ints]:
     >>> [clip.tolist() for clip in several(9, 4, 2)]
     [[0, 2, 4, 6]]
     """
-    starts = range(0, length - frames * step + 1, frames // 2 + step - 1)
+    starts = range(0, length - frames * step + 1, apart(frames, step))
     return [start + step * np.arange(frames) for start in starts]
+
+
+def apart(frames: int, step: int) -> int:
+    """By how many frames the next clip of a sequence begins later."""
+    return frames // 2 + step - 1
 
 
 class _Fitted(NamedTuple):

@@ -16,6 +16,7 @@ import har_bench
 from har_bench import HarBenchError, Store
 from har_bench.baselines.deephar import Deephar, weighing
 from har_bench.baselines.deephar.acting import Plan, Where
+from har_bench.baselines.deephar.data.predicted import PredictedBoxes
 from har_bench.baselines.deephar.published import ARCHITECTURES, clips_of
 from har_bench.drawing.scenes import render
 from har_bench.media.acting import classify
@@ -77,6 +78,38 @@ def test_one_window_shows_a_whole_clip(penn: tuple[Store, Path], tmp_path: Path)
         Where(store, BoxFile(file, store)).window(name, frames, (480, 270)).box, [0, 20, 100, 60]
     )
     np.testing.assert_allclose(Where(store, "full").window(name, frames, (480, 270)).box, [0, -105, 480, 480])
+
+
+def test_the_original_s_predicted_boxes_are_boxes_of_a_store(penn: tuple[Store, Path], tmp_path: Path) -> None:
+    """By a sequence's place in its part and a frame, or by a clip; sequences are named where there are not as many."""
+    store, _ = penn
+    tests, trained = (sorted(store.select(f"standard/{part}")["sequence"].to_pylist()) for part in ("test", "train"))
+    file = tmp_path / "penn_pred_bboxes_multitask.json"
+    frames = {f"1.{frame}": [10 * frame, 20, 10 * frame + 40, 80] for frame in (0, 3, 6)}
+    file.write_text(json.dumps([frames, {"0.2": [1, 2, 4, 6]}, {}]))
+    boxes = PredictedBoxes(file, store)
+    assert len(boxes) == 4
+    seen = Where(store, boxes).window(tests[1], np.array([0, 3, 6]), (480, 270))
+    np.testing.assert_allclose(seen.box, [0, 20, 100, 60])
+    np.testing.assert_allclose(boxes.of(trained[0], 2)[0].box, [[1, 2, 3, 4]])
+    assert not len(boxes.of(tests[0], 0)[1])
+
+    clips = {"0000.2.000.0": [0, 0, 50, 60], "0000.2.001.0": [5, 0, 55, 60], "0000.2.001.1": [7, 7, 8, 8]}
+    assert int(tests[-1]) >= len(tests)
+    for called, name in (("0000", tests[0]), (tests[-1], tests[-1])):
+        file.write_text(json.dumps({key.replace("0000", called): box for key, box in clips.items()}))
+        boxes = PredictedBoxes(file, store)
+        first, second = Plan(4, 2, several=True).of(12)
+        np.testing.assert_allclose(Where(store, boxes).window(name, first, (480, 270)).box, [0, 0, 50, 60])
+        np.testing.assert_allclose(Where(store, boxes).window(name, second, (480, 270)).box, [5, 0, 50, 60])
+        whole = Where(store, boxes).window(name, first + 1, (480, 270))
+        np.testing.assert_allclose(whole.box, [0, -105, 480, 480], err_msg="no clip of the file begins there")
+    file.write_text(json.dumps({"9999.0": [0, 0, 1, 1]}))
+    with pytest.raises(HarBenchError, match=r"has boxes of sequence 9999, and standard/test has \d+ .*convert all"):
+        PredictedBoxes(file, store)
+    file.write_text(json.dumps([{"image_id": 3, "bbox": [0, 0, 1, 1]}]))
+    with pytest.raises(HarBenchError, match=r"has no image ids"):
+        PredictedBoxes(file, store)
 
 
 def test_a_store_s_clips_are_scored(penn: tuple[Store, Path], weights: Path) -> None:

@@ -18,8 +18,8 @@ from har_bench.baselines.deephar.layers import (
 )
 from har_bench.baselines.deephar.reception import Reception, ReceptionOptions
 from har_bench.baselines.deephar.soft_argmax import DepthArgmax, SoftArgmax, Votes, channel_softmax, sureness
-from har_bench.baselines.deephar.spnet import SPNet
-from har_bench.baselines.deephar.spnet_parts import SPNetOptions, replicate
+from har_bench.baselines.deephar.spnet import SPNet, shrunk
+from har_bench.baselines.deephar.spnet_parts import Down, Entry, SPNetOptions, Up, replicate
 from har_bench.errors import HarBenchError
 
 SMALL = ReceptionOptions(blocks=2, size=64, kernel=3)
@@ -205,6 +205,69 @@ def test_a_replica_begins_as_what_it_replicates() -> None:
     assert not np.allclose(apart.moving[0], apart.poses[0])
     for moving, pose in zip(alike.moving, alike.poses, strict=True):
         torch.testing.assert_close(moving, pose)
+
+
+def test_zeros_that_fill_a_window_up_take_part_and_what_same_pads_does_not() -> None:
+    """Three frames of five joints, all negative: one joint of zeros before, two after, one frame after."""
+    hidden = -torch.arange(1.0, 16).view(1, 1, 3, 5)
+    assert shrunk(hidden)[0, 0].tolist() == [[0, -2, -4, 0], [0, -7, -9, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    long = -torch.arange(1.0, 19).view(1, 1, 18, 1).expand(1, 1, 18, 4)
+    assert shrunk(long)[0, 0, :, 0].tolist() == [0, -2, -4, -6, -8, -10, -12, -14, -16, 0], "18 frames, one before"
+
+
+def test_going_down_and_up_by_convolutions_by_hand() -> None:
+    """A stride of 2 on the shortcut and on the kernel, which begins at the first pixel; up without a shortcut."""
+    options = replace(TINY, resampling="conv", growth=1)
+    down, up = Down(options, 1).eval(), Up(options, 0).eval()
+    scale = 1 / math.sqrt(1.001)
+    image = torch.arange(1.0, 17).view(1, 1, 4, 4)
+    with torch.no_grad():
+        for weight in down.parameters():
+            weight.zero_()
+        down.r0.bn1.weight.fill_(1)
+        down.r0.shortcut_conv.weight[0, 0] = 1
+        down.r0.conv1.depthwise.weight[1, 0, 2, 2] = 1  # type: ignore[union-attr]
+        down.r0.conv1.pointwise.weight[0, 1, 0, 0] = 100  # type: ignore[union-attr]
+        found = down(torch.cat([image, image, -image], dim=1))
+        assert found.shape == (1, 4, 2, 2)
+        expected = torch.tensor([[1 + 1100, 3], [9, 11]]) * scale
+        torch.testing.assert_close(found[0, 0], expected)
+        assert not found[0, 1:].any()
+
+        up.bn1.bias.zero_()
+        up.convtrans1.weight.zero_()
+        up.convtrans1.weight[0, 2] = torch.tensor([[1.0, 2], [3, 4]])
+        up.convtrans1.weight[1, 2] = 100
+        raised = up(torch.tensor([5.0, -5, 1, 1]).view(1, 4, 1, 1))
+    torch.testing.assert_close(raised[0, 2], torch.tensor([[5.0, 10], [15, 20]]) * scale)
+    assert not raised[0, :2].any()
+    entry = Entry(replace(options, growth=4, division=16, size=64))
+    strides = {name: module.stride[0] for name, module in entry.named_modules() if isinstance(module, Convolution)}
+    assert [name for name, stride in strides.items() if stride == 2] == [
+        "conv1", "res3.conv2", "res3.shortcut_conv", "res5.conv2", "res5.shortcut_conv",
+    ]  # fmt: skip
+    assert entry(pictures(1)).shape == (1, 12, 4, 4)
+
+
+@pytest.mark.parametrize("replica", [False, True])
+def test_sharper_maps_are_for_the_softmax_alone(replica: bool) -> None:
+    """As if the maps themselves were three times as large, and what the next block is told of them a third of that."""
+    sharp = drawn(SPNet(replace(TINY, alpha=3.0, replica=replica)))
+    large = SPNet(replace(TINY, replica=replica)).eval()
+    state = {name: tensor.clone() for name, tensor in sharp.state_dict().items()}
+    for name in state:
+        if "heatmaps_conv1" in name:
+            state[name] *= 3
+        if "heatmaps_conv2" in name:
+            state[name][:, TINY.joints :] /= 3
+    large.load_state_dict(state)
+    clip = pictures(1, 4)
+    with torch.no_grad():
+        for ours, theirs in zip(_flat(sharp(clip)), _flat(large(clip)), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+        plain = SPNet(replace(TINY, replica=replica)).eval()
+        plain.load_state_dict(sharp.state_dict())
+        assert not torch.allclose(plain(clip).poses[0], sharp(clip).poses[0], atol=1e-4)
 
 
 def test_what_cannot_be_built_is_told() -> None:

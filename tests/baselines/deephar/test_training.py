@@ -15,13 +15,16 @@ import har_bench
 from har_bench import HarBenchError
 from har_bench.baselines.deephar import Deephar
 from har_bench.baselines.deephar.architecture import Architecture
-from har_bench.baselines.deephar.given import Given
+from har_bench.baselines.deephar.data.layouts import layout_of
+from har_bench.baselines.deephar.data.stores import Wanted
+from har_bench.baselines.deephar.given import Given, people
 from har_bench.baselines.deephar.judging import measures
 from har_bench.baselines.deephar.learning import Lesson, action_loss, carry_on, recognises
 from har_bench.baselines.deephar.recipes import RECIPES, USUAL
 from har_bench.baselines.deephar.spnet_parts import REPLICA, replicate
 from har_bench.cli import main
 from har_bench.errors import HarBenchWarning
+from har_bench.media.of_store import Shot
 from har_bench.protocol import make_protocol
 from har_bench.training.checkpoints import BEST, LATEST
 from tests.pictures import save
@@ -312,6 +315,19 @@ def test_what_cannot_be_trained_is_said(drawn: Callable[[str], Drawn], tmp_path:
     for options, stores, protocol, words in cases:
         with pytest.raises(HarBenchError, match=words):
             Deephar(**options).train(stores, protocol)
+
+
+def test_who_has_no_pictures_is_left_out_and_counted(drawn: Callable[[str], Drawn]) -> None:
+    """One film of NTU's training split is there."""
+    store, root = drawn("ntu60")
+    (part,) = (part for part in RECIPES["ntu"].parts if not part.clips)
+    given, wanted = Given(store, root, "xsub/train", None), Wanted(layout_of(17), 3, part.every)
+    there = store.select("xsub/train").num_rows
+    with pytest.warns(HarBenchWarning, match=r"\d+ of \d+ people of ntu60 have no pictures there, and are left out"):
+        found = people(part, given, wanted)
+    assert (
+        0 < len({shot.sequence for sample in found for shot in sample.pictures if isinstance(shot, Shot)}) == 1 < there
+    )
 
 
 def test_a_part_without_a_store_is_done_without(drawn: Callable[[str], Drawn]) -> None:

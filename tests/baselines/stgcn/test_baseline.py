@@ -21,7 +21,7 @@ from har_bench.baselines.stgcn import STGCN  # noqa: E402
 from har_bench.baselines.stgcn.graph import adjacency  # noqa: E402
 from har_bench.baselines.stgcn.model import Architecture, SkeletonNetwork  # noqa: E402
 from har_bench.classifying.classifier import FILES  # noqa: E402
-from tests.sampled import sampled  # noqa: E402
+from tests.sampled import Samples  # noqa: E402
 
 TINY: dict[str, Any] = {"channels": 6, "stages": 2, "inflate": "2", "device": "cpu"}
 
@@ -32,9 +32,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def ntu(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    home = tmp_path_factory.mktemp("ntu")
-    return sampled("ntu60", home)
+def ntu(samples: Samples) -> Store:
+    return samples("ntu60")
 
 
 @pytest.mark.parametrize("kind", ["st-gcn++", "st-gcn"])

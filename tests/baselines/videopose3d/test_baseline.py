@@ -19,7 +19,7 @@ from har_bench.lifting.lifter import PATH, POSE, Sizes  # noqa: E402
 from har_bench.protocol import make_protocol  # noqa: E402
 from har_bench.skeletons import mapping, skeleton  # noqa: E402
 from tests.golden import REAL, load  # noqa: E402
-from tests.sampled import sampled  # noqa: E402
+from tests.sampled import Samples  # noqa: E402
 
 PROTOCOL = "h36m/mpjpe"
 OTHERS = {"subjects": "S1", "unlabelled_subjects": "S1"}
@@ -33,9 +33,8 @@ QUICK: dict[str, Any] = dict(VideoPose3D.quick) | {"epochs": 2, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    home = tmp_path_factory.mktemp("h36m")
-    return sampled("h36m", home)
+def store(samples: Samples) -> Store:
+    return samples("h36m")
 
 
 def made(arc: str = "3,3,3", sizes: Sizes = Sizes(17, 2, 17), **settings: Any) -> VideoPose3D:  # noqa: B008

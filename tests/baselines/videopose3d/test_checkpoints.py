@@ -15,16 +15,15 @@ import har_bench  # noqa: E402
 from har_bench import HarBenchError, Store  # noqa: E402
 from har_bench.baselines.videopose3d import VideoPose3D  # noqa: E402
 from har_bench.protocol import make_protocol  # noqa: E402
-from tests.sampled import sampled  # noqa: E402
+from tests.sampled import Samples  # noqa: E402
 
 PROTOCOL = "h36m/mpjpe"
 QUICK = {"channels": 16, "batch": 256, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    home = tmp_path_factory.mktemp("h36m")
-    return sampled("h36m", home)
+def store(samples: Samples) -> Store:
+    return samples("h36m")
 
 
 def predicted(model: VideoPose3D, store: Store) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 
 from har_bench.converters.ava import AVA
 from har_bench.store import Store
-from tests.sampled import sampled
+from tests.sampled import Samples
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +19,10 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def penn(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return sampled("penn_action", tmp_path_factory.mktemp("penn"), seed=1)
+def penn(samples: Samples) -> Store:
+    return samples("penn_action", seed=1)
 
 
 @pytest.fixture(scope="module")
-def ntu(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return sampled("ntu60", tmp_path_factory.mktemp("ntu"), seed=1)
+def ntu(samples: Samples) -> Store:
+    return samples("ntu60", seed=1)

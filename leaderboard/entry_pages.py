@@ -5,18 +5,56 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from har_bench.foreign.words import number
 from har_bench.protocol.readings import cells, points, readings
+from har_bench.results import Result
 
 from . import pictures
 from .board import Board, Line
 from .entries import Scored
 from .rendering import render
+from .report import page_of as report_of
 
 MOST_PAIRED = 12
 """Entries of a board of which every two have a page, the best ones: of n entries there would be n² pages."""
+
+
+REPORTS = "reports"
+"""The folder of reports."""
+
+
+class Illustrations(Protocol):
+    """What stores and predictions that are here can show."""
+
+    def store(self, fingerprint: str) -> str:
+        """Where the site has a page of a store; empty for one that is not here."""
+
+    def worst(self, result: Result) -> Sequence[tuple[str, bytes]]:
+        """Captions and PNGs of where a result is worst; none where its predictions are not here."""
+
+
+class Extras(NamedTuple):
+    """What the pages of entries offer besides.
+
+    Attributes:
+        reports: whether each has a report.
+        illustrations: what can be drawn.
+    """
+
+    reports: bool = False
+    illustrations: Illustrations | None = None
+
+    def offered(self, entry: Scored, slug: str) -> list[tuple[str, str]]:
+        """Words and places of what an entry's page links to."""
+        store = entry.result.fingerprints.get("store", "")
+        browsed = self.illustrations.store(store) if self.illustrations else ""
+        links = [("The store that it was scored on, with a sample of each class", browsed)] if browsed else []
+        return [("Report for a few sheets of paper", f"{REPORTS}/{slug}.html"), *links] if self.reports else links
+
+
+NO_EXTRAS = Extras()
 
 
 def slugs_of(boards: Sequence[Board]) -> dict[str, str]:
@@ -45,8 +83,8 @@ def _here(board: Board) -> list[Here]:
     return [Here(line, line.entry) for line in board.lines if isinstance(line.entry, Scored)]
 
 
-def pages(boards: Sequence[Board], slugs: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Every page of an entry and of two, by its place in the site."""
+def pages(boards: Sequence[Board], slugs: Mapping[str, str], extras: Extras = NO_EXTRAS) -> Iterator[tuple[str, str]]:
+    """Every page of an entry and of two, and the reports, by its place in the site."""
     for board in boards:
         here = _here(board)
         places = {frozenset((a.entry.file, b.entry.file)): _place(a, b, slugs) for a, b in _pairs(here)}
@@ -54,7 +92,13 @@ def pages(boards: Sequence[Board], slugs: Mapping[str, str]) -> Iterator[tuple[s
         for each in here:
             mine = ((other, places.get(frozenset((each.entry.file, other.entry.file)))) for other in here[:MOST_PAIRED])
             others = [(other.entry, place) for other, place in mine if place]
-            yield f"entries/{slugs[each.entry.file]}.html", _entry_page(board, each, others, medians)
+            slug = slugs[each.entry.file]
+            offered = extras.offered(each.entry, slug)
+            yield f"entries/{slug}.html", _entry_page(board, each, others, medians, offered)
+            if extras.reports:
+                drawn = extras.illustrations.worst(each.entry.result) if extras.illustrations else ()
+                command = each.entry.card.command if each.entry.card else ""
+                yield f"{REPORTS}/{slug}.html", report_of(each.entry.result, drawn, command)
         for a, b in _pairs(here):
             yield places[frozenset((a.entry.file, b.entry.file))], _comparison_page(board, a, b, slugs)
 
@@ -69,7 +113,11 @@ def _place(a: Here, b: Here, slugs: Mapping[str, str]) -> str:
 
 
 def _entry_page(
-    board: Board, each: Here, others: Sequence[tuple[Scored, str]], medians: Mapping[str, Mapping[str, float]]
+    board: Board,
+    each: Here,
+    others: Sequence[tuple[Scored, str]],
+    medians: Mapping[str, Mapping[str, float]],
+    offered: Sequence[tuple[str, str]],
 ) -> str:
     return render(
         "entry.html.jinja",
@@ -78,6 +126,7 @@ def _entry_page(
         sentence=_said(board, each.line),
         drawn=pictures.pictures(each.entry.result, medians),
         others=others,
+        offered=offered,
     )
 
 

@@ -35,8 +35,13 @@ def report(place: str | Path, out: Path, *, pictures: Sequence[tuple[str, bytes]
         HarBenchError: it is no result, or the page cannot be written.
     """
     result = entry_of(read(place), Path(place).name).result
+    return write_whole(out, page_of(result, pictures, command).encode())
+
+
+def page_of(result: Result, pictures: Sequence[tuple[str, bytes]] = (), command: str = "") -> str:
+    """The report of a result whose texts are cleaned, as HTML; see :func:`report`."""
     drawn = {title: picture for title, picture in pictures_of(result).items() if title != "sequence"}
-    page = render(
+    return render(
         "report.html.jinja",
         pictured=bool(pictures),
         result=result,
@@ -49,7 +54,6 @@ def report(place: str | Path, out: Path, *, pictures: Sequence[tuple[str, bytes]
         command="\n".join(filter(None, [command, _command(result)])),
         facts=_facts(result),
     )
-    return write_whole(out, page.encode())
 
 
 def sentence(result: Result) -> str:

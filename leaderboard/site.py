@@ -15,7 +15,7 @@ from har_bench.files import destination, write_whole
 from .board import Board
 from .data import data_page
 from .entries import Entry, Problem, reported, scored
-from .entry_pages import pages, slugs_of
+from .entry_pages import NO_EXTRAS, REPORTS, Extras, Illustrations, pages, slugs_of
 from .grouping import boards
 from .page import page
 from .tables import csv_page, latex_page, markdown_page
@@ -37,6 +37,8 @@ def build(
     datasets: Sequence[str] | None = None,
     protocols: Sequence[str] | None = None,
     only: Literal["verified", "scored", "reported"] | None = None,
+    reports: bool = False,
+    illustrations: Illustrations | None = None,
     on_problem: Callable[[Problem], None] = _warn,
 ) -> list[Path]:
     """Write ``index.html``, ``leaderboard.md``, ``.csv``, ``.tex``, ``data.json``, and a page per entry and per two.
@@ -49,6 +51,9 @@ def build(
         datasets: only these, by our names (``h36m``) or as sources print them (``Human3.6M``); all when None.
         protocols: only boards of these, such as ``mpii/pckh`` or ``mpii/pckh:hrnet``; all when None.
         only: only what is verified, only what was scored here (verified or not), or only what sources report.
+        reports: write a report of each entry that was scored here, too.
+        illustrations: what can be drawn with stores and predictions that are here: in reports, and a page of each store
+            that an entry was scored on.
         on_problem: told of each ``.json`` file that is no result, or none that can be; the others are published
             nevertheless. Warns by default.
 
@@ -76,23 +81,27 @@ def build(
         "leaderboard.tex": latex_page(found),
         "data.json": data_page(shown.values()),
     }
-    first, *others = html_pages(found, [problem.sentence for problem in problems])
+    extras = Extras(reports, illustrations)
+    first, *others = html_pages(found, [problem.sentence for problem in problems], extras)
     with ThreadPoolExecutor(WRITERS, thread_name_prefix="pages") as pool:
         written = list(pool.map(lambda each: _written(site / each[0], each[1]), [first, *tables.items(), *others]))
     _remove_others(site, written)
     return written
 
 
-def html_pages(found: Sequence[Board], problems: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+def html_pages(
+    found: Sequence[Board], problems: Sequence[str] = (), extras: Extras = NO_EXTRAS
+) -> Iterator[tuple[str, str]]:
     """Every page by its place in the site, the first one first.
 
     Args:
         found: the boards.
         problems: sentences about files that are not published.
+        extras: what is offered besides.
     """
     slugs = slugs_of(found)
     yield "index.html", page(found, slugs, problems)
-    yield from pages(found, slugs)
+    yield from pages(found, slugs, extras)
 
 
 def _written(path: Path, text: str) -> Path:
@@ -105,7 +114,7 @@ def _written(path: Path, text: str) -> Path:
 
 def _remove_others(site: Path, written: Sequence[Path]) -> None:
     """Remove our own pages of entries that are gone; another program's files stay."""
-    for folder in ("entries", "compare"):
+    for folder in ("entries", "compare", REPORTS):
         for path in set((site / folder).glob("*.html")) - set(written):
             if path.is_file() and OURS in path.read_bytes()[:2000]:
                 path.unlink()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import jinja2
 from markupsafe import Markup
 
 from har_bench.browsing import counting
+from har_bench.browsing.counting import Class, Defect
 from har_bench.errors import HarBenchError
 from har_bench.files import destination_folder, write_whole
 from har_bench.foreign.words import one_line
@@ -45,12 +46,10 @@ def browse(store: str | Path | Store, out: str | Path, *, media: str | Path | No
     folder = destination_folder(out)
     by, classes = counting.classes_of(opened)
     defects = counting.defects_of(opened)
-    wanted = {each.sample for each in classes[: counting.MOST_CLASSES]} | {each.sample for each in defects}
-    slugs = dict(_slugs(sorted(wanted - {""})))
-    raw = None if media is None else Path(media)
-    shown = {
-        name for name, slug in slugs.items() if opened.parts("poses") and _sampled(opened, name, folder, slug, raw)
-    }
+    samples = _Samples(opened, folder, None if media is None else Path(media))
+    wanted: list[Class | Defect] = [*classes[: counting.MOST_CLASSES], *defects]
+    for each in wanted:
+        samples.draw(each)
     style = _text("browse.css")
     page = _template().render(
         store=opened.manifest,
@@ -63,31 +62,55 @@ def browse(store: str | Path | Store, out: str | Path, *, media: str | Path | No
         levels=counting.LEVELS,
         defects=defects,
         rejects=[tuple(one_line(str(each), 200) for each in row) for row in counting.rejects_of(opened)],
-        slugs={name: slug for name, slug in slugs.items() if name in shown},
+        samples=samples.drawn,
         style=Markup(style),  # noqa: S704 -- our own file
         style_hash="sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
     )
     return write_whole(destination(folder / "index.html"), page.encode())
 
 
-def _slugs(names: list[str]) -> Iterator[tuple[str, str]]:
-    """A file's name for each sequence, none twice."""
-    for number, name in enumerate(names):
-        yield name, f"{number:03d}-{re.sub(r'[^a-z0-9]+', '-', name.casefold()).strip('-')[:60]}"
+class Sample(NamedTuple):
+    """A sequence that was drawn, and what its files are called."""
+
+    sequence: str
+    slug: str
 
 
-def _sampled(store: Store, sequence: str, folder: Path, slug: str, media: Path | None) -> bool:
-    """Write the viewer and the picture of a sequence; whether it has joints to be drawn."""
-    try:
-        stage = of_store.stage_of(store, sequence, {}, span=(0, MOST_FRAMES), media=media)
-        picture = None if stage.pictures is None else next(stage.pictures, None)
-    except HarBenchError:  # no pose in its first frames, or no picture of it: there is nothing to look at
-        return False
-    if not stage.in_image and not stage.in_space:
-        return False
-    write_whole(destination(folder / "pictures" / f"{slug}.png"), png(Painter(stage).painted(0, picture)))
-    write_whole(destination(folder / "samples" / f"{slug}.html"), viewer.page(stage).encode())
-    return True
+class _Samples:
+    """Draws a sequence for each class and defect, none twice."""
+
+    def __init__(self, store: Store, folder: Path, media: Path | None) -> None:
+        self.drawn: dict[Class | Defect, Sample] = {}
+        self._store, self._folder, self._media = store, folder, media
+        self._known: dict[str, Sample | None] = {}
+
+    def draw(self, what: Class | Defect) -> None:
+        """Choose the first of its sequences that can be drawn."""
+        for sequence in what.samples:
+            if sequence not in self._known:
+                slug = f"{len(self._known):03d}-{re.sub(r'[^a-z0-9]+', '-', sequence.casefold()).strip('-')[:60]}"
+                self._known[sequence] = Sample(sequence, slug) if self._write(sequence, slug) else None
+            if sample := self._known[sequence]:
+                self.drawn[what] = sample
+                return
+
+    def _write(self, sequence: str, slug: str) -> bool:
+        """Write the viewer and the picture of a sequence; whether it has joints to be drawn."""
+        store, folder = self._store, self._folder
+        if not store.parts("poses"):
+            return False
+        try:
+            first = int(store.sequence(sequence).frame.min())
+            span = (first, first + MOST_FRAMES)
+            stage = of_store.stage_of(store, sequence, {}, span=span, media=self._media)
+            picture = None if stage.pictures is None else next(stage.pictures, None)
+        except HarBenchError:  # there is no pose, or no picture of it: there is nothing to look at
+            return False
+        if not stage.in_image and not stage.in_space:
+            return False
+        write_whole(destination(folder / "pictures" / f"{slug}.png"), png(Painter(stage).painted(0, picture)))
+        write_whole(destination(folder / "samples" / f"{slug}.html"), viewer.page(stage).encode())
+        return True
 
 
 def _template() -> jinja2.Template:

@@ -17,6 +17,9 @@ CLASSES = ("action", "category", "act")
 """By what a dataset's sequences are told apart: the first of these that it has."""
 
 MOST_CLASSES = 60
+MOST_TRIED = 8
+"""Sequences of a class or defect of which the first that can be drawn is its sample."""
+
 LEVELS = ("absent", "occluded", "visible")
 
 
@@ -95,12 +98,12 @@ def _heights(points: Any) -> Floats:
 
 @dataclass(frozen=True)
 class Class:
-    """The sequences of one class: how many, how long, and one that has poses."""
+    """The sequences of one class: how many, how long, and some that have poses."""
 
     name: str
     sequences: int
     frames: int
-    sample: str
+    samples: tuple[str, ...]
 
 
 def classes_of(store: Store) -> tuple[str, list[Class]]:
@@ -116,7 +119,7 @@ def classes_of(store: Store) -> tuple[str, list[Class]]:
             name,
             len(rows),
             sum(row.get("n_frames") or 0 for row in rows),
-            next((row["sequence"] for row in rows if row.get("rows")), ""),
+            tuple(row["sequence"] for row in rows if row.get("rows"))[:MOST_TRIED],
         )
         for name, rows in found.items()
     ]
@@ -133,11 +136,11 @@ def lengths_of(store: Store) -> Histogram | None:
 
 @dataclass(frozen=True)
 class Defect:
-    """One kind of defect: how many sequences have it, and one that has poses."""
+    """One kind of defect: how many sequences have it, and some that have poses."""
 
     name: str
     count: int
-    sample: str
+    samples: tuple[str, ...]
 
 
 def defects_of(store: Store) -> list[Defect]:
@@ -145,13 +148,13 @@ def defects_of(store: Store) -> list[Defect]:
     if "defects" not in store.sequences.column_names:
         return []
     counts: Counter[str] = Counter()
-    samples: dict[str, str] = {}
+    samples: dict[str, list[str]] = defaultdict(list)
     for row in store.sequences.select(["sequence", "defects", "rows"]).to_pylist():
         for name in row["defects"] or ():
             counts[name] += 1
             if row["rows"]:
-                samples.setdefault(name, row["sequence"])
-    return [Defect(name, count, samples.get(name, "")) for name, count in counts.most_common()]
+                samples[name].append(row["sequence"])
+    return [Defect(name, count, tuple(samples[name][:MOST_TRIED])) for name, count in counts.most_common()]
 
 
 def rejects_of(store: Store) -> list[tuple[str, str, int, str]]:

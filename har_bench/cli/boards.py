@@ -28,11 +28,14 @@ def build(
     dataset: list[str] | None = None,
     protocol: list[str] | None = None,
     only: Literal["verified", "scored", "reported"] | None = None,
+    reports: bool = False,
+    stores: list[Path] | None = None,
+    strict: bool = False,
 ) -> None:
-    """Build Markdown, CSV, LaTeX and one self-contained web page from a folder of results.
+    """Build Markdown, CSV, LaTeX and self-contained web pages from a folder of results.
 
     A result that cannot be (an impossible number, a protocol that never was, a file changed after it was written) is
-    named and left out; the others are published, and the exit status is 1.
+    named, on the page too, and stands on no board; the others are published.
 
     Args:
         results: A folder of result files, or its URL; folders in it are searched too.
@@ -40,9 +43,13 @@ def build(
         dataset: Only this dataset, such as h36m; may be repeated.
         protocol: Only this protocol, such as mpii/pckh or mpii/pckh:hrnet; may be repeated.
         only: Only what is verified, only what was scored here (verified or not), or only what sources report.
+        reports: Write a report of each entry, too; with its store and predictions, where it is worst is drawn.
+        stores: Stores, or folders that hold stores: each that an entry was scored on gets pages, as of `browse`.
+        strict: Exit status 1 if a result was left out.
     """
     from har_bench import registry, remote
     from har_bench.cli.entry import FAILED
+    from har_bench.studying.illustrating import Illustrations
 
     refused = []
 
@@ -52,13 +59,16 @@ def build(
 
     folder, url = remote.destination_folder(site), remote.as_url(site)
     write = registry.load("leaderboards", "site")
-    chosen = {"datasets": dataset, "protocols": protocol, "only": only}
-    for path in write(remote.fetch(results), folder, on_problem=tell, **chosen):
+    chosen: dict[str, Any] = {"datasets": dataset, "protocols": protocol, "only": only, "reports": reports}
+    here = remote.fetch(results)
+    if stores:
+        chosen["illustrations"] = Illustrations(here, stores, folder)
+    for path in write(here, folder, on_problem=tell, **chosen):
         if path.parent != folder:  # a page of an entry or of two, which the first one links to
             continue
         say(f"{url}/{path.name}" if url else str(path))
     remote.publish(folder, site, last="index.html")
-    if refused:
+    if strict and refused:
         sys.exit(FAILED)
 
 

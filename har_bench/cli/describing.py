@@ -94,6 +94,8 @@ def _of_protocol(name: str, protocol: Any) -> str:
     lines.append("recipes (the first is the default):")
     for recipe in protocol.recipes.values():
         lines.append(f"  {recipe.name}: {recipe.about.rstrip('.')}; reproduces {recipe.oracle} ({recipe.cite})")
+        if recipe.inflates:
+            lines.append(f"    inflates: {recipe.inflates}")
     options = declared(protocol.option_type)
     if options:
         lines.append("options:")

@@ -35,7 +35,7 @@ def show(
     occluded joints are hollow; each frame says how far predictions are off.
 
     Args:
-        store: A converted dataset, or a file of joints.
+        store: A converted dataset, or a file of joints: .parquet, .json, .npz, .npy, .trc, .bvh, .csv or .h5.
         sequence: Of the store or file; of a file the first by default.
         out: A .png, .gif or .mp4, or an .html viewer.
         predictions: A system's predictions, as NAME=FILE; may be repeated.

@@ -51,14 +51,18 @@ class Canvas(ABC):
         """Let go of what is open, finished or not."""
 
 
-def check(path: Path) -> None:
+def check(path: Path, *others: str) -> None:
     """Refuse what :func:`canvas` cannot write, before any work.
+
+    Args:
+        path: the file.
+        others: what else a picture may be written as, for the error.
 
     Raises:
         HarBenchError: another suffix, or PyAV is not installed.
     """
     if path.suffix.lower() not in _KINDS:
-        raise HarBenchError(f"{path} cannot be drawn; pictures are written as {', '.join(_KINDS)}")
+        raise HarBenchError(f"{path} cannot be drawn; pictures are written as {', '.join((*_KINDS, *others))}")
     if path.suffix.lower() == ".mp4" and not video.installed():
         raise HarBenchError(f"{path} is a video, and writing it needs PyAV: {video.INSTALL}")
 

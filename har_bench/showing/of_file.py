@@ -14,12 +14,14 @@ from har_bench import skeletons
 from har_bench.arrays import Floats, Ints
 from har_bench.errors import HarBenchError, unknown
 from har_bench.foreign import json_file, npy
+from har_bench.keypoints import open_tracks
 from har_bench.scoring.column_files import read_columns
+from har_bench.showing import motion_files
 from har_bench.showing.stage import Cast, Points, Stage, chosen, dense
 from har_bench.skeletons import Skeleton
 from har_bench.store import POINTS
 
-SUFFIXES = (".parquet", ".json", ".npy", ".csv", ".h5", ".hdf5")
+SUFFIXES = (".parquet", ".json", ".npz", ".npy", ".trc", ".bvh", ".csv", ".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Rows:
         person: (n,) of each row.
         points: (n, J, 2 or 3) by ``keypoints`` and ``keypoints_3d``.
         facts: what the file says of itself: ``layout``, ``fps``, ``width``, ``height``.
+        bones: of the joints, where the file names them.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Rows:
     person: Ints
     points: Mapping[str, Floats]
     facts: Mapping[str, str]
+    bones: Skeleton | None = None
 
 
 def stage_of(
@@ -55,12 +59,16 @@ def stage_of(
     Raises:
         HarBenchError: the file cannot be read, or has no such sequence or no joints.
     """
-    readers = {".npy": _of_array, ".json": _of_json}
-    rows = readers[path.suffix](path) if path.suffix in readers else _of_columns(path, sequence)
+    readers = {".npy": _of_array, ".trc": _of_motion, ".bvh": _of_motion}
+    if path.suffix in (".json", ".npz"):
+        rows = _of_document(path, sequence, layout)
+    else:
+        rows = readers[path.suffix](path) if path.suffix in readers else _of_columns(path, sequence)
     if not rows.points:
         raise HarBenchError(f"{path} has neither keypoints nor keypoints_3d; give a file with joints")
     frames = chosen(rows.frame, span, rows.name)
-    bones = _bones(layout or rows.facts.get("layout"), next(iter(rows.points.values())).shape[1])
+    told = layout or rows.facts.get("layout")
+    bones = rows.bones or _bones(told, next(iter(rows.points.values())).shape[1], "keypoints_3d" in rows.points)
     points = {key: Points(dense(frames, rows.frame, rows.person, each), bones) for key, each in rows.points.items()}
     size = tuple(int(rows.facts[side]) for side in ("width", "height") if side in rows.facts)
     rate = float(rows.facts["fps"]) if rows.facts.get("fps") else None
@@ -84,9 +92,37 @@ def _of_array(path: Path) -> Rows:
     )
 
 
-def _of_json(path: Path) -> Rows:
-    """What ``lift`` writes: frames of joints of x, y, z, of one person or of several."""
-    content: Any = json_file.read(path, what="joints of har-bench lift", remedy="lift the video again")
+def _of_motion(path: Path) -> Rows:
+    """One person in a form of other programs."""
+    motion = motion_files.read(path)
+    frames = motion.start + np.arange(len(motion.joints))
+    points = {"keypoints_3d": motion.joints}
+    return Rows(path.stem, frames, np.zeros(len(frames), np.int64), points, {"fps": str(motion.fps)}, motion.bones)
+
+
+def _of_document(path: Path, sequence: str | None, layout: str | None) -> Rows:
+    """What ``lift`` writes as JSON; what ``pose`` writes, or any detector whose files are known, with its persons."""
+    if path.suffix == ".json":
+        content: Any = json_file.read(path, what="joints", remedy="lift the video again")
+        if isinstance(content, dict) and {"joints", "parents", "layout"} <= content.keys():
+            return _of_lifted(path, content)
+    tracks = open_tracks(path, layout=layout, video=sequence)
+    first = tracks[0]
+    facts = {"fps": str(first.fps or "")}
+    if first.size is not None:
+        facts |= {"width": str(first.size[0]), "height": str(first.size[1])}
+    return Rows(
+        sequence or path.stem,
+        np.concatenate([track.start + np.arange(len(track.points)) for track in tracks]),
+        np.repeat([track.person for track in tracks], [len(track.points) for track in tracks]),
+        {"keypoints": np.concatenate([track.points for track in tracks]).astype(np.float64)},
+        facts,
+        skeletons.skeleton(first.layout),
+    )
+
+
+def _of_lifted(path: Path, content: dict[str, Any]) -> Rows:
+    """Frames of joints of x, y, z, of one person or of several."""
     try:
         persons = content.get("persons", [content])
         joints = [np.array(each["frames"], np.float64) for each in persons]
@@ -125,8 +161,8 @@ def _of_columns(path: Path, sequence: str | None) -> Rows:
     )
 
 
-def _bones(layout: str | None, joints: int) -> Skeleton:
-    """The layout that is said, or the one of so many joints.
+def _bones(layout: str | None, joints: int, in_space: bool) -> Skeleton:
+    """The layout that is said, or the one of so many joints; of 17 in space it is what models lift to.
 
     Raises:
         HarBenchError: it has another number, or there is none, or several.
@@ -137,7 +173,8 @@ def _bones(layout: str | None, joints: int) -> Skeleton:
             raise HarBenchError(f"{layout} has {len(found)} joints and the file {joints}; name its layout")
         return found
     fitting = [each for each in map(skeletons.skeleton, skeletons.names()) if len(each) == joints]
-    preferred = [each for each in fitting if each.name in ("h36m17", "coco17", "mpii16", "blazepose33")]
+    usual = ("h36m17" if in_space else "coco17", "mpii16", "blazepose33")
+    preferred = [each for each in fitting if each.name in usual]
     if not fitting:
         raise HarBenchError(f"no layout has {joints} joints; name one with --layout")
     return (preferred or fitting)[0]

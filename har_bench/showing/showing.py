@@ -51,7 +51,7 @@ def show(
     """
     out = destination(out)
     if out.suffix.lower() != VIEWER:
-        films.check(out)
+        films.check(out, VIEWER)
     stage = _stage(store, sequence, dict(predictions or {}), protocol, span, media, layout)
     if not stage.in_image and not stage.in_space:
         raise HarBenchError(f"{stage.title} has no joints to be drawn; choose another sequence")

@@ -100,6 +100,8 @@ RECIPES = (
         about="all detections on keyframes with an evaluated object, in single precision; classes without are left out",
         oracle="open-mmlab/mmaction2 ava_eval",
         cite="mmaction2 contributors, 2020",
+        inflates="an action that is never detected is left out of the mean instead of counting as 0, and detections on "
+        "keyframes without an evaluated box are no false positives",
         order="score",
         cap=0,
         frames="evaluated",

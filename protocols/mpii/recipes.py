@@ -94,6 +94,7 @@ RECIPES = (
         about="raw truth, <=, pooled, without the joints that fall outside the network's crop",
         oracle="dluvizon/deephar fbebb14, exp/common/mpii_tools.py",
         cite="Luvizon et al., CVPR 2018",
+        inflates="joints outside the network's crop, which it cannot find, are left out, which lifts PCKh by some 0.15",
         crop=True,
     ),
 )

@@ -45,6 +45,8 @@ RECIPES = (
         about="AP of each image's own scores; accuracy of predictions that lag 4 images, as published (76.4)",
         oracle="the accuracy in README_MERL.md; AP as sklearn.metrics.average_precision_score",
         cite="Singh et al., CVPR 2016",
+        inflates="its accuracy takes the prediction of 4 images later, which lifts the released results from 73.4 to "
+        "76.4; its AP is as it should be",
     ),
 )
 

@@ -36,7 +36,12 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "info": ("{results}/h36m.json", {"--latex": "--latex"}),
     "leaderboard build": (
         "{results} {out}/site",
-        {"--dataset": "--dataset mpii", "--protocol": "--protocol mpii/pckh", "--only": "--only scored"},
+        {
+            "--dataset": "--dataset mpii",
+            "--protocol": "--protocol mpii/pckh",
+            "--only": "--only scored",
+            "--strict": "--strict",
+        },
     ),
     "leaderboard verify": (
         "{results}",

@@ -18,8 +18,11 @@ from har_bench import HarBenchError, cameras, cli, registry
 from har_bench.drawing.poses import LEFT, RIGHT
 from har_bench.drawing.scenes import render
 from har_bench.keypoints import write_joints
+from har_bench.keypoints.bvh import with_constant_bones
 from har_bench.media import video
-from har_bench.showing import of_store, show, show_worst, viewer
+from har_bench.media.pose_files import Sight, part_of, pose_schema, writer
+from har_bench.media.poses import Poses
+from har_bench.showing import motion_files, of_store, show, show_worst, viewer
 from har_bench.showing.painting import DARK_MIDDLE, PAPER, Painter
 from har_bench.showing.space import view_of
 from har_bench.showing.stage import Cast, Points, Stage, with_error
@@ -160,12 +163,37 @@ def test_a_sequence_is_drawn_by_what_the_name_ends_in(home: Path, tmp_path: Path
             assert getattr(opened, "n_frames", 1) == (5 if ending == ".gif" else 1)
 
 
+@chromium.needed
+def test_a_browser_plays_the_film(browser: Any, home: Path, tmp_path: Path) -> None:
+    if not video.installed():
+        pytest.skip(video.INSTALL)
+    show(home / "h36m", WALK, tmp_path / "walk.mp4", predictions={"noise": home / "noise.parquet"}, span=(0, 25))
+    (tmp_path / "film.html").write_text("<!doctype html><title>film</title><video src=walk.mp4 muted></video>")
+    with chromium.opened(browser, tmp_path / "film.html") as (page, complaints):
+        if not page.evaluate("document.createElement('video').canPlayType('video/mp4; codecs=\"avc1.64001F\"')"):
+            pytest.skip("this Chromium has no H.264")
+        film = page.locator("video")
+        page.wait_for_timeout(100)
+        film.evaluate("(film) => film.play()")
+        page.wait_for_timeout(300)
+        state, duration, at, width = film.evaluate(
+            "(film) => [film.readyState, film.duration, film.currentTime, film.videoWidth]"
+        )
+        assert complaints == []
+    assert state >= 2  # it has the picture of where it is
+    assert duration == pytest.approx(0.5, abs=0.05)
+    assert at > 0
+    assert width > 480
+
+
 def unpacked(part: dict[str, Any]) -> np.ndarray:
     """What the viewer's script makes of its data, in plain NumPy."""
     frames, *others = part["shape"]
     raw = np.frombuffer(zlib.decompress(base64.b64decode(part["data"])), np.uint8).reshape(2, -1)
-    steps = (raw[0].astype(np.int64) | raw[1].astype(np.int64) << 8).astype(np.uint16).view(np.int16)
-    tracks = np.cumsum(steps.reshape(-1, frames), axis=1, dtype=np.int16)
+    unsigned = raw[0].astype(np.int64) | raw[1].astype(np.int64) << 8
+    tracks = (unsigned // 2 ^ -(unsigned % 2)).reshape(-1, frames).astype(np.int16)
+    for _ in range(part["order"]):
+        tracks = np.cumsum(tracks, axis=1, dtype=np.int16)
     return np.moveaxis(tracks.reshape(*others, frames), -1, 0)
 
 
@@ -183,12 +211,24 @@ def test_the_viewer_holds_whole_millimetres_of_every_frame() -> None:
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_a_thousand_frames_of_two_skeletons_are_small() -> None:
-    random, bones = np.random.default_rng(0), skeleton("h36m17")
-    walk = np.cumsum(random.normal(0, 4, (1000, 1, 17, 3)), axis=0) + random.normal(0, 300, (1, 1, 17, 3))
-    casts = [Cast("truth", None, Points(walk, bones))]
-    casts.append(with_error(Cast("mine", None, Points(walk + random.normal(0, 10, walk.shape), bones)), casts[0]))
-    assert len(viewer.page(Stage("s", np.arange(1000), tuple(casts), 50.0))) <= 250_000
+@pytest.mark.parametrize(("order", "name"), [(1, "mpii16"), (2, "h36m32")])
+def test_a_thousand_frames_of_two_skeletons_are_small(order: int, name: str) -> None:
+    """Those of a shaky detector, and a smooth walk of all 32 joints, in the picture and in space."""
+    random, bones = np.random.default_rng(0), skeleton(name)
+    time = np.arange(1000)[:, None, None, None] / 50
+    shape = (1, 1, len(bones), 3)
+    smooth = 200 * np.sin(2 * np.pi * (0.7 * time + random.random(shape))) + random.normal(0, 300, shape)
+    noise = 10.0 if order == 1 else 0.5
+    walks = [smooth + random.normal(0, noise, smooth.shape) for _ in range(2)]
+    casts = [
+        Cast(each, Points(walk[..., :2] / 4 + 300, bones), Points(walk, bones))
+        for each, walk in zip(("truth", "mine"), walks, strict=True)
+    ]
+    page = viewer.page(Stage("s", np.arange(1000), (casts[0], with_error(casts[1], casts[0])), 50.0))
+    assert len(page) <= 250_000
+    content = json.loads(re.search(r'id="content">(.*?)</script>', page)[1])
+    assert {part["order"] for cast in content["casts"] for part in (cast["image"], cast["space"])} == {order}
+    assert np.abs(unpacked(content["casts"][0]["image"]) / 4 - casts[0].image.places).max() <= 0.125
 
 
 @pytest.fixture(scope="module")
@@ -255,7 +295,7 @@ def test_a_stranger_s_name_runs_nothing() -> None:
     assert "</script><b>" not in named
 
 
-@pytest.mark.parametrize("ending", [".npy", ".parquet", ".json"])
+@pytest.mark.parametrize("ending", [".npy", ".parquet", ".json", ".trc", ".bvh"])
 def test_what_lift_writes_is_shown(tmp_path: Path, ending: str) -> None:
     joints = np.random.default_rng(0).normal(0, 300, (4, 17, 3)).astype(np.float32)
     path = tmp_path / f"joints{ending}"
@@ -263,9 +303,41 @@ def test_what_lift_writes_is_shown(tmp_path: Path, ending: str) -> None:
     page = show(path, None, tmp_path / "out.html").read_text()
     content = json.loads(re.search(r'id="content">(.*?)</script>', page)[1])
     assert content["frames"] == [0, 1, 2, 3]
-    assert content["casts"][0]["space"]["shape"] == [4, 1, 17, 3]
+    space = content["casts"][0]["space"]
+    assert space["shape"] == [4, 1, 17, 3]
+    assert space["joints"] == list(skeleton("h36m17").joints)
+    if ending != ".bvh":  # which keeps the lengths of bones
+        turned = (joints - joints[:, :1]) @ view_of(None, 2).turn.T
+        assert np.abs(unpacked(space)[:, 0] - turned).max() <= 0.51
     with Image.open(show(path, None, tmp_path / "out.gif", span=(1, 3))) as opened:
         assert opened.n_frames == 2
+
+
+def test_a_file_of_an_animation_is_turned_back_into_the_motion_it_was_made_of(tmp_path: Path) -> None:
+    """A person whose bones do not stretch comes back as it was."""
+    random, bones = np.random.default_rng(1), skeleton("h36m17")
+    joints = np.cumsum(random.normal(0, 20, (5, 17, 3)), axis=0) + random.normal(0, 300, (1, 17, 3))
+    rigid = with_constant_bones(joints, bones) + np.array([100.0, 200.0, 3000.0])
+    write_joints(tmp_path / "a.bvh", rigid.astype(np.float32), "h36m17", fps=25)
+    found = motion_files.read(tmp_path / "a.bvh")
+    assert np.abs(found.joints - rigid).max() < 0.1
+    assert (found.fps, found.start, found.bones.name) == (25, 0, "h36m17")
+
+
+@pytest.mark.parametrize("ending", [".npz", ".json", ".parquet"])
+def test_what_pose_writes_is_shown(tmp_path: Path, ending: str) -> None:
+    bones = skeleton("coco17")
+    points = np.random.default_rng(0).uniform(50, 300, (2, 17, 2))
+    box = np.array([[50, 50, 250, 250]])
+    poses = [Poses(points[at : at + 1], np.ones((1, 17)), np.ones(1), box) for at in range(2)]
+    seen = [Sight("film", at, at / 25, (640, 480), each) for at, each in enumerate(poses)]
+    facts = {"layout": "coco17", "fps": "25", "width": "640", "height": "480", "film": "true"}
+    parts = [part_of(seen, pose_schema(bones, in_space=False))]
+    writer(tmp_path / f"a{ending}")(tmp_path / f"a{ending}", parts, bones, facts)
+    page = show(tmp_path / f"a{ending}", None, tmp_path / "out.html").read_text()
+    content = json.loads(re.search(r'id="content">(.*?)</script>', page)[1])
+    assert content["size"] == [640, 480] or ending != ".parquet"
+    assert np.abs(unpacked(content["casts"][0]["image"])[:, 0] / 4 - points).max() <= 0.13
 
 
 def test_the_worst_are_those_that_explain_names(home: Path, tmp_path: Path) -> None:
@@ -279,7 +351,7 @@ def test_the_worst_are_those_that_explain_names(home: Path, tmp_path: Path) -> N
 REFUSED = {
     "a span without frames": ("{h36m} 'S' --out {out}/a.png --frames 900:901", "no frame from 900 to before 901"),
     "no span": ("{h36m} 'S' --out {out}/a.png --frames x", "is no span; write it as A:B"),
-    "another ending": ("{h36m} 'S' --out {out}/a.bmp", "cannot be drawn"),
+    "another ending": ("{h36m} 'S' --out {out}/a.bmp", "pictures are written as .mp4, .gif, .png, .html"),
     "no such sequence": ("{h36m} nobody --out {out}/a.png", "no sequence of"),
     "no sequence": ("{h36m} --out {out}/a.png", "name one, or give --worst"),
     "worst of nobody": ("{h36m} --out {out}/a.png --worst 2 --protocol h36m/mpjpe", "give its --predictions"),

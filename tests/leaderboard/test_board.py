@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from har_bench import registry
 from har_bench.errors import HarBenchError
 from har_bench.leaderboard.board import Board
 from har_bench.leaderboard.entries import Reported, Scored, entry_of, reported
@@ -131,6 +132,22 @@ def test_an_inflating_recipe_says_so_and_comes_last(built):
     printed = [line for line in found[0].lines if isinstance(line.entry, Reported)]
     assert len(printed) > 100
     assert not any(isinstance(line.entry, Reported) for line in found[1].lines)
+
+
+def test_recipes_that_flatter_predictions_say_why():
+    protocols = {name: registry.load("protocols", name) for name in registry.available("protocols")}
+    said = {
+        f"{name}:{recipe.name}": recipe.inflates
+        for name, protocol in protocols.items()
+        for recipe in protocol.recipes.values()
+        if recipe.inflates
+    }
+    ntu = [f"{name}:deephar" for name in ("ntu60/xsub", "ntu60/xview", "ntu120/xset", "ntu120/xsub")]
+    penn = ["penn_action/accuracy:deephar", "penn_action/accuracy:deephar-tpami"]
+    torsos = [f"penn_action/pck:{name}" for name in ("torso", "torso-visible", "torso-middle")]
+    others = ["ava/frame-map:mmaction2", "merl/frame-map:official", "mpii/map:official", "mpii/pckh:hrnet"]
+    assert set(said) == {*ntu, *penn, *torsos, *others, "mpii/pckh:deephar"}
+    assert not any(why.endswith(".") for why in said.values())  # they stand in a sentence
 
 
 def test_published_numbers_join_the_recipe_that_is_known_to_be_theirs(built):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from har_bench import cli
 from har_bench.errors import HarBenchError
 from har_bench.leaderboard import build
 from har_bench.leaderboard.entries import Problem, scored
@@ -63,6 +64,20 @@ def test_the_impossible_is_refused_in_a_sentence_and_the_rest_is_published(
         assert "a good model" in text
         assert "a changed model" not in text
         assert path.name != "index.html" or "changed.json" in text
+
+
+def test_what_is_left_out_ends_the_command_badly_if_asked(
+    save: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save("good.json", model="a good model")
+    command = ["leaderboard", "build", str(folder), str(tmp_path / "site"), "--dataset", "h36m"]
+    cli.main([*command, "--strict"])
+    save("changed.json", metrics={"MPJPE": -1.0})
+    cli.main(command)
+    with pytest.raises(SystemExit, match="1"):
+        cli.main([*command, "--strict"])
+    assert capsys.readouterr().err.count("changed.json") == 2
+    assert "a good model" in (tmp_path / "site" / "leaderboard.csv").read_text()
 
 
 CHANGES = {

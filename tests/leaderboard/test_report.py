@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import har_bench
 from har_bench import cli, results
 from har_bench.leaderboard import report
 from har_bench.leaderboard.report import sentence
+from har_bench.showing.stills import worst_frames
 from tests import chromium
 from tests.golden import ROOT
 from tests.leaderboard.conftest import MakeResult
@@ -62,6 +64,33 @@ def test_the_command_scores_the_same(page: Path, capsys: pytest.CaptureFixture[s
     words = [str(places.get(word, word)) for word in line.split()[1:]]
     cli.main([*words, "--out", str(again), "--resamples", "0", "--quiet"])
     assert results.read(again).metrics == results.read(page.with_name("noise.json")).metrics
+
+
+def test_build_offers_the_reports_and_stores_of_its_entries(page: Path, tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    for name in ("noise.json", "noise.parquet"):
+        shutil.copy(page.with_name(name), tmp_path / "results" / name)
+    site = tmp_path / "site"
+    line = ["leaderboard", "build", str(tmp_path / "results"), str(site), "--only", "scored"]
+    cli.main([*line, "--reports", "--stores", str(page.with_name("store"))])
+    entry = Document((site / "entries" / "noise.html").read_text())
+    offered = [(site / "entries" / tag["href"]).resolve() for tag in entry.all("a") if "index.html#" not in tag["href"]]
+    assert [path.relative_to(site).parts[0] for path in offered if path.is_file()] == ["reports", "stores"]
+    drawn = Document((site / "reports" / "noise.html").read_text()).all("img")
+    assert all(tag["src"].startswith("data:image/png;base64,") for tag in drawn)
+    assert len(drawn) == 4
+    cli.main(line)  # without what was asked for then
+    assert not list((site / "reports").iterdir())
+    assert "See also" not in (site / "entries" / "noise.html").read_text()
+
+
+def test_of_models_that_tell_actions_the_truth_is_drawn(tmp_path: Path) -> None:
+    store = sampled("penn_action", tmp_path)
+    given = tmp_path / "p.parquet"
+    har_bench.run("nearest-centroid", store, protocol="penn_action/accuracy", out=given)
+    drawn = worst_frames(store, {"nearest": given}, "penn_action/accuracy", 2)
+    assert all(png.startswith(b"\x89PNG") for _, png in drawn)
+    assert len(drawn) == 2
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")

@@ -6,7 +6,7 @@ const ABSENT = -32768;
 const view = { yaw: 0, pitch: 0, zoom: 1, at: 0, playing: false, shown: new Set(content.casts.keys()) };
 const panels = [];
 
-async function unpacked({ shape, data }) {
+async function unpacked({ shape, order, data }) {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   const raw = new Uint8Array(await new Response(stream).arrayBuffer());
@@ -15,9 +15,12 @@ async function unpacked({ shape, data }) {
   const places = new Int16Array(count);
   for (let track = 0; track < count / frames; track += 1) {
     let now = 0;
+    let speed = 0;
     for (let frame = 0; frame < frames; frame += 1) {
       const from = track * frames + frame;
-      now = ((now + (raw[from] | (raw[count + from] << 8))) << 16) >> 16;
+      const step = raw[from] | (raw[count + from] << 8); // its sign is the lowest bit
+      speed = (order === 2 ? speed : 0) + ((step >>> 1) ^ -(step & 1));
+      now = ((now + speed) << 16) >> 16;
       places[frame * (count / frames) + track] = now;
     }
   }

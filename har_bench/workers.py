@@ -17,6 +17,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import pyarrow as pa
+
 from har_bench.errors import HarBenchError, HarBenchWarning
 
 LOOK_EVERY_S = 2.0
@@ -113,6 +115,8 @@ def executor(jobs: int, scheduler: str | None = None) -> Iterator[tuple[Executor
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_die_with_parent) as pool:
+        pool.submit(os.getpid)  # every process begins now, and not with the first task
+        pa.array([0])  # Arrow looks for pandas meanwhile, and not when everybody waits for this process
         yield pool, jobs
 
 

@@ -72,7 +72,7 @@ class Learner(Trained, PixelModel):
     augment: bool = option(True, "vary pictures as the recipe says")
     held_out: str = option("", "a split of the first store whose loss is told after every epoch, and kept in best.ckpt")
     measured: tuple[str, ...] = option(
-        (), "protocols of the stores, such as mpii/pckh, by whose number it is measured after every epoch; it first"
+        (), "protocols of the stores, such as mpii/pckh, by whose numbers it is judged after every epoch"
     )
     patience: int | None = option(
         None, "epochs in which what is told first became no better, and then it ends; as its recipe says, or 0, never",

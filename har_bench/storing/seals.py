@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from blake3 import blake3
 
-from har_bench.arrays import Bools, Bytes
+from har_bench.arrays import Bools
 from har_bench.errors import HarBenchError, Malformed
 from har_bench.schema import one_array
 from har_bench.storing import fingerprint
@@ -61,16 +61,15 @@ class Sealed:
             raise damaged(self.path, f"it gives {found.num_rows} rows for {rows.stop - rows.start}")
         pieces = slice(rows.start // LEAF, -(-rows.stop // LEAF))
         for name in found.column_names:
-            if not np.array_equal(_leaves(found[name]), self.leaves[self.names.index(name), pieces]):
+            if _leaves(found[name]) != self.leaves[self.names.index(name), pieces].tobytes():
                 raise damaged(self.path, f"the values of {name} are not those that were written")
 
 
 def leaves(table: pa.Table) -> Leaves:
     """(C, ceil(N / LEAF)) leaves of a table's columns."""
     count = -(-table.num_rows // LEAF)
-    return np.array([_leaves(table[name]) for name in table.column_names], np.uint64).reshape(
-        len(table.column_names), count
-    )
+    found = b"".join(_leaves(table[name]) for name in table.column_names)
+    return np.frombuffer(found, "<u8").reshape(len(table.column_names), count)
 
 
 def seal(schema: pa.Schema, rows: int, found: Leaves) -> str:
@@ -127,27 +126,28 @@ def undamaged(path: Path) -> Iterator[None]:
         raise damaged(path, str(error) or type(error).__name__) from error
 
 
-def _leaves(column: pa.ChunkedArray | pa.Array) -> Leaves:
-    """(ceil(N / LEAF),) leaves of one column."""
+def _leaves(column: pa.ChunkedArray | pa.Array) -> bytes:
+    """(ceil(N / LEAF),) leaves of one column, in eight bytes each."""
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     if any(len(chunk) % LEAF for chunk in chunks[:-1]):
         chunks = [one_array(column)]
-    return np.frombuffer(b"".join(digest for chunk in chunks for digest in _digests(chunk)), "<u8")
+    return b"".join(digest for chunk in chunks if len(chunk) for digest in _digests(chunk))
 
 
 def _digests(array: pa.Array) -> Iterator[bytes]:
     """The leaves of an array; each depends on its own rows and on nothing else that the array holds."""
-    flat = _cells(array) if len(array) else None
+    flat = _cells(array)
     if flat is not None:
         return _of_cells(*flat)
     return _of_texts(array) if _is_plain_text(array) else _of_slices(array)
 
 
-def _of_cells(cells: Bytes, masks: dict[bytes, Bools]) -> Iterator[bytes]:
-    for start in range(0, len(cells), LEAF):
-        hasher = blake3(cells[start : start + LEAF].data)
+def _of_cells(cells: memoryview, masks: dict[bytes, Bools], rows: int) -> Iterator[bytes]:
+    step = LEAF * len(cells) // rows
+    for number, start in enumerate(range(0, len(cells), step)):
+        hasher = blake3(cells[start : start + step])
         for what, mask in masks.items():
-            if (absent := mask[start : start + LEAF]).any():
+            if (absent := mask[number * LEAF : (number + 1) * LEAF]).any():
                 hasher.update(what + np.packbits(absent).tobytes())
         yield hasher.digest(8)
 
@@ -176,8 +176,8 @@ def _of_texts(array: pa.Array) -> Iterator[bytes]:
         yield hasher.digest(8)
 
 
-def _cells(array: pa.Array) -> tuple[Bytes, dict[bytes, Bools]] | None:
-    """The bytes of every row (N, B), 0 where null, and which rows (N,) and elements (N, K) are null.
+def _cells(array: pa.Array) -> tuple[memoryview, dict[bytes, Bools], int] | None:
+    """The bytes of N rows, 0 where null, which rows (N,) and elements (N, K) are null, and N.
 
     None for a column of texts or lists, whose rows have no common number of bytes.
     """
@@ -185,18 +185,23 @@ def _cells(array: pa.Array) -> tuple[Bytes, dict[bytes, Bools]] | None:
     if pa.types.is_fixed_size_list(array.type):
         size = array.type.list_size
         values = array.values.slice(array.offset * size, len(array) * size)
-    if not pa.types.is_primitive(values.type):
+    kind = values.type
+    if not pa.types.is_primitive(kind):
         return None
-    if array.null_count == len(array):
-        size *= np.dtype(values.type.to_pandas_dtype()).itemsize
-        return np.zeros((len(array), size), np.uint8), {b"rows": np.ones(len(array), bool)}
+    rows, nulls = len(array), array.null_count
+    if not nulls and not values.null_count and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        width = kind.bit_width // 8
+        return memoryview(values.buffers()[1])[values.offset * width :][: len(values) * width], {}, rows
+    if nulls == rows:
+        width = rows * size * np.dtype(kind.to_pandas_dtype()).itemsize
+        return memoryview(bytes(width)), {b"rows": np.ones(rows, bool)}, rows
     masks = {}
-    known = values.fill_null(False if pa.types.is_boolean(values.type) else 0) if values.null_count else values
-    cells = np.ascontiguousarray(known.to_numpy(zero_copy_only=False)).view(np.uint8).reshape(len(array), -1)
-    if array.null_count:
+    known = values.fill_null(False if pa.types.is_boolean(kind) else 0) if values.null_count else values
+    cells = np.ascontiguousarray(known.to_numpy(zero_copy_only=False)).view(np.uint8).reshape(rows, -1)
+    if nulls:
         masks[b"rows"] = array.is_null().to_numpy(zero_copy_only=False)
         cells = np.where(masks[b"rows"][:, None], np.uint8(0), cells)
     if values is not array and values.null_count:
         holes = values.is_null().to_numpy(zero_copy_only=False).reshape(-1, size)
         masks[b"elements"] = holes & ~masks[b"rows"][:, None] if b"rows" in masks else holes
-    return cells, masks
+    return np.ascontiguousarray(cells).data.cast("B"), masks, rows

@@ -159,6 +159,16 @@ def test_every_reported_row_links_to_its_source(render):
     assert all('<a href="https://' in row.rpartition("<td>")[2] for row in rows)
 
 
+def test_what_sources_say_of_a_number_stands_below_its_table(render):
+    page = render()["index.html"]
+    texts = [text for _, text in page.texts]
+    for board in boards(reported()):
+        for note, sign in board.footnotes.items():
+            assert any(note in text for text in texts)
+            assert sign in [text for where, text in page.texts if where == "sup"]
+    assert sum(len(board.footnotes) for board in boards(reported())) > 20
+
+
 def test_every_kind_is_counted(render):
     document = render()["index.html"]
     rows = Counter(row.get("data-status", "reported") for row in document.all("tr"))

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from string import ascii_lowercase
 from typing import Literal, NamedTuple
 
 from har_bench import registry
@@ -147,6 +148,12 @@ class Board:
             numbers = [column.upwards(value.number) if value and column.better else None for value in values]
             found[column] = dict(zip(map(id, self.lines), ranking.marks(classes, numbers), strict=True))
         return found
+
+    @cached_property
+    def footnotes(self) -> dict[str, str]:
+        """What sources say of single numbers, and the sign by which a cell refers to it: a, b, c and so on."""
+        said = (value.note for line in self.lines for value in line.values.values() if value.note)
+        return {note: ascii_lowercase[at] if at < 26 else str(at) for at, note in enumerate(dict.fromkeys(said))}
 
     def standing(self, line: Line) -> Standing | None:
         """The ranks that a line may have among those scored here; None for the others, and on a board of one."""

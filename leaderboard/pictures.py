@@ -130,8 +130,18 @@ def curves(lines: Sequence[Points], names: Sequence[str], caption: str) -> Marku
     return svg.svg(WIDTH, 204, "line", caption, parts)
 
 
-def interval_text(interval: Interval) -> str:
-    """``95 % interval 68.10 to 70.60, 1,000 resamples``."""
-    resamples = f", {interval.resamples:,} resamples" if interval.resamples else ""
-    ends = f"{number(interval.low)} to {number(interval.high)}"
-    return f"{interval.level * 100:g} % interval {ends}{resamples}"
+def confidence(intervals: Mapping[str, Interval]) -> tuple[str, dict[str, str]]:
+    """What stands above a column of intervals, and in it by metric: what all share is said once.
+
+    >>> confidence({"MPJPE": Interval(low=68.1, high=70.6, resamples=1000)})
+    ('95 % interval, 1,000 resamples', {'MPJPE': '68.10 to 70.60'})
+    """
+    ends = {name: f"{number(each.low)} to {number(each.high)}" for name, each in intervals.items()}
+    made = {name: f"{each.level * 100:g} % interval" + _resamples(each) for name, each in intervals.items()}
+    if len(set(made.values())) == 1:
+        return next(iter(made.values())), ends
+    return "Confidence", {name: f"{ends[name]} ({how})" for name, how in made.items()}
+
+
+def _resamples(interval: Interval) -> str:
+    return f", {interval.resamples:,} resamples" if interval.resamples else ""

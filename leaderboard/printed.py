@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from .board import Better, Column, Line
 from .entries import Reported, Value
@@ -12,19 +14,37 @@ from .fields import fields_of
 def joined(lines: Iterable[Line], better: Mapping[str, Better]) -> list[Line]:
     """One line for each method, input, frames and training data.
 
-    Of different numbers the least favourable ranks, and the note says all: ``printed: 37.2, 37.8``.
+    A source that says nothing of the training data means that of the only other line that is alike, if there is one
+    only. Of different numbers the least favourable ranks, and the note says all: ``printed: 37.2, 37.8``.
 
     Args:
         lines: of reported entries.
         better: which direction is better, by column.
     """
-    found: dict[tuple[object, ...], Line] = {}
+    found: dict[_Setting, Line] = {}
     for line in lines:
         fields = fields_of(line.entry)
-        key = (line.entry.method.casefold(), fields.given, fields.frames, fields.extra, fields.rest)
+        key = _Setting(line.entry.method.casefold(), fields.given, fields.frames, fields.rest, fields.extra)
         known = found.get(key)
         found[key] = line if known is None else _both(known, line, better)
+    alike: dict[_Setting, list[_Setting]] = defaultdict(list)
+    for key in found:
+        alike[key._replace(extra="")].append(key)
+    for unsaid, keys in alike.items():
+        if len(keys) == 2 and unsaid in found:
+            (said,) = (key for key in keys if key.extra)
+            found[said] = _both(found[said], found.pop(unsaid), better)
     return list(found.values())
+
+
+class _Setting(NamedTuple):
+    """What makes two lines one."""
+
+    method: str
+    given: str
+    frames: int | None
+    rest: str
+    extra: str
 
 
 def _both(first: Line, second: Line, better: Mapping[str, Better]) -> Line:

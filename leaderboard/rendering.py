@@ -65,7 +65,7 @@ def _environment() -> jinja2.Environment:
         columns=pictures.columns,
         fields_shown=fields_shown,
         heading_of=heading_of,
-        interval_text=pictures.interval_text,
+        confidence=pictures.confidence,
         most=MOST_ROWS,
         said_of=said_of,
     )

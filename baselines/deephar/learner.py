@@ -31,7 +31,8 @@ from .data.feed import Feed, Source
 from .data.layouts import layout_of
 from .data.samples import Target
 from .data.stores import Wanted
-from .given import Given, classes_of, labels_of, people, present, told_classes
+from .given import Given, annotated, classes_of, labels_of, people, present, told_classes
+from .given import Source as People
 from .judging import Judge, measures
 from .layers import Network
 from .learning import NAME, Lesson, carry_on
@@ -41,7 +42,7 @@ from .weighing import Loaded, told
 
 TELLING = (
     *("recipe", "tiny", "epochs", "per_step", "lr", "steps", "frames", "augment", "held_out", "measured", "patience"),
-    *("plateau", "joints", "precision", "seed"),
+    *("plateau", "annotations", "joints", "precision", "seed"),
 )
 """Options that make a training another one."""
 
@@ -52,7 +53,7 @@ class Learner(Trained, PixelModel):
 
     training: ClassVar[tuple[str, ...]] = (
         *("recipe", "tiny", "epochs", "per_step", "lr", "steps", "augment", "held_out", "measured", "patience"),
-        *("plateau", "init", "checkpoints"),
+        *("plateau", "annotations", "init", "checkpoints"),
     )
     """The options that do nothing where weights are loaded."""
 
@@ -71,8 +72,11 @@ class Learner(Trained, PixelModel):
     )
     augment: bool = option(True, "vary pictures as the recipe says")
     held_out: str = option("", "a split of the first store whose loss is told after every epoch, and kept in best.ckpt")
+    annotations: tuple[str, ...] = option(
+        (), "folders of deephar's own annotation files, such as h36m=datasets/Human3.6M, in the place of stores"
+    )
     measured: tuple[str, ...] = option(
-        (), "protocols of the stores, such as mpii/pckh, by whose number it is measured after every epoch; it first"
+        (), "protocols of the stores, such as mpii/pckh, by whose numbers it is judged after every epoch"
     )
     patience: int | None = option(
         None, "epochs in which what is told first became no better, and then it ends; as its recipe says, or 0, never",
@@ -109,7 +113,7 @@ class Learner(Trained, PixelModel):
             HarBenchError: no recipe for these stores, pictures that are not there, or weights of another network.
         """
         recipe, given = self._recipe(stores[0].dataset, protocol), self._given(stores, protocol)
-        groups = present(recipe, given)
+        groups = present(recipe, [*annotated(self.annotations), *given])
         acting = [(part, of) for group in groups for part, of in group if part.clips]
         classes = [classes_of(of).classes for _, of in acting]
         architecture, model, layout = self._network(recipe, classes)
@@ -227,7 +231,7 @@ class Learner(Trained, PixelModel):
         architecture: Architecture,
         layout: Skeleton,
         acting: Sequence[Part],
-        groups: Sequence[Sequence[tuple[Part, Given]]],
+        groups: Sequence[Sequence[tuple[Part, People]]],
         *,
         plain: bool = False,
     ) -> Feed:
@@ -247,14 +251,16 @@ class Learner(Trained, PixelModel):
         return Feed(made, self.seed, recipe.frozen, self.workers, self.steps, max(len(acting), 1))
 
     def _held_out(
-        self, recipe: Recipe, given: Sequence[Given], groups: Sequence[Sequence[tuple[Part, Given]]]
-    ) -> list[list[tuple[Part, Given]]]:
+        self, recipe: Recipe, given: Sequence[Given], groups: Sequence[Sequence[tuple[Part, People]]]
+    ) -> Sequence[Sequence[tuple[Part, People]]]:
         """The recipe's parts of the first store, with the split whose loss is told; none without one."""
         if not self.held_out:
             return []
         first = given[0]
         others = replace(first, split=self.held_out, classes=classes_of(first) if recipe.acts else None)
-        chosen = [[(part, others) for part, of in group if of.store is first.store] for group in groups]
+        chosen: list[list[tuple[Part, People]]] = [
+            [(part, others) for part, of in group if of is first] for group in groups
+        ]
         return [group for group in chosen if group]
 
     def _identity(self, stores: Sequence[Store], protocol: Protocol | None, trained: Loaded) -> Mapping[str, Any]:

@@ -30,7 +30,7 @@ from har_bench.training.curves import History
 from .checking import check_tracklet
 from .clips import Clip, Clips, opened, width_of
 from .lessons import bodies, films, rows_of
-from .losses import TERMS, Aim, Labels
+from .losses import TERMS, Aim, Labels, Masking
 from .network import RELEASED, Architecture, Inputs, Layers, Network, zero_masks
 from .released import Released, released
 from .testing import Test, Told, annotated_at, box_of, by_second, detections, key_row, scored_second, scores, test_of
@@ -57,7 +57,7 @@ class LART(Trained, Baseline):
     )
     architecture = ("depth", "heads", "head", "hidden", "dropout", "drop_path")
     training: ClassVar[tuple[str, ...]] = (
-        *("learn_from", "labels", "terms", "others", "ratio", "epochs", "warm", "batch", "lr", "weight_decay"),
+        *("learn_from", "labels", "terms", "others", "ratio", "masks", "epochs", "warm", "batch", "lr", "weight_decay"),
         *("layer_decay", "clip", "ema", "compile", "checkpoints", "init", "smpl", "kinetics", "parts", "widths"),
         "between",
     )
@@ -87,6 +87,9 @@ class LART(Trained, Baseline):
     terms: str = option("actions", f"of the loss, comma-separated: {', '.join(TERMS)}")
     others: bool = option(True, "learn from everybody in a window, not from the one it is about alone")
     ratio: float = option(0.4, "how many of the detected tokens are hidden in training", least=0)
+    masks: Masking = option(
+        "random", "of training: random hides detected tokens, zero those alone who were not (a test's)"
+    )
     epochs: int = option(30, "passes over the tracks", least=1)
     warm: int = option(5, "epochs in which the learning rate rises", least=0)
     batch: int = option(8, "windows per step, on all devices together", least=1)
@@ -157,7 +160,9 @@ class LART(Trained, Baseline):
         self.origin = "trained"
 
     def _trained(self, network: Network, feed: Feed) -> Network:
-        aim = Aim(tuple(word for word in self.terms.split(",") if word), self.labels, self.ratio, self.others)
+        aim = Aim(
+            tuple(word for word in self.terms.split(",") if word), self.labels, self.ratio, self.others, self.masks
+        )
         begun(network, aim, smpl=self.smpl, kinetics=bool(feed.kinetics), fresh=not self.init)
         plan = Plan(
             self.epochs,
@@ -382,7 +387,7 @@ class LART(Trained, Baseline):
         told["sees"] = "+".join(part for part in ("pose", "joints", "appearance") if getattr(made, part) is not None)
         told |= {name: getattr(made, name) for name in self.architecture} | {"parameters": weights.count(network)}
         if self.history:
-            told |= {name: getattr(self, name) for name in (*self.training[:13], "init") if name != "learn_from"}
+            told |= {name: getattr(self, name) for name in (*self.training[:14], "init") if name != "learn_from"}
         return told
 
     def _identity(self) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from torch.nn import functional
 from har_bench.training import Losses
 
 from .clips import TRUE
-from .network import Inputs, Masks, Network, random_masks
+from .network import Inputs, Masks, Network, random_masks, zero_masks
 
 Labels = Literal["all", "true", "pseudo"]
+Masking = Literal["random", "zero"]
 Term = Literal["actions", "kinetics", "pose-l1", "pose-l2", "place-l1", "place-l2"]
 TERMS: tuple[str, ...] = get_args(Term)
 WEIGHT = 10.0
@@ -51,12 +52,14 @@ class Aim(NamedTuple):
         labels: whose actions count: all that have any, or those of one kind.
         ratio: how many of the detected tokens are hidden in training.
         others: whether people beside the one that a window is about count.
+        masks: ``random`` hides detected tokens and lets nobody see who was not detected; ``zero`` hides these alone.
     """
 
     terms: tuple[str, ...] = ("actions",)
     labels: Labels = "all"
     ratio: float = 0.4
     others: bool = True
+    masks: Masking = "random"
 
 
 def labelled(batch: Batch, labels: Labels) -> torch.Tensor:
@@ -68,7 +71,10 @@ def labelled(batch: Batch, labels: Labels) -> torch.Tensor:
 def losses(model: Any, batch: Batch, *, aim: Aim) -> Losses:
     """The terms of a batch; ``model["lart"]`` is the network."""
     network: Network = model["lart"]
-    return terms(network, batch, random_masks(batch.inputs.detected, aim.ratio), aim)
+    detected = batch.inputs.detected
+    return terms(
+        network, batch, zero_masks(detected) if aim.masks == "zero" else random_masks(detected, aim.ratio), aim
+    )
 
 
 def terms(network: Network, batch: Batch, masks: Masks, aim: Aim) -> Losses:

@@ -32,9 +32,10 @@ class Histogram:
 
     @property
     def rows(self) -> list[tuple[str, int]]:
-        """The bins in words."""
+        """The bins in words, but for empty ones before the first and after the last that has any."""
         ends = [f"{edge:,.0f}" if self.edges[-1] >= 10 else f"{edge:.2f}" for edge in self.edges]
-        return [(f"{low} to {high}", int(count)) for low, high, count in zip(ends, ends[1:], self.counts, strict=False)]
+        full = np.flatnonzero(self.counts)
+        return [(f"{ends[at]} to {ends[at + 1]}", int(self.counts[at])) for at in range(full[0], full[-1] + 1)]
 
 
 def histogram(numbers: Floats | Ints) -> Histogram | None:

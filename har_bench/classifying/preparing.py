@@ -55,6 +55,10 @@ class Preparation:
     sampling: Literal["uniform", "segments"] = "uniform"
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By its name, as other processes of a training get it."""
+        return preparation, (self.name,)
+
     def prepared(self, seen: Seen) -> Singles:
         """(M, T', V, C) what a network may see; a clip without a person has no frame.
 

@@ -49,7 +49,6 @@ def build(
     """
     from har_bench import registry, remote
     from har_bench.cli.entry import FAILED
-    from har_bench.studying.illustrating import Illustrations
 
     refused = []
 
@@ -62,6 +61,8 @@ def build(
     chosen: dict[str, Any] = {"datasets": dataset, "protocols": protocol, "only": only, "reports": reports}
     here = remote.fetch(results)
     if stores:
+        from har_bench.studying.illustrating import Illustrations
+
         chosen["illustrations"] = Illustrations(here, stores, folder)
     for path in write(here, folder, on_problem=tell, **chosen):
         if path.parent != folder:  # a page of an entry or of two, which the first one links to

@@ -21,6 +21,7 @@ from har_bench.foreign import opening, texts
 from har_bench.media.actor import Actor
 from har_bench.media.answers import SUFFIXES, write_answers
 from har_bench.media.frames import USUAL_FPS, Frame, Source, Webcam, open_source
+from har_bench.media.pixel_model import PixelModel
 from har_bench.progress import progress
 from har_bench.protocol import make_protocol
 from har_bench.running import make_baseline
@@ -92,13 +93,15 @@ def classify(
     if weights is not None:
         model.load(Path(weights))
     frames, step = model.clip()
+    if isinstance(model, PixelModel):
+        model.boxes = "own"
     told = model.describe()
     with open_source(source, fps=fps) as opened:
         if not opened.film:
             raise HarBenchError(f"{source} is no film, and actions take time; give a video, or a folder with --fps")
-        work = Work(model, opened, frames, step, hop or max(1, frames * step // 2))
+        work = Work(model, opened, frames, step, hop or max(1, frames * step // 2), labels or model.labels_of)
         work.run(overlay, max_frames, quiet=quiet)
-    names = names_of(labels or model.labels_of, len(work.clips[0].scores))
+    names = work.names
     _write(out, work.clips, names, opened, told)
     counted = Counter(names[int(clip.scores.argmax())] for clip in work.clips)
     seen = listed(f"{name} in {count}" for name, count in counted.most_common(3))
@@ -116,7 +119,9 @@ class Work:
         frames: that it sees of a clip.
         step: one in so many of the film's.
         hop: frames between the beginnings of clips.
+        labels: what names the classes, see :func:`names_of`.
         clips: what was said so far.
+        names: the classes', once a clip was judged.
     """
 
     model: Actor
@@ -124,18 +129,22 @@ class Work:
     frames: int
     step: int
     hop: int
+    labels: str
     clips: list[Clip] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
 
     def run(self, overlay: Path | None, most: int | None, *, quiet: bool) -> None:
         """Look at the film to its end, or until somebody stops a camera.
 
         Raises:
-            HarBenchError: it has no frame.
+            HarBenchError: it has no frame, or its classes are others than those that have names.
         """
         total = self.source.count or 0
+        looks = self._looks(min(total, most or total))
+        box: Floats = np.full(4, np.nan)
         with ExitStack() as stack:
             sheet = None if overlay is None else stack.enter_context(films.canvas(overlay, self.source.fps))
-            bar = stack.enter_context(progress("classify", min(total, most or total), quiet=quiet or not total))
+            bar = stack.enter_context(progress("classify", looks, quiet=quiet or not total))
             waiting: list[Frame] = []
             for window, new in self._windows(self.source.frames(slice(0, most))):
                 waiting += new
@@ -145,13 +154,22 @@ class Work:
                     self._draw(sheet, waiting, box)
                     waiting = []
             if self.clips:
-                self._draw(sheet, waiting, np.full(4, np.nan))
+                self._draw(sheet, waiting, box)
         if not self.clips:
             raise HarBenchError(f"{self.source.name} has no frame; give a film")
 
+    @property
+    def length(self) -> int:
+        """Frames of the film from a clip's first to its last."""
+        return (self.frames - 1) * self.step + 1
+
+    def _looks(self, count: int) -> int:
+        """How often so many frames are looked at, with the last that fill no clip."""
+        return 1 if count < self.length else (count - self.length) // self.hop + 2
+
     def _windows(self, frames: Iterator[Frame]) -> Iterator[tuple[list[Frame], list[Frame]]]:
         """Clips as they are full, with the frames that are new in each; a film that is too short is one clip."""
-        length = (self.frames - 1) * self.step + 1
+        length = self.length
         held: deque[Frame] = deque(maxlen=length)
         new: list[Frame] = []
         full = False
@@ -172,6 +190,7 @@ class Work:
         """Judge a clip; (4,) the box of whom it shows."""
         places = np.linspace(0, len(window) - 1, self.frames).round().astype(int)
         found = self.model.act([[window[place].pixels for place in places]])
+        self.names = self.names or names_of(self.labels, len(found.scores[0]))
         self.clips.append(Clip(window[0].index, window[-1].index, window[0].seconds, found.scores[0]))
         box: Floats = found.boxes[0]
         return box
@@ -180,11 +199,10 @@ class Work:
         if sheet is None:
             return
         scores = self.clips[-1].scores
-        names = names_of(self.model.labels_of, len(scores))
         best = int(scores.argmax())
         for frame in frames:
             shown = box if np.isfinite(box).all() else np.array([0.0, 0, 0, 0])
-            text = [f"{names[best]}  {scores[best]:.2f}"]
+            text = [f"{self.names[best]}  {scores[best]:.2f}"]
             sheet.add(draw(frame.pixels, np.full((1, 1, 2), np.nan), NOBODY, boxes=shown[None], labels=text))
 
 

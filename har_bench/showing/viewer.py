@@ -27,6 +27,9 @@ from har_bench.showing.stage import OCCLUDED, Points, Stage, placed
 ABSENT = -32768
 """What stands for a joint that is not there."""
 
+NIGHT_MIDDLE = (190, 150, 235)
+"""For joints of no side, on a dark page."""
+
 QUARTERS = 4
 """Of a pixel."""
 
@@ -67,7 +70,7 @@ def _content(stage: Stage, as_recorded: bool) -> dict[str, Any]:
         "fps": stage.fps or 25,
         "size": stage.canvas,
         "up": (view.turn @ up_of(stage.camera)).round(4).tolist(),
-        "colours": {"left": LEFT, "right": RIGHT, "middle": DARK_MIDDLE},
+        "colours": {"left": LEFT, "right": RIGHT, "middle": DARK_MIDDLE, "night": NIGHT_MIDDLE},
         "casts": casts,
     }
 

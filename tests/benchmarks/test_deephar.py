@@ -57,7 +57,7 @@ def test_32_real_crops_are_learnt_by_heart(tmp_path: Path) -> None:
             chosen = [crops[each][1] for each in order[start : start + STEP]]
             pixels = torch.from_numpy(np.stack([each.pixels[0] for each in chosen])).permute(0, 3, 1, 2)
             poses = torch.from_numpy(np.stack([each.pose[0] for each in chosen])).float()
-            yield Batch(pixels.contiguous(), poses, torch.full((len(chosen),), -1))
+            yield Batch(pixels.contiguous(), poses, torch.full((len(chosen), 1), -1))
 
     recipe = replace(RECIPES["mpii"].lasting(EPOCHS), drops={EPOCHS * 2 // 3: 0.2, EPOCHS * 5 // 6: 0.2})
     torch.manual_seed(0)

@@ -35,6 +35,9 @@ Where = Literal["joints", "picture", "file"]
 ANNOTATIONS = "annotations.mat"
 Boxes = Mapping[str, list[float]]
 
+DATASETS = ("mpii", "h36m", "penn_action", "ntu")
+"""As recipes call them."""
+
 PARTS: Mapping[Part, str] = {"test": "te", "train": "tr", "valid": "val"}
 BOXED: Mapping[Part, int] = {"test": 0, "train": 1, "valid": 2}
 """Where the boxes of a part stand in a file of predicted ones."""
@@ -132,6 +135,19 @@ def ntu(folder: Path, part: Part, where: Where = "joints", *, joints: int = 20, 
             pictures = (folder / "images-small" / path.stem / f"{int(frame):05d}.jpg" for frame in rows[:, 0])
             made.append(Sample(tuple(pictures), points, _rule(where, NTU_SIZE), action - 1))
     return made
+
+
+def people(dataset: str, folder: Path, part: Part, joints: int) -> list[Sample]:
+    """Everybody in a part of one of :data:`DATASETS`, for a network of so many joints.
+
+    Raises:
+        HarBenchError: the files are damaged or missing.
+    """
+    if dataset == "mpii":
+        return [sample for sample, _ in mpii(folder, part)]
+    if dataset == "h36m":
+        return [sample for sample, _, _ in h36m(folder, part)]
+    return list(penn(folder, part)) if dataset == "penn_action" else ntu(folder, part, joints=max(joints, 17))
 
 
 def boxes_of(path: Path, part: Part) -> Boxes:

@@ -27,8 +27,11 @@ async function unpacked({ shape, order, data }) {
   return places;
 }
 
+const night = matchMedia("(prefers-color-scheme: dark)");
+
 function colour(side, pale) {
-  const [r, g, b] = content.colours[{ l: "left", r: "right", m: "middle" }[side]];
+  const middle = night.matches ? "night" : "middle";
+  const [r, g, b] = content.colours[{ l: "left", r: "right", m: middle }[side]];
   return `rgba(${r}, ${g}, ${b}, ${pale ? 0.45 : 1})`;
 }
 
@@ -163,6 +166,7 @@ function listen() {
     key(event.shiftKey);
     draw();
   });
+  night.addEventListener("change", draw);
   document.getElementById("play").addEventListener("click", () => play(!view.playing));
   document.getElementById("at").addEventListener("input", (event) => go(Number(event.target.value)));
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from har_bench.baselines.deephar.published import ARCHITECTURES, clips_of
 from har_bench.drawing.scenes import render
 from har_bench.media.acting import classify
 from har_bench.media.boxes import BoxFile
+from har_bench.progress import progress
 from tests.baselines.deephar.networks import MERGE, SPNET, loaded
 from tests.pictures import film, save
 from tests.sampled import sampled
@@ -172,6 +175,37 @@ def test_anybody_s_film_is_told_clip_by_clip(architecture: Any, tmp_path: Path) 
     np.testing.assert_allclose(table["scores"].to_pylist(), [clip["scores"] for clip in found["clips"]], atol=1e-5)
     with Image.open(tmp_path / "seen.gif") as drawn_film:
         assert drawn_film.n_frames == 30
+    assert found["model"]["boxes"] == "own"
+
+
+def test_the_names_that_are_given_are_drawn_and_its_clips_are_counted(
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not those that the weights know; and every frame to the last has the box of the clip before it."""
+    drawn_on: list[tuple[str, bool]] = []
+
+    def watched(pixels: Any, *_: Any, boxes: Any, labels: Sequence[str]) -> Any:
+        drawn_on.append((labels[0], bool(boxes[0, 2] > 0)))
+        return pixels
+
+    @contextmanager
+    def counted(*given: Any, **named: Any) -> Iterator[Any]:
+        with progress(*given, **named) as bar:
+            bars.append(bar)
+            yield bar
+
+    bars: list[Any] = []
+    monkeypatch.setattr("har_bench.media.acting.draw", watched)
+    monkeypatch.setattr("har_bench.media.acting.progress", counted)
+    names = tmp_path / "names.txt"
+    names.write_text("".join(f"act {number}\n" for number in range(15)))
+    path = film(tmp_path / "walk.mp4", [[(20 + 2 * frame, 30, 30, 60)] for frame in range(12)])
+    settings = {"frames": 4, "step": 2, **CPU}
+    out, overlay = tmp_path / "actions.json", tmp_path / "seen.gif"
+    classify("deephar", path, out, weights=weights, labels=str(names), overlay=overlay, hop=3, settings=settings)
+    assert len(drawn_on) == 12
+    assert all(label.startswith("act ") and boxed for label, boxed in drawn_on)
+    assert [(bar.done, bar.total) for bar in bars] == [(3, 3)]
 
 
 def test_a_film_shorter_than_a_clip_is_one(tmp_path: Path, weights: Path) -> None:

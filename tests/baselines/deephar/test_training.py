@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -17,7 +18,7 @@ from har_bench.baselines.deephar import Deephar
 from har_bench.baselines.deephar.architecture import Architecture
 from har_bench.baselines.deephar.data.layouts import layout_of
 from har_bench.baselines.deephar.data.stores import Wanted
-from har_bench.baselines.deephar.given import Given, people
+from har_bench.baselines.deephar.given import Annotated, Given, annotated, classes_of, people
 from har_bench.baselines.deephar.judging import measures
 from har_bench.baselines.deephar.learning import Lesson, action_loss, carry_on, recognises
 from har_bench.baselines.deephar.recipes import RECIPES, USUAL
@@ -27,6 +28,7 @@ from har_bench.errors import HarBenchWarning
 from har_bench.media.of_store import Shot
 from har_bench.protocol import make_protocol
 from har_bench.training.checkpoints import BEST, LATEST
+from tests.golden import REAL
 from tests.pictures import save
 
 from .conftest import Drawn
@@ -45,6 +47,7 @@ STORES = {
     "merl-actions": ["merl"],
     "actions": ["merl"],
 }
+FIXTURES = {"mpii": "MPII", "h36m": "Human3.6M", "penn_action": "PennAction", "ntu": "NTU"}
 RATES = {"penn-merge": 1e-4}
 """Where two clips a step are too few for the recipe's own rate."""
 
@@ -328,6 +331,35 @@ def test_who_has_no_pictures_is_left_out_and_counted(drawn: Callable[[str], Draw
     assert (
         0 < len({shot.sequence for sample in found for shot in sample.pictures if isinstance(shot, Shot)}) == 1 < there
     )
+
+
+@pytest.mark.real
+def test_the_original_s_own_annotations_are_learnt_from_in_the_place_of_stores(
+    drawn: Callable[[str], Drawn], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Human3.6M, Penn Action and NTU as the original converted them, with MPII from a store; from the command line."""
+    place, own = drawn("mpii"), REAL / "models/deephar_data/fixtures"
+    folders = f"h36m={own / 'Human3.6M'},penn_action={own / 'PennAction'},ntu={own / 'NTU'}"
+    given = ["recipe=mixed", f"images={place.root}", f"annotations={folders}", "tiny=true", "steps=1", "epochs=1"]
+    settings, weights = [part for each in given for part in ("--set", each)], tmp_path / "weights.safetensors"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", HarBenchWarning)
+        main(["train", "deephar", str(place.store.path), *settings, "--device", "cpu", "--save", str(weights)])
+    assert "1 epochs, pose 0." in capsys.readouterr().out
+    assert all(Annotated(name, own / folder).samples(layout_of(17)) for name, folder in FIXTURES.items())
+    assert classes_of(Annotated("ntu", own / "NTU")).classes == 60
+    with pytest.raises(HarBenchError, match=r"own annotations of mpii have no joints of ntu-pa20; leave them out"):
+        Annotated("mpii", own / "MPII").samples(layout_of(20))
+    with pytest.raises(HarBenchError, match=r"own annotations of mpii have no actions; give a store that has"):
+        classes_of(Annotated("mpii", own / "MPII"))
+
+
+def test_annotations_are_a_dataset_and_its_folder(tmp_path: Path) -> None:
+    assert annotated([f"ntu={tmp_path}"]) == [Annotated("ntu", tmp_path)]
+    with pytest.raises(HarBenchError, match=r"'h36'; did you mean 'h36m'"):
+        annotated([f"h36={tmp_path}"])
+    with pytest.raises(HarBenchError, match=r"annotations=mpii=nowhere names no folder; give mpii=FOLDER"):
+        annotated(["mpii=nowhere"])
 
 
 def test_a_part_without_a_store_is_done_without(drawn: Callable[[str], Drawn]) -> None:

@@ -105,6 +105,24 @@ def test_a_training_that_was_cut_short_goes_on_to_the_same_weights(stores: tuple
     assert all(torch.equal(one, other) for one, other in pairs)
 
 
+def test_two_processes_learn_what_one_does(stores: tuple[Store, Store]) -> None:
+    """Every window has as many labelled tokens here, so the mean of the shares' losses is that of the whole batch.
+
+    LART's learning rate is told for one device as it is, and for several for 256 windows a step.
+    """
+    still_ = {"epochs": 1, "batch": 4, "dropout": 0.0, "drop_path": 0.0, "ratio": 0.0, "warm": 0, "people": 1}
+    alone = model(stores, **still_, lr=0.01 * 4 / 256)
+    together = model(stores, **still_, lr=0.01, devices=2)
+    for each in (alone, together):
+        each.fit(stores[0], make_protocol(PROTOCOL))
+    assert together.history[0]["actions"] == pytest.approx(alone.history[0]["actions"], rel=1e-4)
+    assert alone.model is not None
+    assert together.model is not None
+    pairs = zip(alone.model.state_dict().values(), together.model.state_dict().values(), strict=True)
+    for one, other in pairs:
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
 def test_the_moving_average_is_what_predicts(stores: tuple[Store, Store]) -> None:
     """With a share of 1 nothing is averaged in: what is used is where the training began."""
     protocol = make_protocol(PROTOCOL)

@@ -154,6 +154,19 @@ def test_a_box_or_a_second_that_is_not_annotated_is_told(tmp_path: Path) -> None
     assert "has no box of abcdefghijk at 903 s" in found["annotations"].found
 
 
+def test_a_clip_of_kinetics_is_compared_at_its_own_second_and_confidence(tmp_path: Path) -> None:
+    """AK-val: LART scores from 0.9 on; the annotated second is a fraction, and the name does not tell it."""
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/kinetics_val_v1.0.csv").write_text("abcdefghijk,71.25,0.100,0.100,0.300,0.600,12\n")
+    truth = converted(tmp_path / "raw", tmp_path / "store")
+    found = findings(released_like(), tmp_path, "AK-val_abcdefghijk_000060", annotations=truth)
+    assert [each.step for each in found.values() if each.ok is False] == []
+    unsure = released_like()
+    times("frame_conf", 0.95)(unsure)  # of 0.9
+    assert "below 0.9" in findings(unsure, tmp_path, "AK-val_abcdefghijk_000060")["confidence"].found
+    assert findings(unsure, tmp_path)["confidence"].ok
+
+
 def test_another_mean_is_told(tmp_path: Path) -> None:
     near, far = (norm_of(np.full(226, mean), np.ones(226), 229) for mean in (0.0, 30.0))
     assert findings(released_like(), tmp_path, norm=near)["mean and deviation"].ok

@@ -107,6 +107,15 @@ def test_the_loss_by_hand_and_of_the_one_alone() -> None:
     assert float(alone) == pytest.approx(float(10 * each[0]), rel=1e-5)
 
 
+def test_a_training_may_hide_what_a_test_does() -> None:
+    """LART's mask_type: with zero nothing is drawn, and the tokens of who was not detected are hidden."""
+    batch, network = some(), Network(TINY).eval().requires_grad_(False)
+    expected = terms(network, batch, zero_masks(batch.inputs.detected), Aim())["actions"]
+    found = [float(losses({"lart": network}, batch, aim=Aim(ratio=1.0, masks="zero"))["actions"]) for _ in range(2)]
+    assert found == [float(expected)] * 2
+    assert float(losses({"lart": network}, batch, aim=Aim(ratio=1.0))["actions"]) != pytest.approx(float(expected))
+
+
 def test_a_batch_without_labels_costs_nothing() -> None:
     batch = some()._replace(has_gt=torch.zeros(1, 2, 2))
     loss = losses({"lart": Network(TINY).eval()}, batch, aim=Aim())["actions"]

@@ -21,7 +21,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 from har_bench.baselines.temporal_cnn import TemporalConvolutions  # noqa: E402
-from har_bench.classifying.classifier import cosine, smoothed  # noqa: E402
+from har_bench.classifying.classifier import Classifier, cosine, smoothed  # noqa: E402
 from har_bench.classifying.feed import Examples, Feed, Recipe  # noqa: E402
 from har_bench.classifying.model import Learnt  # noqa: E402
 from har_bench.classifying.preparing import preparation  # noqa: E402
@@ -141,6 +141,41 @@ def test_processes_share_a_batch() -> None:
     alone = [classes.tolist() for _, classes in feed(4)(Share(3, 0, 1, CPU))]
     first, second = ([each.tolist() for _, each in feed(4)(Share(3, rank, 2, CPU))] for rank in range(2))
     assert [[a[0], b[0], a[1], b[1]] for a, b in zip(first, second, strict=True)] == alone
+
+
+class Linear(torch.nn.Module):
+    """One layer, without statistics of the batch."""
+
+    def __init__(self, numbers: int, classes: int) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(numbers, classes)
+
+    def forward(self, clips: Any) -> Any:
+        return self.layer(clips.flatten(1))
+
+
+@dataclasses.dataclass
+class Flat(Classifier):
+    """Sees all numbers of a clip at once."""
+
+    summary = "one layer"
+
+    def network(self, learnt: Learnt) -> Any:
+        return Linear(self.setting("frames") * len(learnt.layout) * 3 * learnt.persons, learnt.classes)
+
+
+def test_two_processes_learn_what_one_does(store: Store) -> None:
+    """Where nothing is drawn and no layer looks at the whole batch; batch norms see a process's share (docs/gpu.md)."""
+    longest = max(store.sequences["n_frames"].to_pylist()) + 1  # a shorter clip's frames are not drawn
+    plain = {"frames": longest, "epochs": 2, "batch": 6, "mirror": False, "rotate": 0.0, "scale": 0.0, "device": "cpu"}
+    alone, together = Flat(**plain), Flat(**plain, devices=2)
+    for model in (alone, together):
+        model.fit(store, MotionAccuracy())
+    assert [row["joint"] for row in together.history] == pytest.approx(
+        [row["joint"] for row in alone.history], rel=1e-4
+    )
+    for one, other in zip(weights_of(alone), weights_of(together), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
 def test_a_mirror_shows_half_of_the_clips() -> None:

@@ -1,6 +1,6 @@
-"""Motions of one person as ``har-bench lift`` writes them for other programs: OpenSim's ``.trc`` and ``.bvh``.
+"""Motions as ``har-bench lift`` writes them for other programs: OpenSim's ``.trc``, ``.bvh``, and ``.csv`` by joint.
 
-Both have x right, y up and z backward; here they stand in the camera's axes.
+The first two have one person, x right, y up and z backward; here all stand in the camera's axes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from har_bench import skeletons
-from har_bench.arrays import Floats
+from har_bench.arrays import Floats, Ints
 from har_bench.errors import Malformed, completing
 from har_bench.foreign import opening, texts
 from har_bench.skeletons import Skeleton
@@ -26,23 +26,32 @@ _HEADER = 5
 
 @dataclass(frozen=True)
 class Motion:
-    """A person who moves.
+    """Persons who move.
 
     Attributes:
-        joints: (T, J, 3) mm in the camera's axes.
+        joints: (n, J, 3) mm in the camera's axes.
         bones: their names and tree.
-        start: the number of the first frame.
-        fps: frames a second.
+        frame: (n,) of each row.
+        person: (n,) of each row.
+        fps: frames a second; None where nobody says.
     """
 
     joints: Floats
     bones: Skeleton
-    start: int
-    fps: float
+    frame: Ints
+    person: Ints
+    fps: float | None
+
+
+def is_by_joint(path: Path) -> bool:
+    """Whether a ``.csv`` has a row for each joint."""
+    with completing(path, "write it again"):
+        first, *_ = texts.lines(opening.content(path), path.name)
+        return {"frame", "person", "joint"} <= set(first.split(","))
 
 
 def read(path: Path) -> Motion:
-    """A ``.trc`` or ``.bvh``.
+    """A ``.trc``, a ``.bvh``, or a ``.csv`` with a row for each joint.
 
     Raises:
         HarBenchError: it is damaged, or has joints that no layout has.
@@ -50,7 +59,7 @@ def read(path: Path) -> Motion:
     with completing(path, "lift the video again"):
         lines = texts.lines(opening.content(path), path.name)
         try:
-            return (_trc if path.suffix == ".trc" else _bvh)(lines)
+            return {".trc": _trc, ".bvh": _bvh, ".csv": _csv}[path.suffix](lines)
         except (ValueError, IndexError, KeyError) as error:
             raise Malformed(f"is no {path.suffix} that har-bench lift writes ({error})") from error
 
@@ -62,7 +71,26 @@ def _trc(lines: list[str]) -> Motion:
     joints = rows[:, 2:].reshape(len(rows), len(names), 3) * _TO_CAMERA
     bones = _layout(names)
     places = [names.index(name) for name in bones.joints]
-    return Motion(joints[:, places], bones, int(rows[0, 0]) - 1, float(lines[2].split("\t")[0]))
+    return _alone(joints[:, places], bones, int(rows[0, 0]) - 1, float(lines[2].split("\t")[0]))
+
+
+def _alone(joints: Floats, bones: Skeleton, start: int, fps: float) -> Motion:
+    """The motion of one person from a frame on."""
+    return Motion(joints, bones, start + np.arange(len(joints)), np.zeros(len(joints), np.int64), fps)
+
+
+def _csv(lines: list[str]) -> Motion:
+    """A joint a row: those of a person in a frame follow each other, in the order of their layout."""
+    names = lines[0].split(",")
+    rows = [line.split(",") for line in lines[1:] if line.strip()]
+    column = {name: [row[place] for row in rows] for place, name in enumerate(names) if name != "notes"}
+    axes = [name for name in column if re.fullmatch("[xyz]_[a-z]+_mm", name)]
+    bones = _layout(list(dict.fromkeys(column["joint"])))
+    joints = np.array([column[name] for name in axes], np.float64).T.reshape(-1, len(bones), 3)
+    frame, person = (np.array(column[name][:: len(bones)], np.int64) for name in ("frame", "person"))
+    times = np.unique(np.array(column.get("time_s", []), np.float64))
+    places = [column["joint"][: len(bones)].index(name) for name in bones.joints]
+    return Motion(joints[:, places], bones, frame, person, 1 / np.diff(times).min() if len(times) > 1 else None)
 
 
 def _layout(names: list[str]) -> Skeleton:
@@ -91,7 +119,7 @@ def _bvh(lines: list[str]) -> Motion:
     kept = [place for place, node in enumerate(nodes) if not node.name.startswith("to_")]
     bones = _layout([nodes[place].name for place in kept])
     places = {nodes[place].name: place for place in kept}
-    return Motion(joints[:, [places[name] for name in bones.joints]], bones, 0, 1 / float(lines[at + 2].split()[-1]))
+    return _alone(joints[:, [places[name] for name in bones.joints]], bones, 0, 1 / float(lines[at + 2].split()[-1]))
 
 
 def _nodes(lines: list[str]) -> Iterator[_Node]:

@@ -59,11 +59,12 @@ def stage_of(
     Raises:
         HarBenchError: the file cannot be read, or has no such sequence or no joints.
     """
-    readers = {".npy": _of_array, ".trc": _of_motion, ".bvh": _of_motion}
     if path.suffix in (".json", ".npz"):
         rows = _of_document(path, sequence, layout)
+    elif path.suffix in (".trc", ".bvh") or (path.suffix == ".csv" and motion_files.is_by_joint(path)):
+        rows = _of_motion(path)
     else:
-        rows = readers[path.suffix](path) if path.suffix in readers else _of_columns(path, sequence)
+        rows = _of_array(path) if path.suffix == ".npy" else _of_columns(path, sequence)
     if not rows.points:
         raise HarBenchError(f"{path} has neither keypoints nor keypoints_3d; give a file with joints")
     frames = chosen(rows.frame, span, rows.name)
@@ -93,11 +94,10 @@ def _of_array(path: Path) -> Rows:
 
 
 def _of_motion(path: Path) -> Rows:
-    """One person in a form of other programs."""
+    """Persons in a form of other programs."""
     motion = motion_files.read(path)
-    frames = motion.start + np.arange(len(motion.joints))
-    points = {"keypoints_3d": motion.joints}
-    return Rows(path.stem, frames, np.zeros(len(frames), np.int64), points, {"fps": str(motion.fps)}, motion.bones)
+    facts = {"fps": str(motion.fps or "")}
+    return Rows(path.stem, motion.frame, motion.person, {"keypoints_3d": motion.joints}, facts, motion.bones)
 
 
 def _of_document(path: Path, sequence: str | None, layout: str | None) -> Rows:

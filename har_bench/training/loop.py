@@ -297,7 +297,7 @@ class _Keeper(Checkpoint):
         with checkpoints.kept(self.folder) if trainer.is_global_zero else nullcontext(self.folder) as path:
             trainer.save_checkpoint(path)  # every process takes part, the first one writes
             judged = cast(_Learner, pl_module).judged
-            if judged and not cast(_Learner, pl_module).waited:
+            if trainer.is_global_zero and judged and not cast(_Learner, pl_module).waited:
                 checkpoints.keep_best(path)  # before it is the latest, so that a killed training does so again
         if trainer.is_global_zero:
             self._shown.advance(note=_words(history[-1]))

@@ -295,7 +295,7 @@ def test_a_stranger_s_name_runs_nothing() -> None:
     assert "</script><b>" not in named
 
 
-@pytest.mark.parametrize("ending", [".npy", ".parquet", ".json", ".trc", ".bvh"])
+@pytest.mark.parametrize("ending", [".npy", ".parquet", ".json", ".csv", ".trc", ".bvh"])
 def test_what_lift_writes_is_shown(tmp_path: Path, ending: str) -> None:
     joints = np.random.default_rng(0).normal(0, 300, (4, 17, 3)).astype(np.float32)
     path = tmp_path / f"joints{ending}"
@@ -321,7 +321,19 @@ def test_a_file_of_an_animation_is_turned_back_into_the_motion_it_was_made_of(tm
     write_joints(tmp_path / "a.bvh", rigid.astype(np.float32), "h36m17", fps=25)
     found = motion_files.read(tmp_path / "a.bvh")
     assert np.abs(found.joints - rigid).max() < 0.1
-    assert (found.fps, found.start, found.bones.name) == (25, 0, "h36m17")
+    assert (found.fps, found.frame.tolist(), found.bones.name) == (25, [0, 1, 2, 3, 4], "h36m17")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".trc", ".bvh"])
+@pytest.mark.parametrize("rest", [0.0, 0.3, 0.9])
+def test_a_file_that_was_cut_is_a_sentence(tmp_path: Path, ending: str, rest: float) -> None:
+    joints = np.random.default_rng(0).normal(0, 300, (4, 17, 3)).astype(np.float32)
+    path = tmp_path / f"cut{ending}"
+    write_joints(path, joints, "h36m17", fps=25)
+    text = path.read_text()
+    path.write_text(text[: int(rest * len(text))] + "\n1,2\n")
+    with pytest.raises(HarBenchError, match=f"cut{ending}.*; "):
+        show(path, None, tmp_path / "out.html")
 
 
 @pytest.mark.parametrize("ending", [".npz", ".json", ".parquet"])

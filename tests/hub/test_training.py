@@ -353,6 +353,27 @@ def test_on_a_plateau_it_goes_on_from_the_best_weights_more_slowly(schedule: Any
     assert same(seen, resumed)
 
 
+class Scores:
+    """What an evaluation gives, epoch by epoch, in whichever process it is asked."""
+
+    def __init__(self, scores: list[float]) -> None:
+        self.left = scores
+
+    def __call__(self, _: Any) -> dict[str, float]:
+        return {"error": self.left.pop(0)}
+
+
+def test_all_processes_wait_as_one_does(tmp_path: Path) -> None:
+    """Only the first one evaluates; the others slow down with it, and end with it."""
+    plan = dataclasses.replace(PLAN, epochs=5, devices=2, patience=2, plateau=Plateau(1, 0.5), folder=tmp_path)
+    trained = model()
+    history = train(trained, batches, losses, plan, evaluated=Scores([2.0, 3.0, 3.0]))
+    assert [row["lr"] for row in history] == pytest.approx([0.05, 0.05 * 0.9, 0.05 * 0.81 * 0.5])
+    kept = torch.load(tmp_path / BEST, weights_only=True)
+    assert len(kept["har_bench"]["history"]) == 1
+    assert torch.equal(kept["state_dict"]["model.0.weight"], trained[0].weight)
+
+
 def same(one: Any, other: Any) -> bool:
     """Whether two models have the same weights."""
     return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))

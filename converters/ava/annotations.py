@@ -135,8 +135,9 @@ def by_arrow(data: bytes, known: npt.NDArray[np.int32], seconds: tuple[float, fl
 
 def are_shares(box: Floats) -> Bools:
     """Which of (N, 4) x1, y1, x2, y2 are fractions of the image, in that order; a corner may lie on its opposite."""
-    inside = ((box >= -ROUNDING) & (box <= 1 + ROUNDING)).all(axis=1)
-    return np.asarray(inside & (box[:, :2] <= box[:, 2:]).all(axis=1))
+    x1, y1, x2, y2 = box.T  # by column: all() over so short an axis takes eight times as long
+    across = (x1 >= -ROUNDING) & (x1 <= x2) & (x2 <= 1 + ROUNDING)
+    return np.asarray(across & (y1 >= -ROUNDING) & (y1 <= y2) & (y2 <= 1 + ROUNDING))
 
 
 def unlike_shares(box: Floats) -> str:

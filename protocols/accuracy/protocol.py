@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -91,8 +92,8 @@ NOTES: Mapping[str, Note] = {
 TOP = {f"top-{k}": Along("top", k) for k in (1, 5)}
 
 
-class Answer(NamedTuple):
-    """What is kept of a sequence.
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of a sequence; no cycles are looked for in tens of thousands of them.
 
     Attributes:
         true: its class.
@@ -237,7 +238,7 @@ class Accuracy(Protocol):
         given = kept < self.recipe.span
         predicted, rank = np.where(given, true, predicted), np.where(given, 0, rank)
         labels = zip(*(truth.sequences[column].to_pylist() for column in self.slices), strict=True)
-        records = np.stack([true, predicted, rank, given], axis=1).tolist()
+        records = zip(*(each.tolist() for each in (true, predicted, rank, given.astype(np.int64))), strict=True)
         for name, label, (first, second, place, free) in zip(truth.names(), labels, records, strict=True):
             self.state.add(name, Answer(first, second, place, free, tuple(_text(value) for value in label), read_as))
 
@@ -336,7 +337,7 @@ class Accuracy(Protocol):
 
 def columns(records: Records[Answer]) -> Ints:
     """(4, S): true class, predicted class, classes before the true one, given away as correct."""
-    rows = [answer[:4] for answer in records.values()]
+    rows = [(answer.true, answer.predicted, answer.rank, answer.given) for answer in records.values()]
     return np.ascontiguousarray(np.array(rows, np.int64).reshape(-1, 4).T)
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -63,20 +63,23 @@ class _Detection(_Joints, gc=False, kw_only=True):
         return float(self.score) if own is None else own
 
 
+_Whole = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+
+
 class _Image(msgspec.Struct, gc=False):
-    id: int
+    id: _Whole
     crowd_index: float | None = msgspec.field(default=None, name="crowdIndex")
 
 
 class _Person(_Joints, gc=False, kw_only=True):
     """An annotation; None is what the file does not give."""
 
-    id: int
-    image_id: int
-    category_id: int
+    id: _Whole
+    image_id: _Whole
+    category_id: _Whole
     area: float | None = None
-    iscrowd: int | None = None
-    num_keypoints: int | None = None
+    iscrowd: _Whole | None = None
+    num_keypoints: _Whole | None = None
 
 
 class _Annotations(msgspec.Struct, gc=False):
@@ -156,13 +159,21 @@ def read_results(path: Path, category: int = 1, part: str = "") -> Results:
     rows = [row for row, one in enumerate(found) if one.category_id == category]
     chosen = [found[row] for row in rows]
     joints = values.reshape(len(found), width // 3, 3)[rows]
+    try:
+        notes = _others(found, category, len(chosen))
+        image_id = _ids(path, chosen)
+        score = np.array([one.score_of(part) if part else one.score for one in chosen], np.float64)
+    except OverflowError as error:
+        some = ((row, each) for row, one in enumerate(found) for each in (one.image_id, one.category_id, one.score))
+        row = next(row for row, each in some if type(each) is int and abs(each) >= 1 << 63)
+        raise HarBenchError(f"{source.name(row)} has a number that is too large ({error}); mend it") from error
     return Results(
-        image_id=_ids(path, chosen),
+        image_id=image_id,
         keypoints=np.ascontiguousarray(joints[..., :2]),
         keypoint_scores=np.ascontiguousarray(joints[..., 2]),
-        score=np.array([one.score_of(part) if part else one.score for one in chosen], np.float64),
+        score=score,
         bbox=None if boxes is None else boxes.reshape(len(found), 4)[rows],
-        notes=_others(found, category, len(chosen)),
+        notes=notes,
     )
 
 

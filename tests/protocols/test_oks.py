@@ -212,6 +212,13 @@ def test_nobody_annotated_is_an_error_with_the_categories_that_there_are(tmp_pat
         (annotations(person()), [found(99)], "image 99"),
         (annotations(person()), [found(image_id="1")], r"image_id"),
         (annotations(person()), [found(image_id=1.5)], "whole numbers"),
+        (
+            annotations(person()),
+            [found(), found(image_id=10**30)],
+            r"record 1 of .*results\.json has a number .*too large",
+        ),
+        (annotations(person()), [found(score=10**400)], "record 0 .* has a number that is too large"),
+        (annotations(person()), [found(), found(category_id=10**400)], "record 1 .* has a number that is too large"),
         (annotations(person()), [{"image_id": 1, "category_id": 1, "score": 1}], "keypoints"),
         (annotations(person()), [{**found(), "score": None}], "record 0 of .* has no score; give every detection"),
         (annotations(person()), [{k: v for k, v in found().items() if k != "score"}], "score"),

@@ -89,6 +89,11 @@ class Judge:
         return found | told
 
     @property
+    def tells(self) -> bool:
+        """Whether there is anything that it tells."""
+        return bool(self.measures) or self.held_out is not None
+
+    @property
     def better(self) -> Better:
         """Which of two first numbers is the better one."""
         if self.measures:

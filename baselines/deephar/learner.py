@@ -112,6 +112,11 @@ class Learner(Trained, PixelModel):
         Raises:
             HarBenchError: no recipe for these stores, pictures that are not there, or weights of another network.
         """
+        if (self.patience or self.plateau) and not (self.measured or self.held_out):
+            raise HarBenchError(
+                "nothing is told after an epoch that could become better; "
+                "give --set measured=PROTOCOL or held_out=SPLIT"
+            )
         recipe, given = self._recipe(stores[0].dataset, protocol), self._given(stores, protocol)
         groups = present(recipe, [*annotated(self.annotations), *given])
         acting = [(part, of) for group in groups for part, of in group if part.clips]
@@ -131,7 +136,7 @@ class Learner(Trained, PixelModel):
             devices.chosen(self.device),
         )
         plan = self.here(self._plan(recipe, lesson, judge, self._identity(stores, protocol, trained)))
-        evaluated = judge if judge.measures or judge.held_out is not None else None
+        evaluated = judge if judge.tells else None
         models = nn.ModuleDict({NAME: model})
         self.history = train(
             models, feed, lesson.losses, plan, starting=lesson.starting, evaluated=evaluated, quiet=self.quiet
@@ -139,12 +144,6 @@ class Learner(Trained, PixelModel):
         self.take(trained)
 
     def _plan(self, recipe: Recipe, lesson: Lesson, judge: Judge, identity: Mapping[str, Any]) -> Plan:
-        judged = bool(judge.measures) or judge.held_out is not None
-        if (self.patience or self.plateau) and not judged:
-            raise HarBenchError(
-                "nothing is told after an epoch that could become better; "
-                "give --set measured=PROTOCOL or held_out=SPLIT"
-            )
         patience = recipe.patience if self.patience is None else self.patience
         return Plan(
             recipe.epochs,
@@ -155,7 +154,7 @@ class Learner(Trained, PixelModel):
             loose=("per_step",),
             steps=lesson.feed.steps(recipe.frozen),
             better=judge.better,
-            patience=patience if judged else 0,
+            patience=patience if judge.tells else 0,
             plateau=Plateau(self.plateau) if self.plateau else None,
         )
 

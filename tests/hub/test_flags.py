@@ -89,7 +89,17 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             **QUIET,
         },
     ),
-    "export": ("{mpii} coco {out}/files", {"--option": "-o splits=tompson/valid", **QUIET}),
+    "export": (
+        "{mpii} coco {out}/files",
+        {
+            "--option": "-o splits=tompson/valid",
+            "--layout": ":people --layout coco17",
+            "--width": ":people --width 1920 --height 1080",
+            "--height": ":people --width 1920 --height 1080",
+            "--video": ":videos --video b",
+            **QUIET,
+        },
+    ),
     "score": (
         ON_H36M,
         {
@@ -227,6 +237,8 @@ OTHER_WORDS = {
     "compare :pixels": f"{ON_MPII} {{p2d}}",
     "convert :store": "mpii {mpii} {out}/store",
     "convert :coco": "coco {coco} {out}/store",
+    "export :people": "{tracked} lart {out}/tracklets",
+    "export :videos": "{videos} phalp {out}/tracks",
     "run :martinez": "martinez {h36m} --protocol h36m/mpjpe --set epochs=1",
     "train :learnt": "martinez {h36m} --protocol h36m/mpjpe --set epochs=1 --save {out}/n.safetensors",
     "run :weights": "martinez {h36m} --protocol h36m/mpjpe",
@@ -243,7 +255,7 @@ APART = {"demo", "weights fetch", "check", "classify"}
 """Commands with tests of their own, for they take long, need a network or a model: test_demo.py, test_published.py,
 test_checking.py of LART, and test_telling.py."""
 
-PICTURES = {"lift", "pose"}
+PICTURES = {"lift", "pose", "export"}
 """Need torch and PyAV."""
 
 

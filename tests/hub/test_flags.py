@@ -41,6 +41,8 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             "--protocol": "--protocol mpii/pckh",
             "--only": "--only scored",
             "--strict": "--strict",
+            "--reports": "--reports",
+            "--stores": "--stores {h36m} --reports",
         },
     ),
     "leaderboard verify": (

@@ -10,12 +10,16 @@ from .board import Better, Column, Line
 from .entries import Reported, Value
 from .fields import fields_of
 
+_UNSAID = (": --", ": -")
+"""How a source ends that says nothing of what it names."""
+
 
 def joined(lines: Iterable[Line], better: Mapping[str, Better]) -> list[Line]:
     """One line for each method, input, frames and training data.
 
-    A source that says nothing of the training data means that of the only other line that is alike, if there is one
-    only. Of different numbers the least favourable ranks, and the note says all: ``printed: 37.2, 37.8``.
+    A source that says less of these than one other line, and nothing else, means that line; where it could mean
+    several, it stands alone. Of different numbers the least favourable ranks, and the note says all:
+    ``printed: 37.2, 37.8``.
 
     Args:
         lines: of reported entries.
@@ -23,28 +27,40 @@ def joined(lines: Iterable[Line], better: Mapping[str, Better]) -> list[Line]:
     """
     found: dict[_Setting, Line] = {}
     for line in lines:
-        fields = fields_of(line.entry)
-        key = _Setting(line.entry.method.casefold(), fields.given, fields.frames, fields.rest, fields.extra)
+        key = _setting(line)
         known = found.get(key)
         found[key] = line if known is None else _both(known, line, better)
-    alike: dict[_Setting, list[_Setting]] = defaultdict(list)
+    alike: dict[tuple[str, str], list[_Setting]] = defaultdict(list)
     for key in found:
-        alike[key._replace(extra="")].append(key)
-    for unsaid, keys in alike.items():
-        if len(keys) == 2 and unsaid in found:
-            (said,) = (key for key in keys if key.extra)
-            found[said] = _both(found[said], found.pop(unsaid), better)
+        alike[key.method, key.given].append(key)
+    for keys in alike.values():
+        for key in sorted(keys, key=lambda one: len(one.said)):
+            fuller = [other for other in keys if key.said < other.said]
+            if len(fuller) == 1:
+                found[fuller[0]] = _both(found[fuller[0]], found.pop(key), better)
     return list(found.values())
 
 
 class _Setting(NamedTuple):
-    """What makes two lines one."""
+    """What makes two lines one.
+
+    Attributes:
+        method: its name.
+        given: what it was given, the class in which it competes.
+        said: all else that was said of its input, frames and training.
+    """
 
     method: str
     given: str
-    frames: int | None
-    rest: str
-    extra: str
+    said: frozenset[str]
+
+
+def _setting(line: Line) -> _Setting:
+    fields = fields_of(line.entry)
+    frames = () if fields.frames is None else (f"{fields.frames} frames",)
+    pieces = (piece.strip() for text in (fields.rest, fields.extra) for piece in text.split(";"))
+    said = (piece for piece in pieces if piece and not piece.endswith(_UNSAID))
+    return _Setting(line.entry.method.casefold(), fields.given, frozenset((*frames, *said)))
 
 
 def _both(first: Line, second: Line, better: Mapping[str, Better]) -> Line:

@@ -118,13 +118,16 @@ def test_what_several_sources_print_of_one_setting_is_one_row():
     assert len({entry.source.url for entry in line.reported}) == 2
 
 
-def test_a_source_that_does_not_say_the_training_joins_the_only_row_that_it_can_mean():
+def test_a_source_that_says_less_joins_the_only_row_that_it_can_mean():
     board = next(board for board in boards(reported(), ["h36m"]) if board.title == "H36M Protocol 1")
     lines = [line for line in board.lines if line.fields.given == "CPN" and line.fields.frames == 81]
     (one,) = [line for line in lines if line.entry.method == "CrossFormer"]
     assert one.values["MPJPE"].printed == ("43.7", "43.8")
     assert one.fields.extra
     assert len([line for line in lines if line.entry.method == "PoseFormer"]) == 2  # one of them was pre-trained
+    truth = [line for line in board.lines if line.fields.given == "ground truth"]
+    (two,) = [line for line in truth if line.entry.method == "VideoPose3D"]  # one source says neither frames nor blocks
+    assert (two.values["MPJPE"].printed, two.fields.frames) == (("37.2", "37.8"), 243)
 
 
 def test_an_inflating_recipe_says_so_and_comes_last(built):

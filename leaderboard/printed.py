@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from .board import Better, Column, Line
 from .entries import Reported, Value
 from .fields import fields_of
 
+_AMOUNT = re.compile(r"[\d:]")
 _UNSAID = (": --", ": -")
 """How a source ends that says nothing of what it names."""
 
@@ -30,9 +32,9 @@ def joined(lines: Iterable[Line], better: Mapping[str, Better]) -> list[Line]:
         key = _setting(line)
         known = found.get(key)
         found[key] = line if known is None else _both(known, line, better)
-    alike: dict[tuple[str, str], list[_Setting]] = defaultdict(list)
+    alike: dict[_Setting, list[_Setting]] = defaultdict(list)
     for key in found:
-        alike[key.method, key.given].append(key)
+        alike[key._replace(said=frozenset())].append(key)
     for keys in alike.values():
         for key in sorted(keys, key=lambda one: len(one.said)):
             fuller = [other for other in keys if key.said < other.said]
@@ -47,20 +49,24 @@ class _Setting(NamedTuple):
     Attributes:
         method: its name.
         given: what it was given, the class in which it competes.
-        said: all else that was said of its input, frames and training.
+        done: what was done besides, in words, such as ``pre-trained``; where it is not said, it was not done.
+        said: what it is a matter of how much or which of: frames, boxes, training data.
     """
 
     method: str
     given: str
+    done: frozenset[str]
     said: frozenset[str]
 
 
 def _setting(line: Line) -> _Setting:
     fields = fields_of(line.entry)
-    frames = () if fields.frames is None else (f"{fields.frames} frames",)
-    pieces = (piece.strip() for text in (fields.rest, fields.extra) for piece in text.split(";"))
-    said = (piece for piece in pieces if piece and not piece.endswith(_UNSAID))
-    return _Setting(line.entry.method.casefold(), fields.given, frozenset((*frames, *said)))
+    pieces = {piece.strip() for piece in fields.rest.split(";")}
+    done = {piece for piece in pieces if piece and not _AMOUNT.search(piece)}
+    said = {piece for piece in pieces - done if piece and not piece.endswith(_UNSAID)}
+    said |= {piece.strip() for piece in fields.extra.split(";") if piece.strip()}
+    said |= set() if fields.frames is None else {f"{fields.frames} frames"}
+    return _Setting(line.entry.method.casefold(), fields.given, frozenset(done), frozenset(said))
 
 
 def _both(first: Line, second: Line, better: Mapping[str, Better]) -> Line:

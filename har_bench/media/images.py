@@ -19,6 +19,9 @@ SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", "
 MOST_PIXELS = 2 * 89_478_485
 """Where Pillow itself stops, at twice its ``MAX_IMAGE_PIXELS``: half a gigabyte of RGB."""
 
+ALWAYS_PIXELS, PIXELS_PER_BYTE = 1 << 25, 12
+"""What any file may unfold to, and what a larger one may: photographs have 2 to 10 pixels in a byte."""
+
 _ADVICE = threading.Lock()
 """Pillow warns of large images and odd tags; warnings are switched for the whole process, by one thread at a time."""
 
@@ -32,13 +35,12 @@ def read_image(path: Path, *, upright: bool = False) -> Bytes:
             pixels as they are stored.
 
     Raises:
-        HarBenchError: no such file, no image, a damaged one, or one of more than ``MOST_PIXELS``.
+        HarBenchError: no such file, no image, a damaged one, one of more than ``MOST_PIXELS``, or of more than 33
+            million and than 12 for each byte of the file.
     """
     try:
         with opened(path) as image:
-            width, height = image.size
-            if width * height > MOST_PIXELS:
-                raise Image.DecompressionBombError
+            _refuse_unfolding(path, image)
             image.load()
             return _rgb(_turned(image) if upright else image)
     except Image.DecompressionBombError as error:
@@ -77,6 +79,18 @@ def opened(path: Path) -> Image.Image:
         return Image.open(path)
 
 
+def _refuse_unfolding(path: Path, image: Image.Image) -> None:
+    """A small file may not cost the memory of a large one."""
+    pixels, size = image.width * image.height, path.stat().st_size
+    if pixels > MOST_PIXELS:
+        raise Image.DecompressionBombError
+    if pixels > max(ALWAYS_PIXELS, PIXELS_PER_BYTE * size):
+        raise HarBenchError(
+            f"{path} says that its {size:,} bytes are {image.width} x {image.height} pixels, more than "
+            f"{PIXELS_PER_BYTE} a byte; save it smaller"
+        )
+
+
 def _turned(image: Image.Image) -> Image.Image:
     with _ADVICE, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -85,8 +99,11 @@ def _turned(image: Image.Image) -> Image.Image:
 
 def _rgb(image: Image.Image) -> Bytes:
     if image.mode.startswith("I;16") or image.mode == "I":  # Pillow would cut off what is over 255
-        values = np.asarray(image, np.int64)
-        grey = (values >> 8).clip(0, 255).astype(np.uint8) if values.max(initial=0) > 255 else values.astype(np.uint8)
+        values = np.asarray(image)
+        shift = 8 if values.max(initial=0) > 255 else 0
+        grey = np.empty(values.shape, np.uint8)
+        for out, row in zip(grey, values, strict=True):  # by rows, as another copy of all may be the one too many
+            out[:] = (row >> shift).clip(0, 255)
         return np.repeat(grey[..., None], 3, axis=2)
     if "transparency" in image.info and image.mode == "P":
         image = image.convert("RGBA")

@@ -130,6 +130,8 @@ def broken(folder: Path, name: str) -> Path:
         path.write_bytes(whole.read_bytes()[:5000])
     elif name == "vast.pgm":
         path.write_bytes(b"P5 60000 60000 255\n")
+    elif name == "claims.pgm":
+        path.write_bytes(b"P5 6000 6000 255\n")
     elif name == "empty":
         path.mkdir()
     return path
@@ -142,6 +144,7 @@ def broken(folder: Path, name: str) -> Path:
         ("text.jpg", "is not a whole image that Pillow can read"),
         ("cut.png", "is not a whole image that Pillow can read"),
         ("vast.pgm", "has more than the 178 million pixels that are read; make it smaller"),
+        ("claims.pgm", "says that its 17 bytes are 6000 x 6000 pixels, more than 12 a byte; save it smaller"),
         ("empty", "holds no image"),
         ("absent.jpg", "is not there; give an image"),
         ("absent.mp4", "is not there; give an image"),

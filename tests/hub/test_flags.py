@@ -157,7 +157,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
             "--bf16": "--bf16",
         },
     ),
-    "compare": (f"{ON_H36M} {{p3d}}", {**HOW, **QUIET, "--resamples": "--resamples 20"}),
+    "compare": (f"{ON_H36M} {{p3d}} --resamples 20", {**HOW, **QUIET}),
     "explain": (ON_H36M, {**HOW, **QUIET, "--worst": "--worst 2"}),
     "report": (
         "{results}/h36m.json --out {out}/r.html",

@@ -23,6 +23,8 @@ from har_bench.skeletons import names, skeleton
 
 BOX = 5
 """The first numbers of a line of a label: a class, and a box."""
+MOST_ID = 1 << 53
+"""A tracker's ids are numbers below it: from it on, not every whole number is a double."""
 
 OPENPOSE = r"(.*?)_?(\d+)_keypoints\.json"
 
@@ -99,14 +101,16 @@ def _labels(path: Path, files: Sequence[Path], video: str | None) -> Seen:
     size = joints * width
     points = np.array([line[BOX : BOX + size] for _, line in kept], np.float32).reshape(len(kept), joints, width)
     extra = [line[BOX + size :] for _, line in kept]
-    ids = np.array([int(more[-1]) if more and more[-1] >= 1 and more[-1] % 1 == 0 else -1 for more in extra])
+    ids = np.array(
+        [int(more[-1]) if more and 1 <= more[-1] < MOST_ID and more[-1] % 1 == 0 else -1 for more in extra], np.int64
+    )
     sure = np.array([more[0] if more and 0 <= more[0] <= 1 else 1.0 for more in extra])
     notes = (f"{len(rows) - len(kept):,} labels of other classes than 0 are left out",) if len(kept) < len(rows) else ()
     people = People(
         np.array([frame for frame, _ in kept], np.int64),
         unseen_as_nan(points),
         sure,
-        None if (ids < 0).all() else ids.astype(np.int64),
+        None if (ids < 0).all() else ids,
     )
     span = min(numbers.values()), max(numbers.values())
     word = "coco" if joints == 17 else None

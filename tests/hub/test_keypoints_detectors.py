@@ -284,6 +284,13 @@ def test_ultralytics_ids_are_people(ids: bool, tmp_path: Path) -> None:
     np.testing.assert_allclose(by_labels.points[: len(TWO)][np.array(SEEN[:9])], ONE[SEEN[:9]], atol=0.01)
 
 
+def test_a_number_that_no_tracker_gives_is_no_id(tmp_path: Path) -> None:
+    lines = [f"{label(pose, conf=True)} {'9' * 30}" for pose in people(0)]
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "x_0.txt").write_text("\n".join(lines))
+    assert open_track(tmp_path / "labels", size=SIZE).person in (1, 2)  # by their places
+
+
 def test_labels_need_the_size_of_the_image_and_keypoints(tmp_path: Path) -> None:
     folder = labels_plain(tmp_path)
     with pytest.raises(HarBenchError, match=r"fractions of the image .* give its width and height"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import warnings
 from pathlib import Path
@@ -21,6 +22,12 @@ MOST_PIXELS = 2 * 89_478_485
 
 ALWAYS_PIXELS, PIXELS_PER_BYTE = 1 << 25, 12
 """What any file may unfold to, and what a larger one may: photographs have 2 to 10 pixels in a byte."""
+
+_BROKEN = (
+    *(OSError, EOFError, ValueError, SyntaxError, TypeError, LookupError, AttributeError, ArithmeticError),
+    *(AssertionError, NotImplementedError, struct.error),
+)
+"""What Pillow's readers raise of damaged bytes, each in its way."""
 
 _ADVICE = threading.Lock()
 """Pillow warns of large images and odd tags; warnings are switched for the whole process, by one thread at a time."""
@@ -46,7 +53,7 @@ def read_image(path: Path, *, upright: bool = False) -> Bytes:
     except Image.DecompressionBombError as error:
         most = MOST_PIXELS // 1_000_000
         raise HarBenchError(f"{path} has more than the {most} million pixels that are read; make it smaller") from error
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError on broken PNG
+    except _BROKEN as error:
         reason = str(error).partition("\n")[0]
         raise HarBenchError(f"{path} is not a whole image that Pillow can read ({reason}); fetch it again") from error
 
@@ -60,7 +67,7 @@ def size_of(path: Path) -> tuple[int, int]:
     try:
         with opened(path) as image:
             return image.size
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except (*_BROKEN, Image.DecompressionBombError) as error:
         raise HarBenchError(f"{path} is not an image that Pillow can read; fetch it again") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 import threading
 from pathlib import Path
@@ -132,6 +133,11 @@ def broken(folder: Path, name: str) -> Path:
         path.write_bytes(b"P5 60000 60000 255\n")
     elif name == "claims.pgm":
         path.write_bytes(b"P5 6000 6000 255\n")
+    elif name == "float.tiff":  # a place that is no whole number: type 11 in the one of 4 or 3
+        Image.new("RGB", (4, 3)).save(path)
+        content = path.read_bytes()
+        place = next(at for kind in (3, 4) if (at := content.find(struct.pack("<HH", 273, kind))) >= 0)
+        path.write_bytes(content[: place + 2] + struct.pack("<H", 11) + content[place + 4 :])
     elif name == "empty":
         path.mkdir()
     return path
@@ -143,6 +149,7 @@ def broken(folder: Path, name: str) -> Path:
         ("text.mp4", "is not a whole video"),
         ("text.jpg", "is not a whole image that Pillow can read"),
         ("cut.png", "is not a whole image that Pillow can read"),
+        ("float.tiff", "is not a whole image that Pillow can read"),
         ("vast.pgm", "has more than the 178 million pixels that are read; make it smaller"),
         ("claims.pgm", "says that its 17 bytes are 6000 x 6000 pixels, more than 12 a byte; save it smaller"),
         ("empty", "holds no image"),

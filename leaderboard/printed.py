@@ -12,6 +12,8 @@ from .entries import Reported, Value
 from .fields import fields_of
 
 _AMOUNT = re.compile(r"[\d:]")
+"""What is in a piece that says how much or which, as ``4 blocks`` or ``boxes: CPN``; others say what was done."""
+
 _UNSAID = (": --", ": -")
 """How a source ends that says nothing of what it names."""
 

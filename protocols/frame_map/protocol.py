@@ -304,9 +304,8 @@ class FrameMAP(Protocol):
         if labels.dtype.kind not in "iuf" or (labels.dtype.kind == "f" and (labels % 1 != 0).any()):
             raise HarBenchError(f"{self.name} wants the numbers of AVA's actions, 1 to 80, in the column label")
         classes = places(self.actions, labels)
-        least = self.recipe.confidence if self.options.confidence is None else self.options.confidence
-        if least is not None and "confidence" in predictions.columns:
-            classes[~(predictions["confidence"] >= least)] = -1
+        if self.recipe.confidence is not None and "confidence" in predictions.columns:
+            classes[~(predictions["confidence"] >= self.recipe.confidence)] = -1
         # with --missing count-as-error, a detection without a number is none
         for values in (_boxes(predictions), predictions["score"][:, None]):
             if not np.isfinite(values.sum()):

@@ -157,12 +157,16 @@ class Tired(Finder):
         return super().describe()
 
 
+@pytest.fixture
+def short_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of four frames."""
+    for module in (pose_parts, posing):
+        monkeypatch.setattr(module, "FRAMES_A_PART", 4)
+
+
+@pytest.mark.usefixtures("short_parts")
 @pytest.mark.parametrize("source", ["film", "pictures"])
-def test_interrupted_work_goes_on_and_ends_the_same(
-    source: str, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pose_parts, "FRAMES_A_PART", 4)
-    monkeypatch.setattr(posing, "FRAMES_A_PART", 4)
+def test_interrupted_work_goes_on_and_ends_the_same(source: str, clip: Path, tmp_path: Path) -> None:
     path = clip
     if source == "pictures":
         path = tmp_path / "in"
@@ -184,12 +188,9 @@ def test_interrupted_work_goes_on_and_ends_the_same(
     assert not (tmp_path / "out.parquet.partial").exists()
 
 
+@pytest.mark.usefixtures("short_parts")
 @pytest.mark.parametrize("harmed", ["poses-00001.parquet", "state-00001.json"])
-def test_a_part_that_was_damaged_is_looked_for_again(
-    harmed: str, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pose_parts, "FRAMES_A_PART", 4)
-    monkeypatch.setattr(posing, "FRAMES_A_PART", 4)
+def test_a_part_that_was_damaged_is_looked_for_again(harmed: str, clip: Path, tmp_path: Path) -> None:
     pose(Tired(batch=2), clip, tmp_path / "whole.parquet")
     with pytest.raises(KeyboardInterrupt):
         pose(Tired(after=14, batch=2), clip, tmp_path / "out.parquet")
@@ -206,11 +207,8 @@ def test_a_part_that_was_damaged_is_looked_for_again(
     assert pq.read_table(tmp_path / "out.parquet").equals(pq.read_table(tmp_path / "whole.parquet"))
 
 
-def test_work_with_other_options_begins_again_and_says_so(
-    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pose_parts, "FRAMES_A_PART", 4)
-    monkeypatch.setattr(posing, "FRAMES_A_PART", 4)
+@pytest.mark.usefixtures("short_parts")
+def test_work_with_other_options_begins_again_and_says_so(clip: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         pose(Tired(after=10), clip, tmp_path / "out.parquet")
     again = Tired()

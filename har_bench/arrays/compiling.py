@@ -19,6 +19,9 @@ from typing import Any, Generic, ParamSpec, TypeVar
 Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
 
+DEFINED: set[str] = set()
+"""The modules that hold such loops, of those that were imported."""
+
 _MAKING = RLock()
 
 
@@ -29,6 +32,7 @@ class Kernel(Generic[Arguments, Returned]):
         self._function = function
         self._made: Any = None
         update_wrapper(self, function)
+        DEFINED.add(function.__module__)
 
     def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Returned:
         """What the function returns."""

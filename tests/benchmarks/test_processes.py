@@ -4,8 +4,8 @@ The clock tells the truth on a machine that does nothing else. Where others work
 processor's time: what the first process does alone, and half of what its workers and the process that they are copies
 of do. In truth that one works while the first one does, so this flatters nobody. Each conversion takes one process ten
 seconds at least, so that it measures scaling and not the start of processes: NTU's real files over and over under their
-published names, the whole of Human3.6M, and four files as large as COCO's of 2014 and 2017. In a plain test run they are
-samples.
+published names, the whole of Human3.6M, and four files as large as COCO's of 2014 and 2017. In a plain test run they
+are samples.
 """
 
 from __future__ import annotations

@@ -60,6 +60,13 @@ def kernel(function: Callable[Arguments, Returned]) -> Kernel[Arguments, Returne
     return Kernel(function)
 
 
+def load_numba() -> None:
+    """Load what the first loop that is called would load."""
+    from numba.core.registry import cpu_target
+
+    cpu_target.target_context.refresh()
+
+
 @cache
 def _cache() -> Any:
     """Numba's cache of machine code, but one that nothing found in it, and no full or closed disk, can break."""

@@ -1,5 +1,5 @@
 """What compiled loops need, loaded by the import of this module; for a process of which others are copies."""
 
-from numba.core.registry import cpu_target
+from har_bench.arrays.compiling import load_numba
 
-cpu_target.target_context.refresh()
+load_numba()

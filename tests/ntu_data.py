@@ -49,7 +49,7 @@ def written(path: Path) -> Frames:
     """A file's frames with its bodies in the store's order."""
     found = read(path).frames
     order = np.lexsort((found.frame, found.person))
-    return Frames._make([found.bodies, *(column[order] for column in found[1:])])
+    return Frames(found.bodies, *(column[order] for column in found[1:]))
 
 
 def same(view: Any, path: Path) -> None:

@@ -95,7 +95,7 @@ def _given(predictions: Path | None, files: list[Path] | None, weights: str, fus
             raise HarBenchError("--weights and --fuse are of an --ensemble; leave them out")
         return predictions
     try:
-        shares = tuple(float(word) for word in weights.split(",") if word)
+        shares = tuple(float(word) for word in weights.split(",")) if weights else ()
     except ValueError as error:
         raise HarBenchError(f"--weights is {weights!r}; give a number for each file, such as 0.6,0.4") from error
     return Ensemble(tuple(files), shares, fuse)

@@ -8,10 +8,18 @@ from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
+from hypothesis import strategies as st
 
 from har_bench.protocol import Batch, Protocol
 
 P = TypeVar("P", bound=Protocol)
+
+SEEDS = st.integers(0, 3)
+
+
+def shared_out(count: int) -> tuple[st.SearchStrategy[list[int]], st.SearchStrategy[set[int]]]:
+    """So many sequences in any order, and the cuts between the workers that score them, for :func:`merged`."""
+    return st.permutations(range(count)), st.sets(st.integers(1, count - 1))
 
 
 def part(of: Batch, chosen: list[int], shuffle: int | None = None) -> Batch:

@@ -166,13 +166,7 @@ def _of_result(result: Result) -> str:
     lines = [f"{result.model or 'predictions'} on {result.protocol}:{result.recipe} (version {result.version})"]
     for name, value in result.metrics.items():
         lines.append(f"  {name}: {value:.4f} {result.units.get(name, '')}")
-    for title, pairs in (
-        ("options", result.options),
-        ("counts", result.counts),
-        ("fingerprints", result.fingerprints),
-        ("versions", result.versions),
-        ("environment", result.environment),
-    ):
-        if pairs:
+    for title in ("options", "counts", "fingerprints", "versions", "environment"):
+        if pairs := getattr(result, title):
             lines.append(f"{title}: " + ", ".join(f"{key} {value}" for key, value in pairs.items()))
     return "\n".join([*lines, f"tables: {', '.join(result.tables)}"])

@@ -18,13 +18,12 @@ from har_bench.converters.coco import COCO
 from har_bench.errors import HarBenchError
 from har_bench.skeletons import mapping, skeleton
 from tests.coco_data import NAME, assert_holds, content, convert, layout_of, person, read_json, reported, write
+from tests.sampled import Samples
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    raw = tmp_path_factory.mktemp("sample")
-    COCO.sample(raw)
-    return raw
+def sample(samples: Samples) -> Path:
+    return samples.raw("coco")
 
 
 # The sample, through the engine

@@ -17,15 +17,14 @@ from har_bench.converter import Tables
 from har_bench.converters.coco import COCO
 from har_bench.errors import HarBenchError
 from tests.coco_data import content, convert, person, read_json, reported, write
+from tests.sampled import Samples
 
 FUZZ = int(os.environ.get("HAR_BENCH_FUZZ", "200"))
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    raw = tmp_path_factory.mktemp("sample")
-    COCO.sample(raw)
-    return raw
+def sample(samples: Samples) -> Path:
+    return samples.raw("coco")
 
 
 def damaged(text: bytes, random: np.random.Generator) -> bytes:

@@ -19,15 +19,14 @@ from har_bench.errors import HarBenchError
 from har_bench.skeletons import skeleton
 from har_bench.storing.fingerprint import of_table
 from tests.coco_data import NAME, content, convert, layout_of, person, write
+from tests.sampled import Samples
 
 ROBOFLOW = "_annotations.coco.json"
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    raw = tmp_path_factory.mktemp("sample")
-    COCO.sample(raw)
-    return raw
+def sample(samples: Samples) -> Path:
+    return samples.raw("coco")
 
 
 def put(raw: Path, *paths: str, annotations: list[Any] | None = None) -> Path:

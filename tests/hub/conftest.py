@@ -10,7 +10,9 @@ from typing import Any
 import fsspec
 import pytest
 
+from har_bench import Store
 from tests.hub.strange_files import Load, Strange
+from tests.hub.systems import toy_store
 from tests.hub.torch_writing import FORMATS
 
 
@@ -42,6 +44,12 @@ def bucket() -> Iterator[str]:
         fsspec.filesystem("s3", skip_instance_cache=True).mkdir("poses")
         yield "s3://poses"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The store that the systems of :mod:`tests.hub.systems` are off by so much on."""
+    return toy_store(tmp_path_factory.mktemp("toys"))
 
 
 @pytest.fixture(params=["memory", "s3", "file"])

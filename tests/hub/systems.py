@@ -13,6 +13,8 @@ from tests.toy import write_raw
 
 PROTOCOL = "tests.toy:ToyError"
 FRAMES = (30, 7, 12, 5, 9)
+OFFSETS = [5.0, 6.0, 9.0, 4.0, 7.0]
+"""Of a system in the scored sequences [mm]."""
 
 
 def toy_store(home: Path) -> Store:

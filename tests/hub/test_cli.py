@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -243,11 +244,8 @@ def test_where_nothing_can_be_written_is_said_before_the_work(
 @pytest.mark.parametrize(
     ("word", "name", "suffix"),
     [
-        ("--out", "mine.txt", ".json"),
-        ("--out", "mine.JSON", ".json"),
-        ("--out", "mine", ".json"),
-        ("--predictions", "preds.h5", ".parquet"),
-        ("--predictions", "preds.csv", ".parquet"),
+        *product(["--out"], ["mine.txt", "mine.JSON", "mine"], [".json"]),
+        *product(["--predictions"], ["preds.h5", "preds.csv"], [".parquet"]),
     ],
 )
 def test_a_name_that_nothing_would_read_back_is_said_before_the_work(

@@ -21,22 +21,16 @@ from har_bench.protocol import Batch
 from har_bench.results import Result
 from har_bench.studying.comparing import Comparison, compare, compare_results
 from har_bench.studying.resampling import Draws, ratio
-from tests.hub.systems import FRAMES, PROTOCOL, off_by, toy_store
+from tests.hub.systems import FRAMES, OFFSETS, PROTOCOL, off_by
 from tests.sampled import Samples
 from tests.toy import ToyError, write_raw
 
-A = [5.0, 6.0, 9.0, 4.0, 7.0]
-B = [4.0, 6.5, 7.0, 3.0, 6.0]
+A, B = OFFSETS, [4.0, 6.5, 7.0, 3.0, 6.0]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return toy_store(tmp_path_factory.mktemp("comparing"))
-
-
-@pytest.fixture(scope="module")
-def compared(store: Store) -> Comparison:
-    return compare(PROTOCOL, store, off_by(store, A), off_by(store, B), resamples=2000)
+def compared(toys: Store) -> Comparison:
+    return compare(PROTOCOL, toys, off_by(toys, A), off_by(toys, B), resamples=2000)
 
 
 def pooled(first: list[float], second: list[float]) -> float:
@@ -44,9 +38,9 @@ def pooled(first: list[float], second: list[float]) -> float:
     return float(np.average(second, weights=FRAMES) - np.average(first, weights=FRAMES))
 
 
-def test_the_values_are_those_of_scoring(store: Store, compared: Comparison) -> None:
+def test_the_values_are_those_of_scoring(toys: Store, compared: Comparison) -> None:
     (found,) = compared.differences
-    scores = [har_bench.score(PROTOCOL, store, off_by(store, offsets), resamples=0)["error"] for offsets in (A, B)]
+    scores = [har_bench.score(PROTOCOL, toys, off_by(toys, offsets), resamples=0)["error"] for offsets in (A, B)]
     assert [found.a, found.b] == scores
     assert found.difference == pytest.approx(pooled(A, B), abs=1e-4)
     assert compared.sequences == len(FRAMES)
@@ -97,8 +91,8 @@ def test_many_sequences_are_exchanged_at_random_as_scipy_does() -> None:
     assert (low, high) == pytest.approx((np.mean(b - a) - half, np.mean(b - a) + half), abs=0.08)
 
 
-def test_equal_systems_do_not_differ(store: Store) -> None:
-    found = compare(PROTOCOL, store, off_by(store, A), off_by(store, A), resamples=100)
+def test_equal_systems_do_not_differ(toys: Store) -> None:
+    found = compare(PROTOCOL, toys, off_by(toys, A), off_by(toys, A), resamples=100)
     (only,) = found.differences
     assert (only.difference, only.p, only.low, only.high) == (0, 1, 0, 0)
     assert (only.effect, only.cohen) == (None, None)
@@ -108,40 +102,38 @@ def test_equal_systems_do_not_differ(store: Store) -> None:
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**31), st.randoms(use_true_random=False))
 def test_the_seed_decides_every_digit_and_exchanging_the_systems_changes_signs_only(
-    store: Store, seed: int, random: Any
+    toys: Store, seed: int, random: Any
 ) -> None:
-    first, second = off_by(store, A), off_by(store, B)
+    first, second = off_by(toys, A), off_by(toys, B)
     names = list(first)
     random.shuffle(names)
     shuffled = {name: first[name] for name in names}
-    one = compare(PROTOCOL, store, first, second, resamples=50, seed=seed)
-    assert compare(PROTOCOL, store, shuffled, second, resamples=50, seed=seed) == one
-    (forth,), (back,) = one.differences, compare(PROTOCOL, store, second, first, resamples=50, seed=seed).differences
+    one = compare(PROTOCOL, toys, first, second, resamples=50, seed=seed)
+    assert compare(PROTOCOL, toys, shuffled, second, resamples=50, seed=seed) == one
+    (forth,), (back,) = one.differences, compare(PROTOCOL, toys, second, first, resamples=50, seed=seed).differences
     assert back.difference == -forth.difference
     assert (back.low, back.high, back.p) == pytest.approx((-forth.high, -forth.low, forth.p), abs=1e-9)
 
 
-def test_options_and_recipes_are_passed_on(store: Store) -> None:
+def test_options_and_recipes_are_passed_on(toys: Store) -> None:
     found = compare(
-        f"{PROTOCOL}", store, off_by(store, A), off_by(store, B), recipe="double", resamples=9, options={"every": 4}
+        f"{PROTOCOL}", toys, off_by(toys, A), off_by(toys, B), recipe="double", resamples=9, options={"every": 4}
     )
     assert found.canonical == "toy/error:double,every=4"
     assert (
         found.differences[0].a
-        == har_bench.score(PROTOCOL, store, off_by(store, A), recipe="double", resamples=0, options={"every": 4})[
-            "error"
-        ]
+        == har_bench.score(PROTOCOL, toys, off_by(toys, A), recipe="double", resamples=0, options={"every": 4})["error"]
     )
 
 
-def test_what_cannot_be_scored_or_resampled_is_one_sentence(store: Store, tmp_path: Path) -> None:
-    whole = off_by(store, A)
+def test_what_cannot_be_scored_or_resampled_is_one_sentence(toys: Store, tmp_path: Path) -> None:
+    whole = off_by(toys, A)
     with pytest.raises(HarBenchError, match="30 missing"):
-        compare(PROTOCOL, store, whole, {name: whole[name] for name in list(whole)[1:]})
+        compare(PROTOCOL, toys, whole, {name: whole[name] for name in list(whole)[1:]})
     with pytest.raises(HarBenchError, match="0 resamples are too few"):
-        compare(PROTOCOL, store, whole, whole, resamples=0)
+        compare(PROTOCOL, toys, whole, whole, resamples=0)
     with pytest.raises(HarBenchError, match="needs a h36m store"):
-        compare("h36m/mpjpe", store, whole, whole)
+        compare("h36m/mpjpe", toys, whole, whole)
     one = har_bench.convert("tests.toy:Toy", write_raw(tmp_path / "raw", [9]), tmp_path / "one", jobs=1, quiet=True)
     alone = {"s000/right": one.sequence("s000/right").keypoints_3d}
     with pytest.raises(HarBenchError, match="on one sequence"):
@@ -193,15 +185,15 @@ def test_results_of_different_kinds_are_not_compared(human: Store) -> None:
             compare_results(changed if "what" in changed.primary else one, changed)
 
 
-def test_files_name_the_systems_where_they_tell_them_apart(store: Store, tmp_path: Path) -> None:
-    table = har_bench.run("tests.toy:Zero", store, protocol=PROTOCOL, out=tmp_path / "mine.parquet")
+def test_files_name_the_systems_where_they_tell_them_apart(toys: Store, tmp_path: Path) -> None:
+    table = har_bench.run("tests.toy:Zero", toys, protocol=PROTOCOL, out=tmp_path / "mine.parquet")
     assert table.model == "tests.toy:Zero"
     (tmp_path / "again").mkdir()
     for other in ("theirs.parquet", "again/mine.parquet"):
         shutil.copy(tmp_path / "mine.parquet", tmp_path / other)
     named = [
-        compare(PROTOCOL, store, tmp_path / "mine.parquet", other, resamples=10).names
-        for other in (tmp_path / "theirs.parquet", tmp_path / "again" / "mine.parquet", off_by(store, A))
+        compare(PROTOCOL, toys, tmp_path / "mine.parquet", other, resamples=10).names
+        for other in (tmp_path / "theirs.parquet", tmp_path / "again" / "mine.parquet", off_by(toys, A))
     ]
     assert named == [("mine", "theirs"), ("A", "B"), ("A", "B")]
 

@@ -12,15 +12,8 @@ from har_bench import HarBenchError, Store
 from har_bench.schema import to_numpy
 from har_bench.studying.explaining import Explanation, explain
 from tests.hub.labelled_clips import Clips
-from tests.hub.systems import FRAMES, PROTOCOL, off_by, toy_store
+from tests.hub.systems import FRAMES, OFFSETS, PROTOCOL, off_by
 from tests.sampled import Samples
-
-OFFSETS = [5.0, 6.0, 9.0, 4.0, 7.0]
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return toy_store(tmp_path_factory.mktemp("explaining"))
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +46,8 @@ def explained(mpii: Store, predictions: dict[str, Any]) -> Explanation:
     return explain("mpii/pckh:mmpose1", mpii, predictions, worst=3)
 
 
-def test_sequences_and_subjects_go_from_the_worst_to_the_best(store: Store) -> None:
-    found = explain(PROTOCOL, store, off_by(store, OFFSETS), worst=2)
+def test_sequences_and_subjects_go_from_the_worst_to_the_best(toys: Store) -> None:
+    found = explain(PROTOCOL, toys, off_by(toys, OFFSETS), worst=2)
     assert [(each.name, round(each.number, 3)) for each in found.worst] == [("s002/right", 9), ("s004/right", 7)]
     subjects = [(each.name, round(each.number, 3), each.count) for each in found.slices["subject"]]
     assert subjects == [(f"s{number:03d}", OFFSETS[number], "1 sequence") for number in np.argsort(OFFSETS)[::-1]]
@@ -136,6 +129,6 @@ def test_clips_are_sliced_by_the_mean_size_of_their_persons(samples: Samples) ->
     assert found.slices["action"][0].number <= found.slices["action"][-1].number
 
 
-def test_what_cannot_be_scored_is_one_sentence(store: Store) -> None:
+def test_what_cannot_be_scored_is_one_sentence(toys: Store) -> None:
     with pytest.raises(HarBenchError, match="missing"):
-        explain(PROTOCOL, store, {"s000/right": off_by(store, OFFSETS)["s000/right"]})
+        explain(PROTOCOL, toys, {"s000/right": off_by(toys, OFFSETS)["s000/right"]})

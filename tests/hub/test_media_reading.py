@@ -11,15 +11,16 @@ import pytest
 from har_bench.media.reading import mapped, read_ahead, threads_of
 
 
+def numbers(stop: int, taken: list[int]) -> Iterator[int]:
+    """The numbers before ``stop``, and in ``taken`` those that were asked for."""
+    for number in range(stop):
+        taken.append(number)
+        yield number
+
+
 def test_items_come_in_order_and_only_so_many_ahead() -> None:
     made: list[int] = []
-
-    def numbers() -> Iterator[int]:
-        for number in range(100):
-            made.append(number)
-            yield number
-
-    ahead = read_ahead(numbers(), 3)
+    ahead = read_ahead(numbers(100, made), 3)
     assert next(ahead) == 0
     time.sleep(0.3)
     assert len(made) <= 1 + 3 + 2
@@ -67,17 +68,12 @@ def test_mapped_results_keep_their_order(workers: int) -> None:
 def test_mapped_takes_no_more_than_said_and_raises_in_order() -> None:
     taken: list[int] = []
 
-    def numbers() -> Iterator[int]:
-        for number in range(50):
-            taken.append(number)
-            yield number
-
     def odd(number: int) -> int:
         if number == 7:
             raise ValueError("seven")
         return number
 
-    results = mapped(odd, numbers(), workers=2, ahead=4)
+    results = mapped(odd, numbers(50, taken), workers=2, ahead=4)
     assert next(results) == 0
     assert len(taken) <= 5
     with pytest.raises(ValueError, match="seven"):

@@ -361,26 +361,27 @@ def test_the_worst_are_those_that_explain_names(home: Path, tmp_path: Path) -> N
 
 
 REFUSED = {
-    "a span without frames": ("{h36m} 'S' --out {out}/a.png --frames 900:901", "no frame from 900 to before 901"),
-    "no span": ("{h36m} 'S' --out {out}/a.png --frames x", "is no span; write it as A:B"),
-    "another ending": ("{h36m} 'S' --out {out}/a.bmp", "pictures are written as .mp4, .gif, .png, .html"),
-    "no such sequence": ("{h36m} nobody --out {out}/a.png", "no sequence of"),
-    "no sequence": ("{h36m} --out {out}/a.png", "name one, or give --worst"),
-    "worst of nobody": ("{h36m} --out {out}/a.png --worst 2 --protocol h36m/mpjpe", "give its --predictions"),
-    "worst by what": ("{h36m} --out {out}/a.png --worst 2 --predictions a={noise}", "give --protocol"),
-    "no pictures": ("{h36m} 'S' --out {out}/a.png --media {out}", "is not there"),
+    "a.png WALK --frames 900:901": "no frame from 900 to before 901",
+    "a.png WALK --frames x": "is no span; write it as A:B",
+    "a.bmp WALK": "pictures are written as .mp4, .gif, .png, .html",
+    "a.png nobody": "no sequence of",
+    "a.png": "name one, or give --worst",
+    "a.png --worst 2 --protocol h36m/mpjpe": "give its --predictions",
+    "a.png --worst 2 --predictions a={noise}": "give --protocol",
+    "a.png WALK --media {out}": "is not there",
 }
+"""What is drawn of Human3.6M, after ``--out``, and what is said of it."""
 
 
-@pytest.mark.parametrize("what", REFUSED)
+@pytest.mark.parametrize("line", REFUSED)
 def test_what_cannot_be_drawn_is_a_sentence(
-    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str
 ) -> None:
-    line, words = REFUSED[what]
-    places = {"h36m": home / "h36m", "noise": home / "noise.parquet", "out": tmp_path}
+    places = {"noise": home / "noise.parquet", "out": tmp_path}
+    words = [WALK if word == "WALK" else word.format(**places) for word in f"{{out}}/{line}".split()]
     with pytest.raises(SystemExit):
-        cli.main(["show", *(WALK if word == "'S'" else word.format(**places) for word in line.split())])
-    assert words in capsys.readouterr().err
+        cli.main(["show", str(home / "h36m"), "--out", *words])
+    assert REFUSED[line] in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-import har_bench
 from har_bench import HarBenchError, cli, results
 from har_bench.results import Interval, Result
 from har_bench.studying.verifying import lines, verify
+from tests.sampled import noise, two_stores
 
 Tamper = Callable[[Result], Result]
 NAME = "mpii/pckh:hrnet"
@@ -24,14 +24,8 @@ NAME = "mpii/pckh:hrnet"
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two stores of a dataset, and an entry: predictions and their result side by side; tests copy what they change."""
     home = tmp_path_factory.mktemp("verifying")
-    converter = har_bench.registry.load("converters", "mpii")
-    for seed, name in enumerate(("mpii", "other")):
-        converter.sample(home / "raw" / name, seed=seed)
-        har_bench.convert("mpii", home / "raw" / name, home / "stores" / name, jobs=1, quiet=True)
-    entry, store = home / "results" / "noise", home / "stores" / "mpii"
-    har_bench.run("oracle-noise", store, protocol=NAME, out=entry / "predictions.parquet")
-    found = har_bench.score(NAME, store, entry / "predictions.parquet", resamples=50, missing="count-as-error")
-    results.write(found, entry / "result.json")
+    stores, entry = two_stores("mpii", home), home / "results" / "noise"
+    results.write(noise(NAME, stores / "mpii", entry / "predictions.parquet"), entry / "result.json")
     return home
 
 

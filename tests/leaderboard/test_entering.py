@@ -29,6 +29,7 @@ from har_bench.scoring.keeping import keep
 from har_bench.studying.adding import add
 from har_bench.studying.separating import separate
 from har_bench.studying.verifying import verify
+from tests.sampled import noise, two_stores
 
 WAY = "mpii/pckh:hrnet"
 KEYS = ("sequence", "frame", "person")
@@ -47,14 +48,8 @@ class Home(NamedTuple):
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     root = tmp_path_factory.mktemp("entering")
-    converter = har_bench.registry.load("converters", "mpii")
-    for seed, name in enumerate(("mpii", "other")):
-        converter.sample(root / "raw" / name, seed=seed)
-        har_bench.convert("mpii", root / "raw" / name, root / "stores" / name, jobs=1, quiet=True)
-    found = Home(root / "stores", root / "noise.json", root / "noise.parquet", root / "entries")
-    har_bench.run("oracle-noise", root / "stores" / "mpii", protocol=WAY, out=found.predictions)
-    made = har_bench.score(WAY, root / "stores" / "mpii", found.predictions, resamples=50, missing="count-as-error")
-    results.write(made, found.result)
+    found = Home(two_stores("mpii", root), root / "noise.json", root / "noise.parquet", root / "entries")
+    results.write(noise(WAY, found.stores / "mpii", found.predictions), found.result)
     enter(found, found.entries)
     return found
 
@@ -243,9 +238,9 @@ def test_entries_that_chance_may_order_share_their_ranks(home: Home, folder: Pat
     rng = np.random.default_rng(0)
     table = pq.read_table(home.predictions)
     column = table.column_names.index("keypoints")
-    for name, noise in (("same", 1e-3), ("worse", 60.0)):
+    for name, spread in (("same", 1e-3), ("worse", 60.0)):
         values = np.array(table["keypoints"].to_pylist())
-        moved = pa.array(list(values + rng.normal(0, noise, values.shape)), table.schema.field(column).type)
+        moved = pa.array(list(values + rng.normal(0, spread, values.shape)), table.schema.field(column).type)
         path = home.result.with_name(f"{name}.parquet")
         pq.write_table(table.set_column(column, table.schema.field(column), moved), path)
         made = har_bench.score(WAY, home.stores / "mpii", path, resamples=50, missing="count-as-error")

@@ -26,7 +26,7 @@ from har_bench.protocols.accuracy import (
 from har_bench.protocols.accuracy.protocol import Accuracy
 from har_bench.results import Result
 from har_bench.store import Store
-from tests.batches import merged, repeated
+from tests.batches import SEEDS, merged, repeated, shared_out
 from tests.golden import REAL, leaves, load
 
 ALL = [PennAccuracy, NTU60XSub, NTU60XView, NTU120XSub, NTU120XSet]
@@ -245,12 +245,7 @@ def case(seed: int, clips: int) -> tuple[Batch, Batch]:
     return truth, predictions_of(truth, rows, scores=random.integers(0, 4, (sum(rows), CLASSES)) / 3)
 
 
-@given(
-    st.permutations(range(7)),
-    st.sets(st.integers(1, 6)),
-    st.sampled_from(list(PennAccuracy.recipes)),
-    st.integers(0, 3),
-)
+@given(*shared_out(7), st.sampled_from(list(PennAccuracy.recipes)), SEEDS)
 @settings(max_examples=40)
 def test_any_split_merged_in_any_order_is_one_pass(order: list[int], cuts: set[int], recipe: str, seed: int) -> None:
     truth, predictions = case(seed, clips=1 if recipe == "single-clip" else 4)

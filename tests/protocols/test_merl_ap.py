@@ -29,7 +29,7 @@ from har_bench.protocols.temporal.intervals import (
 from har_bench.protocols.temporal.merl_files import CLASSES, read_detections
 from har_bench.protocols.temporal.midpoint import RECIPES, MidpointAP
 from har_bench.store import Store
-from tests.batches import no_order_shows
+from tests.batches import SEEDS, no_order_shows, shared_out
 from tests.golden import REAL, load
 from tests.temporal_batches import batch, merl_videos
 
@@ -113,10 +113,9 @@ def detections(seed: int = 0, count: int = 120) -> tuple[Batch, Batch]:
 
 
 @given(
-    st.permutations(range(VIDEOS)),
-    st.sets(st.integers(1, VIDEOS - 1)),
+    *shared_out(VIDEOS),
     st.sampled_from([(name, truth) for name in MidpointAP.recipes for truth in ("released", "labels")]),
-    st.integers(0, 3),
+    SEEDS,
 )
 @settings(max_examples=60)
 def test_no_order_of_rows_batches_or_merges_shows(

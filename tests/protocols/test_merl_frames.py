@@ -18,7 +18,7 @@ from har_bench.protocol import Batch
 from har_bench.protocols.temporal.frames import FrameMAP, right_at, step_average_precision, steps
 from har_bench.protocols.temporal.merl_files import CHUNK, read_frames, scored_rows
 from har_bench.store import Store
-from tests.batches import no_order_shows
+from tests.batches import SEEDS, no_order_shows, shared_out
 from tests.golden import REAL, load
 from tests.temporal_batches import batch, merl_videos
 
@@ -84,7 +84,7 @@ def images(seed: int = 0) -> tuple[Batch, Batch]:
     return batch(table, {}, np.arange(VIDEOS)), batch(table, {"frame": frames, "scores": scores}, owner)
 
 
-@given(st.permutations(range(VIDEOS)), st.sets(st.integers(1, VIDEOS - 1)), st.integers(0, 3))
+@given(*shared_out(VIDEOS), SEEDS)
 @settings(max_examples=40)
 def test_no_order_of_rows_batches_or_merges_shows(order: list[int], cuts: set[int], seed: int) -> None:
     no_order_shows(FrameMAP(), images(seed), order, cuts, seed)

@@ -29,7 +29,7 @@ from har_bench.protocols.temporal.segmental import (
     segments,
 )
 from har_bench.store import Store
-from tests.batches import no_order_shows, part, scored
+from tests.batches import SEEDS, no_order_shows, part, scored, shared_out
 from tests.golden import REAL, load
 
 MERL = REAL / "merl"
@@ -156,7 +156,7 @@ def batches(count: int = 5, chunks: int = 8, seed: int = 0, image: int = 1, last
     return Batch(table, np.arange(count + 1), {}), predictions
 
 
-@given(st.permutations(range(5)), st.sets(st.integers(1, 4)), st.integers(0, 3))
+@given(*shared_out(5), SEEDS)
 @settings(max_examples=30)
 def test_no_order_of_rows_batches_or_merges_shows(order: list[int], cuts: set[int], seed: int) -> None:
     no_order_shows(Segmental(), batches(seed=seed), order, cuts, seed)

@@ -18,19 +18,13 @@ CLOSED_FORM = load("h36m/golden/h36m_closed_form_golden.json")
 LIFTED = load("h36m/golden/h36m_real_pred_golden.json")
 
 # golden name -> (metric, recipe); a suffix 64 means every 64th frame, mm_ that mmpose computed it
-NAMES = {
-    "mpjpe": ("MPJPE", "videopose3d"),
-    "p_mpjpe": ("P-MPJPE", "videopose3d"),
-    "n_mpjpe": ("N-MPJPE", "videopose3d"),
-    "mpjve": ("MPJVE", "videopose3d"),
-    "mpjpe_recentred": ("MPJPE", "recentred"),
-    "n_mpjpe_recentred": ("N-MPJPE", "recentred"),
-    "pck50": ("3DPCK@50", "videopose3d"),
-    **{
-        f"{name}{suffix}": (f"{prefix}{metric}", "videopose3d")
-        for suffix, prefix in {"": "", "_none": "", "_procrustes": "P-", "_scale": "N-"}.items()
-        for name, metric in {"pck150": "3DPCK@150", "auc": "AUC"}.items()
-    },
+METRICS = {"mpjpe": "MPJPE", "p_mpjpe": "P-MPJPE", "n_mpjpe": "N-MPJPE", "mpjve": "MPJVE", "pck50": "3DPCK@50"} | {
+    f"{name}{suffix}": f"{prefix}{metric}"
+    for suffix, prefix in {"": "", "_none": "", "_procrustes": "P-", "_scale": "N-"}.items()
+    for name, metric in {"pck150": "3DPCK@150", "auc": "AUC"}.items()
+}
+NAMES = {name: (metric, "videopose3d") for name, metric in METRICS.items()} | {
+    f"{name}_recentred": (METRICS[name], "recentred") for name in ("mpjpe", "n_mpjpe")
 }
 
 

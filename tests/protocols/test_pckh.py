@@ -19,12 +19,11 @@ from har_bench.protocols.mpii.pckh import (
     PCKhRecipe,
     count,
     head_distance,
-    inside_crop,
     pckh,
-    tompson_truth,
     unpack,
 )
-from tests.batches import merged, part, repeated
+from har_bench.protocols.mpii.truth import inside_crop, tompson_truth
+from tests.batches import SEEDS, merged, part, repeated, shared_out
 
 # ---------------------------------------------------------------------------------------------- small cases
 
@@ -218,7 +217,7 @@ def test_metrics_follow_what_was_added_since_they_were_last_asked_for() -> None:
     assert protocol.metrics_of() == scored("official", truth, predictions).metrics_of() != early
 
 
-@given(st.permutations(range(5)), st.sets(st.integers(1, 4)), st.sampled_from(sorted(PCKh.recipes)), st.integers(0, 3))
+@given(*shared_out(5), st.sampled_from(sorted(PCKh.recipes)), SEEDS)
 @settings(deadline=None, max_examples=40)
 def test_any_split_merged_in_any_order_is_one_pass(order: list[int], cuts: set[int], recipe: str, seed: int) -> None:
     truth, predictions = batches(seed=seed)

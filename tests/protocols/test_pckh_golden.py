@@ -13,16 +13,8 @@ import pytest
 import scipy.io
 
 from har_bench.protocol import Batch, Scores
-from har_bench.protocols.mpii.pckh import (
-    JOINTS,
-    PCKh,
-    count,
-    head_distance,
-    inside_crop,
-    pckh,
-    tompson_truth,
-    unpack,
-)
+from har_bench.protocols.mpii.pckh import JOINTS, PCKh, count, head_distance, pckh, unpack
+from har_bench.protocols.mpii.truth import inside_crop, tompson_truth
 from tests.golden import REAL, leaves, load
 from tests.mpii_data import SHORT
 

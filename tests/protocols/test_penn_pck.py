@@ -29,7 +29,7 @@ from har_bench.protocols.penn_pck import (
 from har_bench.results import Result
 from har_bench.schema import to_numpy, vector
 from har_bench.store import Store
-from tests.batches import merged, part, repeated
+from tests.batches import SEEDS, merged, part, repeated, shared_out
 from tests.golden import leaves, load
 
 SHOULDER, HIP = JOINTS.index("left_shoulder"), JOINTS.index("right_hip")
@@ -246,9 +246,7 @@ def test_weights_count_a_sequence_as_often_as_it_is_repeated() -> None:
         assert once.metrics_of(np.array(weights, float)) == pytest.approx(often.metrics_of(), rel=1e-12)
 
 
-@given(
-    st.permutations(range(5)), st.sets(st.integers(1, 4)), st.sampled_from(sorted(PennPCK.recipes)), st.integers(0, 3)
-)
+@given(*shared_out(5), st.sampled_from(sorted(PennPCK.recipes)), SEEDS)
 @settings(max_examples=40)
 def test_any_split_merged_in_any_order_is_one_pass(order: list[int], cuts: set[int], recipe: str, seed: int) -> None:
     truth, predictions = batches(seed=seed)

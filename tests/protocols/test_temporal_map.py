@@ -19,7 +19,7 @@ from har_bench.protocol import Batch
 from har_bench.protocols.temporal.intervals import average_recall, recalled, temporal_iou
 from har_bench.protocols.temporal.midpoint import MidpointAP
 from har_bench.protocols.temporal.tiou_map import RECIPES, TemporalMAP
-from tests.batches import no_order_shows
+from tests.batches import SEEDS, no_order_shows, shared_out
 from tests.golden import REAL, ROOT
 
 FIXTURE = REAL / "ava" / "mmaction2_fixtures" / "eval_localization"
@@ -106,12 +106,7 @@ def batches(seed: int = 0, count: int = 90) -> tuple[Batch, Batch]:
     return rows(30, 3), rows(count, 4)
 
 
-@given(
-    st.permutations(range(5)),
-    st.sets(st.integers(1, 4)),
-    st.sampled_from(sorted(TemporalMAP.recipes)),
-    st.integers(0, 3),
-)
+@given(*shared_out(5), st.sampled_from(sorted(TemporalMAP.recipes)), SEEDS)
 @settings(max_examples=40)
 def test_no_order_of_rows_batches_or_merges_shows(order: list[int], cuts: set[int], recipe: str, seed: int) -> None:
     no_order_shows(TemporalMAP(recipe), batches(seed), order, cuts, seed)

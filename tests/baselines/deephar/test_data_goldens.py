@@ -67,19 +67,12 @@ def test_joints_come_from_where_the_original_takes_them(names: tuple[str, str]) 
 def test_augmentations(name: str) -> None:
     ours = {"mpii_sp": "mpii", "pennaction": "penn-clips", "pennaction_pe": "penn", "human36m": "h36m"}
     ours |= {"ntu": "ntu-clips", "ntu_pe": "ntu"}
-    theirs, found = load("models/deephar_data/dataconf.json")[name], None
     found = augmentation.AUGMENTATIONS[ours[name.removesuffix("_dataconf")]]
-    for theirs_name, values in (
-        ("angles", found.angles),
-        ("scales", found.scales),
-        ("trans_x", found.across),
-        ("trans_y", found.down),
-        ("hflips", found.flips),
-        ("chpower", found.powers),
-        ("subsampling", found.steps),
-        ("fixed_subsampling", found.step),
-    ):
-        np.testing.assert_allclose(values, theirs[theirs_name])
+    renamed = {"trans_x": "across", "trans_y": "down", "hflips": "flips", "chpower": "powers"}
+    renamed |= {"subsampling": "steps", "fixed_subsampling": "step"}
+    for theirs in ("angles", "scales", *renamed):
+        values = load("models/deephar_data/dataconf.json")[name][theirs]
+        np.testing.assert_allclose(getattr(found, renamed.get(theirs, theirs)), values, err_msg=theirs)
 
 
 @pytest.mark.parametrize("case", json.loads(str(numbers("bbox_clips.npz").get("clips", "[]"))), ids=str)

@@ -22,6 +22,7 @@ from har_bench.keypoints.motion import WORLD
 from har_bench.store import Store
 from tests.ava_data import convert
 from tests.golden import REAL
+from tests.sampled import Samples
 from tests.toy import Toy
 from tests.walkers import flat, walk
 
@@ -51,8 +52,9 @@ def test_the_form_is_that_of_phalps_own_file(penn: Store, tmp_path: Path) -> Non
             assert extra["gt_track_id"].shape == (len(box),)
 
 
-def test_joints_in_space_become_tracklets_and_are_read_back(ntu: Store, tmp_path: Path) -> None:
+def test_joints_in_space_become_tracklets_and_are_read_back(samples: Samples, tmp_path: Path) -> None:
     """Metres about the root; the camera is where the root is, its z divided by 200."""
+    ntu = samples("ntu60", seed=1)
     ntu.export("lart", tmp_path / "raw", quiet=True)
     store = convert(tmp_path / "raw", tmp_path / "store")
     assert not store.parts("rejects")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from har_bench.converter import Tables
 from har_bench.converters.ava import AVA
 from har_bench.errors import HarBenchError
 from tests.ava_data import read
@@ -48,13 +49,19 @@ DIALECTS: dict[str, Callable[[str], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("writer", DIALECTS)
-@pytest.mark.parametrize("name", [CSV, "kinetics_val_v1.0.csv", EXCLUDED])
-def test_a_csv_does_not_depend_on_who_wrote_it(own: Path, name: str, writer: str) -> None:
+def rewritten(own: Path, name: str, writer: str) -> tuple[Tables, Tables]:
+    """What is read before and after a file is written in another dialect, which is no reason to complain."""
     before = read(own)
     (own / name).write_bytes(DIALECTS[writer]((own / name).read_text()))
     after = read(own)
-    assert after.rejects == []
+    assert after.rejects == before.rejects == []
+    return before, after
+
+
+@pytest.mark.parametrize("writer", DIALECTS)
+@pytest.mark.parametrize("name", [CSV, "kinetics_val_v1.0.csv", EXCLUDED])
+def test_a_csv_does_not_depend_on_who_wrote_it(own: Path, name: str, writer: str) -> None:
+    before, after = rewritten(own, name, writer)
     assert after.segments == before.segments
     assert after.sequences == before.sequences
 
@@ -64,19 +71,15 @@ def test_a_csv_does_not_depend_on_who_wrote_it(own: Path, name: str, writer: str
     "name", ["ava_test_v2.2.txt", "ava_included_timestamps_v2.2.txt", "ava_file_names_trainval_v2.1.txt"]
 )
 def test_a_list_does_not_depend_on_who_wrote_it(own: Path, name: str, writer: str) -> None:
-    before = read(own)
-    (own / name).write_bytes(DIALECTS[writer]((own / name).read_text()))
-    after = read(own)
-    assert after.rejects == []
+    before, after = rewritten(own, name, writer)
     assert after.sequences == before.sequences
 
 
 @pytest.mark.parametrize("writer", ["a mark", "UTF-16", "CRLF", "no last line end"])
 @pytest.mark.parametrize("name", ["ava_action_list_v2.2.pbtxt", "ava_action_list_v2.2_for_activitynet_2019.pbtxt"])
 def test_an_action_list_does_not_depend_on_who_wrote_it(own: Path, name: str, writer: str) -> None:
-    before = read(own).segments
-    (own / name).write_bytes(DIALECTS[writer]((own / name).read_text()))
-    assert read(own).segments == before
+    before, after = rewritten(own, name, writer)
+    assert after.segments == before.segments
 
 
 def test_whole_numbers_may_have_a_point(own: Path) -> None:

@@ -6,19 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from har_bench.converters.humaneva import HumanEva
 from har_bench.converters.humaneva import release as release
 from har_bench.store import Store
-from tests.humaneva_data import (
-    convert,
-)
+from tests.humaneva_data import convert
+from tests.sampled import Samples
 
 
 @pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("humaneva") / "raw"
-    HumanEva.sample(out, seed=1)
-    return out
+def raw(samples: Samples) -> Path:
+    return samples.raw("humaneva", seed=1)
 
 
 @pytest.fixture(scope="module")

@@ -41,11 +41,6 @@ LINE_WRITERS: dict[str, Callable[[str], bytes]] = {
 }
 
 
-@pytest.fixture
-def own(raw: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(raw, tmp_path / "raw"))
-
-
 @pytest.mark.parametrize("writer", JSON_WRITERS)
 @pytest.mark.parametrize("name", [TRAIN_LIST, TEST_LIST])
 def test_an_action_list_does_not_depend_on_who_wrote_it(own: Path, name: str, writer: str) -> None:

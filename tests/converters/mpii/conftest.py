@@ -7,17 +7,13 @@ from pathlib import Path
 import pytest
 
 from har_bench.converter import Tables
-from har_bench.converters.mpii import MPII
-from tests.mpii_data import (
-    convert,
-)
+from tests.mpii_data import convert
+from tests.sampled import Samples
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    raw = tmp_path_factory.mktemp("sample")
-    MPII.sample(raw)
-    return raw
+def sample(samples: Samples) -> Path:
+    return samples.raw("mpii")
 
 
 @pytest.fixture(scope="module")

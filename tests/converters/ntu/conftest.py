@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from har_bench.converters.ntu import NTU120
+from tests.sampled import Samples
 
 
 @pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("ntu") / "raw"
-    NTU120.sample(out, seed=1)
-    return out
+def raw(samples: Samples) -> Path:
+    return samples.raw("ntu120", seed=1)

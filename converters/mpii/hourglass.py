@@ -7,9 +7,9 @@ validation image who are not on Tompson's list. ``joint_others`` and its kin rep
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -25,6 +25,7 @@ _OF_IMAGE = {"annolist_index": "annolist_index", "img_width": "width", "img_heig
 
 Index = Annotated[float, msgspec.Meta(ge=1, lt=1 << 31, multiple_of=1)]
 Point = tuple[float, float]
+T = TypeVar("T")
 _Joints = Annotated[list[tuple[float, float, float]], msgspec.Meta(min_length=16, max_length=16)]
 
 
@@ -42,6 +43,22 @@ def records(path: Path, log: RejectLog) -> Iterator[tuple[int, Record]]:
             log.dropped(f"[{at}]", f"it is no record of a person ({error})")
 
 
+def told(record: Record, image: str, read: Callable[[Record], T], where: str, log: RejectLog) -> tuple[str, T] | None:
+    """The name of a person's image, from the field of this name, and what is read of the person.
+
+    A person without either is dropped, and None.
+    """
+    try:
+        name, found = image_name(record.needed(image, str), f"{where}.{image}", log), read(record)
+    except (MalformedError, UnicodeError) as error:
+        log.dropped(where, str(error))
+        return None
+    if not name:
+        log.dropped(f"{where}.{image}", "not the name of a file")
+        return None
+    return name, found
+
+
 def read_hourglass(path: Path, source: str) -> Annotations:
     """Everything in the stacked-hourglass json, plain or gzipped.
 
@@ -54,32 +71,32 @@ def read_hourglass(path: Path, source: str) -> Annotations:
     seen: set[tuple[str, float]] = set()
     for at, record in records(path, log):
         where = f"[{at}]"
-        try:
-            name = image_name(record.needed("img_paths", str), f"{where}.img_paths", log)
-            person = record.needed("people_index", Index)
-            joints, flags = _joints(record)
-        except (MalformedError, UnicodeError) as error:
-            log.dropped(where, str(error))
+        found = told(record, "img_paths", _numbered, where, log)
+        if found is None:
             continue
-        if not name:
-            log.dropped(f"{where}.img_paths", "not the name of a file")
-        elif (name, person) in seen:
+        name, (person, joints, flags) = found
+        if (name, person) in seen:
             log.dropped(where, f"image {name}, person {person:g} is given twice; the first is kept")
-        else:
-            seen.add((name, person))
-            image = images.setdefault(name, {"row": len(images)})
-            for field, column in _OF_IMAGE.items():
-                value = record.optional(field, Index)
-                image[column] = image.get(column) or (None if value is None else int(value))
-            people.append(_person(record, image["row"], int(person), joints, flags))
-            for field, reason in record.flaws:
-                log.repaired(f"{where}.{field}", reason)
+            continue
+        seen.add((name, person))
+        image = images.setdefault(name, {"row": len(images)})
+        for field, column in _OF_IMAGE.items():
+            value = record.optional(field, Index)
+            image[column] = image.get(column) or (None if value is None else int(value))
+        people.append(_person(record, image["row"], int(person), joints, flags))
+        for field, reason in record.flaws:
+            log.repaired(f"{where}.{field}", reason)
     log.refuse_nothing(path, "persons", len(people))
     columns: dict[str, list[Any]] = {
         column: [image[column] for image in images.values()] for column in _OF_IMAGE.values()
     }
     named: dict[str, list[Any]] = {"name": list(images), "train": [True] * len(images)}
     return Annotations("hourglass", named | columns, person_columns(people), log)
+
+
+def _numbered(record: Record) -> tuple[float, list[Point], list[int]]:
+    """A person's number, joints and flags."""
+    return record.needed("people_index", Index), *_joints(record)
 
 
 def _person(record: Record, image: int, person: int, joints: list[Point], flags: list[int]) -> dict[str, Any]:

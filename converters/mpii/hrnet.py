@@ -23,13 +23,13 @@ import pyarrow as pa
 from har_bench.arrays import Bools, Floats
 from har_bench.errors import HarBenchError
 from har_bench.foreign import compressed
-from har_bench.foreign.json_records import MalformedError, Record
+from har_bench.foreign.json_records import Record
 from har_bench.foreign.mat import load_mat, variable_names
 from har_bench.raw import split_word
 from har_bench.schema import vector
 
-from .hourglass import UNKNOWN, Point, records
-from .tables import ABSENT, NO_FIELD, OCCLUDED, Annotations, RejectLog, image_name, person_columns, tompson
+from .hourglass import UNKNOWN, Point, records, told
+from .tables import ABSENT, NO_FIELD, OCCLUDED, Annotations, RejectLog, person_columns, tompson
 
 MARKS = (b'"joints_vis"', b'"center"')
 """What the beginning of such a file holds; a test file has no joints."""
@@ -167,15 +167,10 @@ def _read(path: Path, log: RejectLog) -> _Set:
     for at, record in records(path, log):
         found.count = at + 1
         where = f"[{at}]"
-        try:
-            name = image_name(record.needed("image", str), f"{where}.image", log)
-            joints, flags = _joints(record)
-        except (MalformedError, UnicodeError) as error:
-            log.dropped(where, str(error))
+        read = told(record, "image", _joints, where, log)
+        if read is None:
             continue
-        if not name:
-            log.dropped(f"{where}.image", "not the name of a file")
-            continue
+        name, (joints, flags) = read
         scale, centre = record.expected("scale", float), record.expected("center", Point)
         found.rows.append(
             {

@@ -183,6 +183,14 @@ class Protocol(ABC):
         self.given = {name: value for name, value in named.items() if name not in as_published}
         self.state = Records()
         self.device = ""
+        self.configure()
+
+    def configure(self) -> None:  # noqa: B027 - most have nothing to derive
+        """Derive from the recipe and the options, which were just chosen, what the protocol needs of them.
+
+        Raises:
+            HarBenchError: they do not go together.
+        """
 
     @property
     def primary(self) -> Metric:

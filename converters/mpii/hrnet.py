@@ -125,7 +125,9 @@ def read_hrnet(paths: Sequence[Path], sources: Sequence[str]) -> Annotations:
     }
     logs = [*(each.log for each in sets), *(log for _, log in truths)]
     log = RejectLog(sources[0], [entry for each in logs for entry in each.entries])
-    return Annotations("hrnet", columns, person_columns(people) | _head_columns(people), log)
+    joints = np.array([each["joints"] for each in people], np.float64).reshape(-1, 16, 2)
+    flags = np.array([each["flags"] for each in people], np.uint8).reshape(-1, 16)
+    return Annotations("hrnet", columns, person_columns(people, joints, flags) | _head_columns(people), log)
 
 
 def _head_columns(people: list[dict[str, Any]]) -> dict[str, Any]:

@@ -56,11 +56,15 @@ def test_workers_begin_with_what_was_prepared(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[True, True, True]"
 
 
-def test_what_is_loaded_for_workers_is_what_the_converter_needs() -> None:
+def test_what_is_loaded_for_workers_is_what_the_converter_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     always, loops = "har_bench.converting.shards", "har_bench.arrays.numba_loaded"
     assert needed_by_workers(make_converter("h36m")) == [always, "har_bench.converters.h36m.converter"]
     assert needed_by_workers(make_converter("ntu60")) == [always, "har_bench.converters.ntu.converter", loops]
-    assert needed_by_workers(make_converter("tests.toy:Toy")) == [always]
+    (tmp_path / "unforked_stranger.py").write_text("from tests.toy import Toy\nclass Own(Toy):\n    pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert needed_by_workers(make_converter("unforked_stranger:Own")) == [always]
 
 
 def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import har_bench
 from har_bench import HarBenchError, Store
+from har_bench.cli import main
 from har_bench.skeletons import skeleton
 from tests import motions
 from tests.motions import MotionAccuracy
@@ -52,6 +53,19 @@ def test_the_four_streams_are_trained_saved_and_fused(store: Store, tmp_path: Pa
     loaded = STGCN(device="cpu")
     assert har_bench.run(loaded, store, protocol=MotionAccuracy(), weights=tmp_path / "w").metrics == result.metrics
     assert (loaded.channels, loaded.inflate) == (6, "2")
+
+
+def test_our_weights_say_whose_they_are(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`har-bench classify` needs no --model for them."""
+    model = STGCN(**TINY, frames=8, epochs=1, batch=6)
+    model.fit(store, MotionAccuracy())
+    model.save(tmp_path / "w.safetensors")
+    np.save(tmp_path / "k.npy", np.ones((4, 33, 2), np.float32) * 50)
+    with pytest.raises(SystemExit):
+        main(
+            ["classify", str(tmp_path / "k.npy"), str(tmp_path / "o.csv"), "--weights", str(tmp_path / "w.safetensors")]
+        )
+    assert "the model has learnt on" in capsys.readouterr().err.replace("\n", " ")
 
 
 def published(path: Path, kind: Any = "st-gcn++", layout: str = "ntu25", classes: int = 60, *, seed: int = 0) -> Path:

@@ -13,20 +13,17 @@ import pytest
 import har_bench
 from har_bench import results
 from har_bench.cli import main
-from har_bench.converters.h36m import Human36M
-from har_bench.converters.ntu import NTU60
 from har_bench.errors import HarBenchError
 from har_bench.protocols.accuracy import NTU60XSub
 from har_bench.scoring.ensembles import Ensemble
 from har_bench.store import Store
 from har_bench.studying import verify
+from tests.sampled import Samples
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    folder = tmp_path_factory.mktemp("ntu60")
-    NTU60.sample(folder / "raw")
-    return har_bench.convert("ntu60", folder / "raw", folder / "store", jobs=1, quiet=True)
+def store(samples: Samples) -> Store:
+    return samples("ntu60")
 
 
 def logits(store: Store, *, right: float, wrong: float, scale: float = 1.0) -> dict[str, Any]:
@@ -165,9 +162,8 @@ def test_what_cannot_be_fused_is_said(store: Store, pair: tuple[Path, Path], tmp
             fused(store, *files, **options)
 
 
-def test_only_classes_of_clips_are_fused(tmp_path: Path) -> None:
-    Human36M.sample(tmp_path / "raw")
-    store = har_bench.convert("h36m", tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
+def test_only_classes_of_clips_are_fused(samples: Samples, tmp_path: Path) -> None:
+    store = samples("h36m")
     har_bench.run("mean-pose", store, protocol="h36m/mpjpe", out=tmp_path / "p.parquet")
     twice = Ensemble((tmp_path / "p.parquet",) * 2, fuse="sums")
     with pytest.raises(HarBenchError, match="h36m/mpjpe scores no classes of clips, so nothing can be fused"):

@@ -12,28 +12,20 @@ import pyarrow as pa
 import pytest
 
 import har_bench
-from har_bench.converters.ntu import NTU60, NTU120
-from har_bench.converters.penn_action import PennAction
 from har_bench.errors import HarBenchError
 from har_bench.protocols.accuracy import NTU60XSub, NTU60XView, NTU120XSet, NTU120XSub, PennAccuracy
 from har_bench.protocols.accuracy.protocol import Accuracy
 from har_bench.schema import vector
 from har_bench.store import Store
+from tests.sampled import Samples
 
 ALL = [PennAccuracy, NTU60XSub, NTU60XView, NTU120XSub, NTU120XSet]
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Store]:
+def stores(samples: Samples) -> dict[str, Store]:
     """The sample of every dataset, converted."""
-    made = {}
-    for converter in (PennAction, NTU60, NTU120):
-        folder = tmp_path_factory.mktemp(converter.dataset)
-        converter.sample(folder / "raw")
-        made[converter.dataset] = har_bench.convert(
-            converter.dataset, folder / "raw", folder / "store", jobs=1, quiet=True
-        )
-    return made
+    return {kind.dataset: samples(kind.dataset) for kind in ALL}
 
 
 def right_answers(protocol: Accuracy, store: Store) -> tuple[list[str], np.ndarray]:

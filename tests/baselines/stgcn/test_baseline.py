@@ -91,6 +91,33 @@ def test_published_weights_load_by_their_names(kind: str, ntu: Store, tmp_path: 
     assert har_bench.run(exact, ntu, protocol="ntu60/xsub", weights=path).environment["view"] == "pyskl-float16"
 
 
+@pytest.mark.parametrize("form", ["module.", "without backbone", "with mmcv's average", "float16"])
+def test_published_weights_load_in_whatever_form(form: str, tmp_path: Path) -> None:
+    state = torch.load(published(tmp_path / "j.pth"), weights_only=True)["state_dict"]
+    forms = {
+        "module.": {f"module.{name}": value for name, value in state.items()},
+        "without backbone": {name.removeprefix("backbone."): value for name, value in state.items()},
+        "with mmcv's average": state | {f"ema_{name.replace('.', '_')}": value for name, value in state.items()},
+        "float16": {name: value.half() if value.is_floating_point() else value for name, value in state.items()},
+    }
+    torch.save({"state_dict": forms[form]}, tmp_path / "other.pth")
+    models = STGCN(), STGCN()
+    for model, name in zip(models, ("j.pth", "other.pth"), strict=True):
+        model.load(tmp_path / name)
+    one, other = (model.models["joint"].state_dict() for model in models)
+    assert all(torch.allclose(other[name], value, atol=1e-3) for name, value in one.items())
+
+
+def test_what_is_no_whole_network_of_pyskls_is_said(tmp_path: Path) -> None:
+    state = torch.load(published(tmp_path / "j.pth"), weights_only=True)["state_dict"]
+    torch.save({name: value for name, value in state.items() if "cls_head" not in name}, tmp_path / "b.pth")
+    with pytest.raises(HarBenchError, match=r"b\.pth has pyskl's backbone and no head of classes"):
+        STGCN().load(tmp_path / "b.pth")
+    torch.save({"data_bn.weight": torch.ones(2), "l1.gcn1.PA": torch.ones(3)}, tmp_path / "c.pth")
+    with pytest.raises(HarBenchError, match=r"c\.pth is no file that STGCN saved: it has 5 parameters in 2 tensors"):
+        STGCN().load(tmp_path / "c.pth")
+
+
 def test_a_folder_of_pyskls_files_is_fused(ntu: Store, tmp_path: Path) -> None:
     """2 : 2 : 1 : 1, which equals the weighted mean of each stream alone."""
     parts, protocol = [], har_bench.protocol.make_protocol("ntu60/xsub")

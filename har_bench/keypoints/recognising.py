@@ -107,7 +107,7 @@ def facts_of(path: Path) -> dict[str, Any]:
 def _metadata(path: Path) -> dict[str, str]:
     if path.suffix != ".parquet":
         return {}
-    found = pq.read_schema(path).metadata or {}
+    found = pq.read_schema(path.absolute()).metadata or {}
     return {
         key.decode(): value.decode() for key, value in found.items() if key in (b"layout", b"width", b"height", b"fps")
     }

@@ -151,7 +151,7 @@ def _of_columns(path: Path, sequence: str | None) -> Rows:
     name = sequence or names[0]
     columns = found.of(name) or {}
     count = len(next(iter(columns.values()), ()))
-    said = pq.read_schema(path).metadata if path.suffix == ".parquet" else None
+    said = pq.read_schema(path.absolute()).metadata if path.suffix == ".parquet" else None
     return Rows(
         name,
         columns.get("frame", np.arange(count)),

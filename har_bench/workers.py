@@ -5,16 +5,18 @@ All three are a ``concurrent.futures.Executor``, so the engines have one code pa
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import multiprocessing
 import os
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -25,6 +27,13 @@ LOOK_EVERY_S = 2.0
 SPEAK_AFTER_S = 5.0
 GIVE_UP_AFTER_S = 30.0
 """How often a cluster that is silent is looked at, and how long one without workers is waited for."""
+
+FORKS = sys.platform == "linux"
+"""Whether workers are copies of a process; elsewhere the system's own libraries do not bear it."""
+
+KEPT = {-3: 32 << 20, -1: 256 << 20}
+"""Up to which size a worker takes an array from memory that it has had already (M_MMAP_THRESHOLD), and how much of that
+it keeps (M_TRIM_THRESHOLD) [bytes]. Else the system clears the same memory anew for every array of every shard."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -113,11 +122,28 @@ def executor(jobs: int, scheduler: str | None = None) -> Iterator[tuple[Executor
     if jobs == 1:
         yield InProcess(), 1
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_die_with_parent) as pool:
-        pool.submit(os.getpid)  # every process begins now, and not with the first task
+    prepare()
+    context = multiprocessing.get_context("forkserver" if FORKS else "spawn")
+    with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(dict(os.environ),)) as pool:
+        pool.submit(os.getpid)  # a process begins now, and not with the first task
         pa.array([0])  # Arrow looks for pandas meanwhile, and not when everybody waits for this process
         yield pool, jobs
+
+
+def prepare(*modules: str) -> None:
+    """Begin to load what workers on this machine need, while the caller finds out what there is to do.
+
+    They are copies of one process that has loaded it, where that can be; else each loads it for itself. That process
+    ends with this one, and what it has loaded is what was asked for first.
+
+    Args:
+        modules: their names, besides what every worker needs.
+    """
+    if FORKS:
+        from multiprocessing import forkserver  # which other systems have not
+
+        forkserver.set_forkserver_preload(["pandas", *modules])
+        forkserver.ensure_running()
 
 
 @contextmanager
@@ -149,8 +175,13 @@ def _dask_client(scheduler: str) -> Iterator[Any]:
         client.close(timeout=1)
 
 
-def _die_with_parent() -> None:
-    """End a worker whose parent was killed: an orphan would go on writing into a folder that is resumed."""
+def _begin(environment: dict[str, str]) -> None:
+    """Give a worker the environment of its parent, and its end: an orphan would go on writing what is resumed."""
+    os.environ.clear()
+    os.environ.update(environment)
+    with suppress(AttributeError, OSError):  # of the GNU C library
+        for what, size in KEPT.items():
+            ctypes.CDLL(None).mallopt(what, size)
 
     def watch() -> None:
         parent = multiprocessing.parent_process()

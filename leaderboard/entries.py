@@ -55,11 +55,6 @@ class Readme(msgspec.Struct, frozen=True, tag_field="kind", tag="readme"):
         return f"README of {self.system}"
 
     @property
-    def about(self) -> str:
-        """Which table, for who has the link."""
-        return self.table
-
-    @property
     def text(self) -> str:
         """Everything a reader needs to find the row."""
         return f"{self.short}, “{self.table}”"
@@ -82,11 +77,6 @@ class RepoFile(msgspec.Struct, frozen=True, tag_field="kind", tag="repo_file"):
     def short(self) -> str:
         """A few words for a narrow column."""
         return self.repo
-
-    @property
-    def about(self) -> str:
-        """Which table, for who has the link."""
-        return self.table
 
     @property
     def text(self) -> str:
@@ -113,11 +103,6 @@ class Paper(msgspec.Struct, frozen=True, tag_field="kind", tag="paper"):
         return f"arXiv {self.arxiv}"
 
     @property
-    def about(self) -> str:
-        """Which table, for who has the link."""
-        return self.table + (f" ({self.note})" if self.note else "")
-
-    @property
     def text(self) -> str:
         """Everything a reader needs to find the row."""
         return f"{self.title}, arXiv {self.arxiv}, {self.table}" + (f" ({self.note})" if self.note else "")
@@ -140,11 +125,6 @@ class Page(msgspec.Struct, frozen=True, tag_field="kind", tag="page"):
     def short(self) -> str:
         """A few words for a narrow column."""
         return self.title or self.url.removeprefix("https://").removeprefix("www.").split("/")[0]
-
-    @property
-    def about(self) -> str:
-        """Which table, for who has the link."""
-        return f"{self.table} ({self.note})"
 
     @property
     def text(self) -> str:

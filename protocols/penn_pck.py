@@ -8,9 +8,8 @@ visible joints of all test frames. Each of the ways to deviate from that is a :c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -249,13 +248,8 @@ class PennPCK(Protocol):
     recipe: PCKRecipe
     state: Records[Scored]
 
-    def __init__(self, recipe: str | None = None, options: Mapping[str, Any] | None = None) -> None:
-        """Choose a recipe; those of torsos read them from the store.
-
-        Raises:
-            HarBenchError: an unknown recipe or option.
-        """
-        super().__init__(recipe, options)
+    def configure(self) -> None:
+        """Recipes of torsos read them from the store."""
         if self.recipe.size in TORSOS:
             self.truth_columns = (*self.truth_columns, self.recipe.size)
 

@@ -11,7 +11,7 @@ import numpy as np
 from har_bench.converter import Tables
 from har_bench.converters.ntu import NTU60
 from har_bench.converters.ntu.sample import write_file
-from har_bench.converters.ntu.skeleton_file import FLAGS, Frames, read
+from har_bench.converters.ntu.skeleton_file import FLAGS, Frames, SkeletonFile, read
 from har_bench.converters.ntu.tables import to_metres
 from har_bench.schema import to_numpy
 from tests.golden import REAL
@@ -30,11 +30,11 @@ def column(found: Tables, name: str) -> np.ndarray:
     return to_numpy(found.poses[name], found.poses.schema.field(name))
 
 
-def one_file(folder: Path, content: bytes | Frames, name: str = "S001C001P001R001A001") -> Path:
+def one_file(folder: Path, content: bytes | SkeletonFile, name: str = "S001C001P001R001A001") -> Path:
     """A raw folder with one file."""
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}.skeleton"
-    if isinstance(content, Frames):
+    if isinstance(content, SkeletonFile):
         write_file(path, content)
     else:
         path.write_bytes(content)
@@ -47,9 +47,9 @@ def body(lines: list[str] | None = None, head: str = "72057594037944738 0 1 1 1 
 
 def written(path: Path) -> Frames:
     """A file's frames with its bodies in the store's order."""
-    found = read(path)
+    found = read(path).frames
     order = np.lexsort((found.frame, found.person))
-    return found._replace(**{name: getattr(found, name)[order] for name in Frames._fields[1:8]})
+    return Frames(found.bodies, *(column[order] for column in found[1:]))
 
 
 def same(view: Any, path: Path) -> None:
@@ -71,7 +71,7 @@ def same(view: Any, path: Path) -> None:
 
 
 def arrays(raw: Path) -> dict[str, Frames]:
-    return {path.stem: read(path) for path in sorted((raw / "nturgb+d_skeletons").glob("*.skeleton"))}
+    return {path.stem: read(path).frames for path in sorted((raw / "nturgb+d_skeletons").glob("*.skeleton"))}
 
 
 def slots(frames: Frames, count: int) -> np.ndarray:

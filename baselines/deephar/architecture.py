@@ -47,19 +47,9 @@ class Architecture:
         return self if self.reception is None else replace(self, reception=replace(self.reception, variant=variant))
 
     @property
-    def joints(self) -> int:
-        """Of a pose."""
-        return self._shape.joints
-
-    @property
-    def dims(self) -> int:
-        """Of a place: 2 or 3."""
-        return self._shape.dims
-
-    @property
-    def size(self) -> int:
-        """The side of its pictures [px]."""
-        return self._shape.size
+    def shape(self) -> ReceptionOptions | SPNetOptions:
+        """What tells the joints of a pose, the dimensions of a place, and the side of its pictures [px]."""
+        return self.spnet or self.reception or ReceptionOptions()
 
     @property
     def actions(self) -> tuple[int, ...]:
@@ -73,10 +63,6 @@ class Architecture:
         if self.spnet is not None:
             return [f"block {number}" for number in range(1, count + 1)]
         return [f"{head} {number}" for head in ("poses", "looks") for number in range(1, BLOCKS + 1)] + ["both"]
-
-    @property
-    def _shape(self) -> ReceptionOptions | SPNetOptions:
-        return self.spnet or self.reception or ReceptionOptions()
 
 
 def told_by(file: FileGroups, variant: Variant = "cvpr18") -> Architecture:

@@ -90,7 +90,7 @@ class Deephar(Learner, Actor):
         if expected is not None:
             expected = expected.of_variant(self.variant)
         self._take(weighing.load(weights, variant=self.variant, layout=self.joints, expected=expected))
-        weighing.check(self.places.seeing, self.loaded.architecture.size, weights)
+        weighing.check(self.places.seeing, self.loaded.architecture.shape.size, weights)
 
     def save(self, path: Path) -> None:
         """Write the network as ``.safetensors``."""
@@ -119,11 +119,11 @@ class Deephar(Learner, Actor):
         if protocol.task == "clip-classification":
             return self._acted(store, protocol)
         deep = bool(protocol.prediction_columns) and protocol.prediction_columns[0] == "keypoints_3d"
-        layout, joints = self.loaded.layout, self.loaded.architecture.joints
+        layout, joints = self.loaded.layout, self.loaded.architecture.shape.joints
         self.layout = next((name for name in alike(layout, joints) if maps(name, store, protocol)), "")  # type: ignore[misc]
         if not self.layout or (deep and not self.in_space):
             raise HarBenchError(
-                f"{self.loaded.about} gives {layout} in {self.loaded.architecture.dims} dimensions, and "
+                f"{self.loaded.about} gives {layout} in {self.loaded.architecture.shape.dims} dimensions, and "
                 f"{protocol.canonical} scores other joints; give other weights"
             )
         if deep and self.boxes == "truth":
@@ -192,7 +192,7 @@ class Deephar(Learner, Actor):
             with devices.forked():
                 torch.manual_seed(self.seed)
                 model = architecture.build()
-            layout = self.joints or layout_of(architecture.joints).name
+            layout = self.joints or layout_of(architecture.shape.joints).name
             warnings.warn(NOTHING_LEARNT, HarBenchWarning, stacklevel=2)
             self._take(Loaded(model, architecture, layout, f"random, seed {self.seed}"))
         assert self._loaded is not None  # noqa: S101 - just taken
@@ -214,7 +214,7 @@ class Deephar(Learner, Actor):
             flip = skeleton(loaded.layout).flip
             self._places = Places(
                 seeing,
-                loaded.architecture.size,
+                loaded.architecture.shape.size,
                 flip,
                 crops=self.crops,
                 mirrored=self.flip,
@@ -225,7 +225,7 @@ class Deephar(Learner, Actor):
     def _take(self, loaded: Loaded) -> None:
         self._loaded, self._places = loaded, None
         self.layout = loaded.layout  # type: ignore[misc]  # which joints it gives, its weights say
-        self.in_space = loaded.architecture.dims > 2  # type: ignore[misc]
+        self.in_space = loaded.architecture.shape.dims > 2  # type: ignore[misc]
 
     def _named(self) -> Architecture | None:
         if self.architecture and self.architecture not in ARCHITECTURES:
@@ -268,7 +268,7 @@ class Deephar(Learner, Actor):
         architecture = self.loaded.architecture
         frames, step = clips_of(architecture)
         several = self.clips == "several"
-        return acting.Plan(self.frames or frames, self.step or step, several, self.flip, architecture.size)
+        return acting.Plan(self.frames or frames, self.step or step, several, self.flip, architecture.shape.size)
 
     def _about_roots(self, store: Store, protocol: Protocol) -> Iterator[pa.Table]:
         self._check()

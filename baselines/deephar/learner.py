@@ -216,11 +216,11 @@ class Learner(Trained, PixelModel):
             carry_on(model, other, self.init)
         else:
             replicate(model)
-        layout = skeleton(joints) if joints else layout_of(architecture.joints)
-        if len(layout) != architecture.joints:
+        layout = skeleton(joints) if joints else layout_of(architecture.shape.joints)
+        if len(layout) != architecture.shape.joints:
             raise HarBenchError(
-                f"{layout.name} has {len(layout)} joints, and the network {architecture.joints}; give --set joints "
-                "or architecture of as many"
+                f"{layout.name} has {len(layout)} joints, and the network {architecture.shape.joints}; "
+                "give --set joints or architecture of as many"
             )
         return architecture, model, layout
 
@@ -235,12 +235,12 @@ class Learner(Trained, PixelModel):
         plain: bool = False,
     ) -> Feed:
         """Batches of the groups; ``acting`` are the parts whose classes are a set of actions each."""
-        target = Target(layout.flip, architecture.dims, (architecture.size, architecture.size))
+        target = Target(layout.flip, architecture.shape.dims, (architecture.shape.size, architecture.shape.size))
         made = []
         for group in groups:
             sources = []
             for part, given in group:
-                wanted = Wanted(layout, architecture.dims, part.every)
+                wanted = Wanted(layout, architecture.shape.dims, part.every)
                 found = people(part, given, wanted)
                 varied = AUGMENTATIONS[part.augmentation] if self.augment and not plain else NONE
                 varied = replace(varied, steps=AUGMENTATIONS[part.augmentation].steps)

@@ -46,5 +46,5 @@ def clips_of(architecture: Architecture) -> tuple[int, int]:
     NTU's pictures were halved in time before, so every second frame of a store's is one of theirs.
     """
     if architecture.spnet is not None:
-        return (8, 6) if architecture.dims == 2 else (8, 8)
+        return (8, 6) if architecture.shape.dims == 2 else (8, 8)
     return (20, 2) if architecture.heads is not None and architecture.heads.version == "v2" else (16, 2)

@@ -225,6 +225,18 @@ def _heads(whose: str, part: Part, frames: int = Recipe.frames, patience: int = 
     )
 
 
+NTU_CLIPS = Part("ntu", 4, "ntu-clips", clips=True, every=2)
+
+PENN = Recipe(
+    "2D poses of MPII and actions of Penn Action in turns; the poses frozen for two epochs",
+    "spnet_penn_train",
+    ((Part("mpii", 32, "mpii"),), (Part("penn_action", 4, "penn-clips", clips=True),)),
+    epochs=30,
+    drops={15: 0.1, 25: 0.1},
+    frozen=2,
+    action=0.01,
+)
+
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "mpii": Recipe(
@@ -240,32 +252,16 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             ((Part("mpii", 14, "mpii"), Part("h36m", 14, "h36m", every=5), Part("penn_action", 2, "penn"),
               Part("ntu", 2, "ntu", every=2)),),
         ),
-        "penn": Recipe(
-            "2D poses of MPII and actions of Penn Action in turns; the poses frozen for two epochs",
-            "spnet_penn_train",
-            ((Part("mpii", 32, "mpii"),), (Part("penn_action", 4, "penn-clips", clips=True),)),
-            epochs=30,
-            drops={15: 0.1, 25: 0.1},
-            frozen=2,
-            action=0.01,
-        ),
-        "penn-ntu": Recipe(
-            "2D poses of MPII, and actions of Penn Action and of NTU with heads of their own, in turns",
-            "spnet_penn_train",
-            (
-                (Part("mpii", 32, "mpii"),),
-                (Part("penn_action", 4, "penn-clips", clips=True),),
-                (Part("ntu", 4, "ntu-clips", clips=True, every=2),),
-            ),
-            epochs=30,
-            drops={15: 0.1, 25: 0.1},
-            frozen=2,
-            action=0.01,
+        "penn": PENN,
+        "penn-ntu": replace(
+            PENN,
+            about="2D poses of MPII, and actions of Penn Action and of NTU with heads of their own, in turns",
+            groups=(*PENN.groups, (NTU_CLIPS,)),
         ),
         "ntu": Recipe(
             "3D poses and actions of NTU in turns; the poses frozen for twenty epochs",
             "spnet_ntu",
-            ((Part("ntu", 32, "ntu", every=2),), (Part("ntu", 4, "ntu-clips", clips=True, every=2),)),
+            ((Part("ntu", 32, "ntu", every=2),), (NTU_CLIPS,)),
             optimiser="sgd",
             rate=0.01,
             epochs=90,

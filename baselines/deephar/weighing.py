@@ -76,7 +76,7 @@ def _of_keras(path: Path, variant: Variant, layout: str, expected: Architecture 
     weights.fill(model, file.state(model), str(path))
     known, labels = recognised(path, named=True), LABELS.get((architecture.actions or (0,))[0], "")
     if known is None or known.model != "deephar":
-        return Loaded(model, architecture, layout or layout_of(architecture.joints).name, path.name, labels)
+        return Loaded(model, architecture, layout or layout_of(architecture.shape.joints).name, path.name, labels)
     return Loaded(model, architecture, layout or known.target, f"{known.file}, as published", labels)
 
 

@@ -27,18 +27,16 @@ from har_bench.store import Store, open_store
 from har_bench.training import Plan, Trained, weights
 from har_bench.training.curves import History
 
+from .beginning import begin
 from .checking import check_tracklet
-from .clips import Clip, Clips, opened, width_of
+from .clips import LABELS, Clip, Clips, opened, width_of
 from .lessons import bodies, films, rows_of
 from .losses import TERMS, Aim, Labels, Masking
-from .network import RELEASED, Architecture, Inputs, Layers, Network, zero_masks
-from .released import Released, released
+from .network import NAME, RELEASED, Architecture, Inputs, Layers, Network, zero_masks
+from .released import Released, completed, configuration, own, released, told_by
 from .testing import Test, Told, annotated_at, box_of, by_second, detections, key_row, scored_second, scores, test_of
-from .training import NAME, Feed, Ways, adam, begun, learn
+from .training import Feed, Ways, adam, begun, learn
 from .windows import FRAMES, PEOPLE, Norm, Quirks, Windows, measured, norm_of, norm_read, stacked
-
-LABELS = 80
-"""Actions that a tracklet has room for."""
 
 ALONE_PER = 256
 """On several devices LART's learning rate is told for so many windows a step."""
@@ -149,21 +147,21 @@ class LART(Trained, Baseline):
         with devices.forked():
             torch.manual_seed(self.seed)
             network = Network(made)
-        self._begin(network)
+        bodied = bool(self.init) and begin(network, self.init, self.actions, protocol)
         known = films(self.store, rows, self.kinetics)
         feed = Feed(clips, self._windows(), list(clips.tracks(rows)), self._columns(), self.batch, self.seed, known)
         if not feed.tracks:
             raise HarBenchError(f"{self.store.path} has no track of two frames to learn from; convert more")
         if self.batch < self.devices:
             raise HarBenchError(f"batch is {self.batch}; give {self.devices} or more, one for each device")
-        self.model = self._trained(network, feed)
+        self.model = self._trained(network, feed, fresh=not bodied)
         self.origin = "trained"
 
-    def _trained(self, network: Network, feed: Feed) -> Network:
+    def _trained(self, network: Network, feed: Feed, *, fresh: bool) -> Network:
         aim = Aim(
             tuple(word for word in self.terms.split(",") if word), self.labels, self.ratio, self.others, self.masks
         )
-        begun(network, aim, smpl=self.smpl, kinetics=bool(feed.kinetics), fresh=not self.init)
+        begun(network, aim, smpl=self.smpl, kinetics=bool(feed.kinetics), fresh=fresh)
         plan = Plan(
             self.epochs,
             self.seed,
@@ -175,13 +173,6 @@ class LART(Trained, Baseline):
         ways = Ways(self.warm, self.weight_decay, self.layer_decay, self.ema, quirks=self.quirks == "lart")
         learnt, self.history = learn(network, feed, aim, self.here(plan), ways, quiet=self.quiet)
         return learnt
-
-    def _begin(self, network: Network) -> None:
-        """Take the weights of ``init``."""
-        if self.init:
-            found = weights.read(remote.fetch(self.init))
-            state = found.models.get(NAME) if found.options else released(found).state
-            weights.fill(network, state or {}, self.init)
 
     def _made(self) -> Architecture:
         """The network of the options, for the tracklets."""
@@ -245,6 +236,7 @@ class LART(Trained, Baseline):
                 f"{self.store.path} has no tracklet of a video that {protocol.canonical} scores; convert those of its "
                 "validation"
             )
+        self._suits()
         clips = Clips(self.store, self._width(), bodies=self.tested.kind != "truth")
         seconds = annotated_at(store, wanted)
         for video, rows in groupby(order, key=lambda each: each[0]):
@@ -255,11 +247,23 @@ class LART(Trained, Baseline):
     def _told_apart(self, protocol: Protocol) -> tuple[int, ...]:
         """The numbers of the network's actions; released weights have AVA's 60 that are scored, or all 80."""
         count = self._known().made.actions
-        theirs = tuple(range(1, LABELS + 1)) if count == LABELS else getattr(protocol.recipe, "classes", ())
-        found = self.actions or theirs
+        found = self.actions or told_by(self._known().made, protocol)
         if len(found) != count:
             raise HarBenchError(f"{self.origin} tells {count} actions, which are not AVA's; give weights of these")
         return found
+
+    def _suits(self) -> None:
+        """Raise a HarBenchError where the network takes features that the tracklets have not, or have in another width.
+
+        LART itself fills zeros in where a frame has none.
+        """
+        needed, there = self._width(), width_of(self.store)
+        if needed and needed != there:
+            raise HarBenchError(
+                f"{self.origin} is of {configuration(self._known().made)}, and {self.store.path} has "
+                f"{f'features of {there} numbers' if there else 'no features'}; convert tracklets with those, or give "
+                "weights of the configuration that they have"
+            )
 
     def told(self, clip: Clip, annotated: Sequence[float] | None = None) -> list[Told]:
         """What is said of everybody who is detected in a clip's key frame.
@@ -346,23 +350,19 @@ class LART(Trained, Baseline):
         if found.options:
             self._take_own(found)
             return
-        if found.training:
-            raise HarBenchError(f"{weights_file} is for going on with a training; give weights that --save wrote")
         theirs: Released = released(found)
         self.model = Network(theirs.made)
-        weights.fill(self.model, theirs.state, str(weights_file))
+        weights.fill(self.model, completed(theirs.state, self.model, str(weights_file)), str(weights_file))
         self.actions, self.norm = (), None
         if self.mean_std:
             self.norm = norm_read(self.mean_std)
         self.origin = f"{weights_file.name}{', the moving average' if theirs.averaged else ''}"
 
     def _take_own(self, found: weights.Checkpoint) -> None:
+        made, self.actions = own(found)
         options = found.options
-        if options.get("baseline") != type(self).__name__ or NAME not in found.models:
-            raise HarBenchError(f"{found.path} holds weights of {options.get('baseline')}; name that baseline")
-        self.model = Network(msgspec.convert(options["made"], Architecture))
+        self.model = Network(made)
         weights.fill(self.model, found.models[NAME], str(found.path))
-        self.actions = tuple(options["actions"])
         self.norm = norm_of(options["mean"], options["deviation"], len(options["mean"]))
         self.frames, self.people, self.origin = options["frames"], options["people"], found.path.name
 

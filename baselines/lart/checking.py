@@ -17,38 +17,21 @@ import pyarrow.compute as pc
 
 from har_bench.arrays import Anything, Floats
 from har_bench.baseline import Finding
-from har_bench.errors import HarBenchError, Malformed, listed
-from har_bench.foreign import joblib
-from har_bench.foreign.numbers import numbers
+from har_bench.errors import listed
 from har_bench.geometry.boxes import overlap
 from har_bench.schema import to_numpy
 from har_bench.store import Store
 
+from . import forms
 from .clips import TRUE
-from .network import HIERA, JOINTS, MVIT, POSE
+from .forms import KEYS
+from .network import HIERA, JOINTS, MVIT
 from .testing import FPS, SCORED, annotated_at, scored_second, second_of
 from .windows import FRAMES, Norm
 
 _NAME = re.compile(r"(?P<origin>[A-Za-z]+-[a-z]+)_(?P<video>.{11})_(?P<key>\d{6})_(?P<track>\d+)_(?P<length>\d+)")
 CLIPS = "AK-val"
 ORIGINS = ("ava-val", "ava-train", "kinetics-train", CLIPS)
-SHAPES: Mapping[str, tuple[int, ...]] = {
-    "fid": (1, 1),
-    "pose_shape": (1, POSE),
-    "3d_joints": (1, JOINTS // 3, 3),
-    "camera": (1, 3),
-    "camera_bbox": (1, 3),
-    "action_label_gt": (1, 80),
-    "has_gt": (1, 1),
-    "has_detection": (1, 1),
-    "apperance_index": (1, 1),
-    "frame_size": (2,),
-    "frame_bbox": (4,),
-    "frame_conf": (),
-}
-"""What each value is shaped like, after the frames."""
-
-OTHERS = ("frame_name", "apperance_dict", "action_label_psudo")
 CONFIDENT, CONFIDENT_CLIPS = 0.8, 0.9
 """The detector's least that LART scores in AVA's films, and in AVA-Kinetics' clips (AK-val)."""
 
@@ -65,7 +48,7 @@ class Given:
 
     Attributes:
         path: the file.
-        values: its content, values of frames without the axis of the one person.
+        values: its content: arrays without the axis of the one person, mappings of arrays (D,).
         frames: T.
         norm: PHALP's mean and deviation, if they were given.
         annotations: a store of AVA's annotations, if it was given.
@@ -92,11 +75,15 @@ class Given:
         """The least confidence that is scored."""
         return CONFIDENT_CLIPS if self.name and self.name["origin"] == CLIPS else CONFIDENT
 
-    def key(self) -> int | None:
-        """The row of the key frame, as LART's evaluator finds it."""
+    @property
+    def keys(self) -> list[int]:
+        """The rows in whose names LART's evaluator finds the key frame's number."""
         digits = self.name["key"] if self.name else None
-        rows = [row for row, name in enumerate(self.values["frame_name"]) if digits and digits in str(name)]
-        return rows[-1] if rows else None
+        return [row for row, name in enumerate(self.values["frame_name"]) if digits and digits in name]
+
+    def key(self) -> int | None:
+        """The row of the key frame, as LART's evaluator finds it: the last one."""
+        return self.keys[-1] if self.keys else None
 
 
 def check_tracklet(path: Path, norm: Norm | None = None, annotations: Store | None = None) -> list[Finding]:
@@ -105,10 +92,13 @@ def check_tracklet(path: Path, norm: Norm | None = None, annotations: Store | No
     Raises:
         HarBenchError: the file is no tracklet at all.
     """
-    given, missing = _read(path, norm, annotations)
-    if missing:
-        return [Finding("keys", f"lacks or has in another form: {'; '.join(missing)}", ok=False)]
-    found = [Finding("keys", f"all {len(SHAPES) + len(OTHERS)}, of {given.frames} frames", ok=True)]
+    form = forms.read(path)
+    differs = "; ".join([*form.missing, *form.other])
+    given = Given(path, form.values, len(form.values["frame_name"]), norm, annotations)
+    told = f"lacks or has in another form: {differs}" if differs else f"all {len(KEYS)}, of {given.frames} frames"
+    found = [Finding("keys", told, ok=not differs)]
+    if form.missing:
+        return found
     needed = {"mean and deviation": ("mean_std", norm), "annotations": ("annotations", annotations)}
     for step, look in STEPS.items():
         option, what = needed.get(step, ("", given))
@@ -118,25 +108,6 @@ def check_tracklet(path: Path, norm: Norm | None = None, annotations: Store | No
         wrong = list(look(given))
         found.append(Finding(step, "; ".join(wrong) or _TOLD[step](given), ok=not wrong))
     return found
-
-
-def _read(path: Path, norm: Norm | None, annotations: Store | None) -> tuple[Given, list[str]]:
-    held = joblib.load(path)
-    if not isinstance(held, dict) or not isinstance(held.get("frame_name"), list) or not held["frame_name"]:
-        raise HarBenchError(f"{path} is no tracklet (it has no list frame_name); give one of LART's .pkl files")
-    frames, values, missing = len(held["frame_name"]), dict(held), []
-    for name, shape in SHAPES.items():
-        try:
-            array = numbers(held[name])
-            values[name] = array.reshape(frames, *(shape[1:] if shape[:1] == (1,) else shape))
-        except KeyError:
-            missing.append(f"no {name}")
-        except Malformed as wrong:
-            missing.append(f"{name} {wrong}")
-        except ValueError:
-            missing.append(f"{name} is {array.shape}, not {(frames, *shape)}")
-    missing += [f"no {name}" for name in OTHERS if name not in held]
-    return Given(path, values, frames, norm, annotations), missing
 
 
 def _name(given: Given) -> Iterator[str]:
@@ -153,13 +124,15 @@ def _name(given: Given) -> Iterator[str]:
 
 
 def _frames(given: Given) -> Iterator[str]:
-    steps = np.diff(given.values["fid"].reshape(-1))
+    steps = np.diff(given.values["fid"])
     if (steps != 1).any():
         yield f"fid goes by {sorted(set(steps.tolist()))[:3]} and not by 1, so features and windows are at another rate"
     key = given.key()
     if key is None:
         yield "no frame's name has the key frame's number in six digits, so LART's evaluator passes the track over"
-    elif not given.values["has_detection"].reshape(-1)[key]:
+    elif len(given.keys) > 1:
+        yield f"{len(given.keys)} frames' names have the key frame's number, and LART takes the last (row {key})"
+    elif not given.values["has_detection"][key]:
         yield f"nobody is detected in the key frame (row {key}), so LART's evaluator passes the track over"
     elif key >= FRAMES:
         yield f"the key frame is row {key}, beyond the {FRAMES} that LART sees"
@@ -171,6 +144,8 @@ def _body(given: Given) -> Iterator[str]:
     pose = given.values["pose_shape"]
     seen = pose[given.seen]
     turns = seen[:, :216].reshape(-1, 24, 3, 3)
+    if len(turns) and (turns == np.eye(3)).all():
+        yield "all bodies stand at rest, as those of tracklets of joints alone do: released weights see SMPL's"
     far = np.abs(turns @ turns.swapaxes(-1, -2) - np.eye(3)).max(initial=0)
     if far > 0.01:
         yield f"the first 216 numbers are no rotation matrices (off by {far:.2g}): angles or six numbers a joint?"
@@ -186,6 +161,8 @@ def _joints(given: Given) -> Iterator[str]:
     span = np.median(np.ptp(joints[:, :-1], axis=1).max(axis=-1)) if len(joints) else 0
     if span > _SPAN_M:
         yield f"the joints span {span:.0f}, and metres about the body span 1 to 2"
+    if len(joints) and not joints.any():
+        yield "all joints are zero"
     if np.abs(joints[:, -1]).max(initial=0) > 1e-6:
         yield "the last of the 45 joints is not zero, as PHALP's is: another set of joints?"
     if len(joints) and np.median(np.abs(given.values["camera"][given.seen, 2])) > _FAR:
@@ -194,40 +171,47 @@ def _joints(given: Given) -> Iterator[str]:
 
 def _appearance(given: Given) -> Iterator[str]:
     features = given.values["apperance_dict"]
-    widths = {np.shape(value) for value in features.values()}
-    if widths != {(1, HIERA)}:
-        told = listed([str(width[-1]) if width else "no" for width in sorted(widths)]) or "no"
-        known = "those are MViT's, for the demo's weights" if widths == {(1, MVIT)} else "no known weights take them"
+    widths = {len(value) for value in features.values()}
+    if not widths:
+        yield f"there are no features, and the released ones have {HIERA} numbers (Hiera); weights of poses take none"
+    elif widths != {HIERA}:
+        told = listed(map(str, sorted(widths)))
+        known = "those are MViT's, for the demo's weights" if widths == {MVIT} else "no known weights take them"
         yield f"features have {told} numbers, and the released ones {HIERA} (Hiera); {known}"
-    index = given.values["apperance_index"].reshape(-1)
+    index = given.values["apperance_index"]
     lost = set(index[index >= 0].tolist()) - set(features)
     if lost:
         yield f"{len(lost)} keys of apperance_index are not in apperance_dict, such as {min(lost):g}"
     there = index[given.seen] >= 0
     if len(there) and there.mean() < 1 - 1 / _EVERY:
         yield f"only {there.mean():.0%} of the detected frames have a feature; one serves six frames"
-    if any(not np.isfinite(value).all() or not np.any(value) for value in features.values()):
-        yield "some features are zero or not finite"
+    if any(not np.any(value) for value in features.values()):
+        yield "some features are zero"
 
 
 def _labels(given: Given) -> Iterator[str]:
-    kinds, labels = given.values["has_gt"].reshape(-1), given.values["action_label_gt"]
+    kinds, labels = given.values["has_gt"], given.values["action_label_gt"]
     if not np.isin(kinds, (0, 1, TRUE)).all():
         strange = sorted(set(kinds.tolist()) - {0, 1, TRUE})
         yield f"has_gt has {strange[:3]}; 2 is annotated, 1 a pseudo label, 0 neither"
     true = labels[kinds == TRUE]
     if not len(true):
         yield "no frame is annotated (has_gt 2)"
-    elif not true.any():
-        yield "annotated frames have no action"
+    elif not true.any(axis=1).all():
+        yield f"annotated frames have no action: {int((~true.any(axis=1)).sum())} of {len(true)}"
+    elif not np.isin(true, (0, 1)).all():
+        yield f"action_label_gt has {true[~np.isin(true, (0, 1))][0]:g}; an action is there, 1, or not, 0"
     elif not true[:, :POSES].any() and true[:, POSES].any():
         yield "an annotated frame has action 15 and none of 1 to 14: the index is the action's number less 1"
     if labels[kinds != TRUE].any():
         yield "frames that are not annotated have true labels, which nothing reads; set has_gt to 2"
-    pseudo = [np.asarray(value) for value in given.values["action_label_psudo"].values()]
-    if any(value.min(initial=0) < 0 or value.max(initial=0) > 1 for value in pseudo):
+    pseudo, index = given.values["action_label_psudo"], given.values["apperance_index"]
+    lost = set(index[(kinds == 1) & (index >= 0)].tolist()) - set(pseudo)
+    if lost:
+        yield f"{len(lost)} keys of frames with has_gt 1 are not in action_label_psudo, such as {min(lost):g}"
+    if any(value.min(initial=0) < 0 or value.max(initial=0) > 1 for value in pseudo.values()):
         yield "pseudo labels are not from 0 to 1: logits?"
-    elif (kinds == 1).any() and not any(value.any() for value in pseudo):
+    elif (kinds == 1).any() and not any(value.any() for value in pseudo.values()):
         yield "has_gt promises pseudo labels and action_label_psudo has none"
 
 
@@ -238,7 +222,12 @@ def _boxes(given: Given) -> Iterator[str]:
         return
     right, bottom = box[:, 0] + box[:, 2], box[:, 1] + box[:, 3]
     inside = (right <= 1.1 * width) & (bottom <= 1.1 * height)
-    if box.max() <= 2:
+    flat, sizeless = ((~(values > 0).all(axis=1)).sum() for values in (box[:, 2:], size))
+    if flat:
+        yield f"boxes have no width or height in {flat} frames; they are x, y, w, h"
+    elif sizeless:
+        yield f"frame_size is not there in {sizeless} frames; it is height, width"
+    elif box.max() <= 2:
         yield "boxes are shares of the frame; they are x, y, w, h in pixels"
     elif inside.mean() < _SAME and ((right <= 1.1 * height) & (bottom <= 1.1 * width)).mean() > inside.mean():
         yield "boxes go beyond the frame unless its sides are exchanged; frame_size is height, width"
@@ -247,7 +236,7 @@ def _boxes(given: Given) -> Iterator[str]:
 
 
 def _confidence(given: Given) -> Iterator[str]:
-    confidence, key = given.values["frame_conf"].reshape(-1), given.key()
+    confidence, key = given.values["frame_conf"], given.key()
     if not ((confidence >= 0) & (confidence <= 1)).all():
         yield f"confidences go from {confidence.min():.2g} to {confidence.max():.2g}, and not from 0 to 1"
     elif key is not None and confidence[key] < given.confident:
@@ -278,15 +267,39 @@ def _annotated(given: Given) -> Iterator[str]:
         yield f"{given.annotations.path} has no box of {video} at {second:g} s"
         return
     true = to_numpy(rows["bbox_normalised"], rows.schema.field("bbox_normalised")).astype(np.float64)
-    height, width = given.values["frame_size"][key]
-    mine = np.asarray(given.values["frame_bbox"][key], np.float64) / np.array([width, height, width, height])
-    shared = overlap(mine[None], np.concatenate([true[:, :2], true[:, 2:] - true[:, :2]], axis=1))[0]
+    boxes = np.concatenate([true[:, :2], true[:, 2:] - true[:, :2]], axis=1)
+    box = np.asarray(given.values["frame_bbox"][key], np.float64)
+    height, width = map(float, given.values["frame_size"][key])
+    shared = _overlaps(box, (width, height), boxes)
     best = int(shared.argmax())
     if shared[best] < _SAME:
-        yield f"no annotated box is where the track's is (overlap {shared[best]:.2f} at best)"
+        reading = _read_as(box, (width, height), boxes)
+        yield f"no annotated box is where the track's is (overlap {shared[best]:.2f} at best){reading}"
         return
     same = (np.abs(true - true[best]) < 1e-9).all(axis=1)
     yield from _compared(set(rows["action"].to_numpy()[same].tolist()), given.values["action_label_gt"][key])
+
+
+def _overlaps(box: Floats, size: tuple[float, float], boxes: Floats) -> Floats:
+    """(N,) how much of a box (x, y, w, h [px]) of a picture of that width and height annotated ones (N, 4) share."""
+    return (
+        np.asarray(overlap((box / np.array([*size, *size]))[None], boxes)[0]) if min(size) > 0 else np.zeros(len(boxes))
+    )
+
+
+def _read_as(box: Floats, size: tuple[float, float], boxes: Floats) -> str:
+    """How the box would have to be read to lie where an annotated one is; nothing where no reading helps."""
+    first, second = box[:2], box[2:]
+    readings = {
+        "its numbers are x1, y1, x2, y2 and not x, y, w, h": (np.concatenate([first, second - first]), size),
+        "its numbers are the centre and w, h, and not x, y, w, h": (np.concatenate([first - second / 2, second]), size),
+        "its numbers are y, x, h, w and not x, y, w, h": (box[[1, 0, 3, 2]], size),
+        "frame_size is width, height and not height, width": (box, (size[1], size[0])),
+    }
+    for words, (read, of) in readings.items():
+        if _overlaps(read, of, boxes).max() >= _SAME:
+            return f": {words}"
+    return ""
 
 
 def _compared(true: set[int], labels: Floats) -> Iterator[str]:

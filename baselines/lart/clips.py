@@ -19,6 +19,9 @@ from har_bench.store import Store
 from .network import JOINTS, POSE
 
 NEEDED = ("frame_name", "has_detection", "pose_shape", "joints_3d", "has_gt")
+LABELS = 80
+"""Actions that a tracklet has room for."""
+
 TRUE = 2
 """What ``has_gt`` is where a person's actions were annotated; 1 is a pseudo label, 0 none."""
 

@@ -16,6 +16,9 @@ from torch.nn import functional
 
 from .heads import BodyHead
 
+NAME = "lart"
+"""The network in a training, and in our own files."""
+
 POSE, JOINTS = 229, 135
 HIERA, MVIT = 2048, 1152
 """Numbers of an appearance feature: of the released tracklets, and of the published demo."""

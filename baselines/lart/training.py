@@ -20,11 +20,11 @@ from har_bench.training.schedules import Group, grouped, warmed_cosine
 
 from .clips import Clips
 from .losses import TERMS, UNKNOWN, Aim, Batch, idle, losses
-from .network import Network
+from .network import NAME, Network
 from .windows import Item, Windows, stacked
 
-NAME, MEAN = "lart", "mean"
-"""The networks of a training: the one that learns, and the moving average of its weights."""
+MEAN = "mean"
+"""In a training, the moving average of the weights of the network that learns."""
 
 
 class Ways(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import nn
@@ -40,6 +40,25 @@ class Architecture:
     def widths(self) -> list[int]:
         """The channels after every stage."""
         return [self.channels * 2 ** sum(at <= stage for at in self.inflate) for stage in range(1, self.stages + 1)]
+
+
+class Point(nn.Conv2d):
+    """A convolution of single frames and joints as a product of matrices, which is faster where channels are few."""
+
+    def __init__(self, inside: int, outside: int) -> None:
+        super().__init__(inside, outside, 1)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(N, C, T, V) -> (N, C', T, V)."""
+        return at_once([self], hidden)
+
+
+def at_once(points: Sequence[nn.Conv2d], hidden: torch.Tensor) -> torch.Tensor:
+    """(N, C, T, V) -> (N, sum of all C', T, V) what convolutions of width 1 make of the same, in one product."""
+    weights = torch.cat([point.weight.flatten(1) for point in points])
+    biases = torch.cat([point.bias for point in points if point.bias is not None])
+    found = torch.baddbmm(biases[:, None], weights.expand(len(hidden), -1, -1), hidden.flatten(2))
+    return found.reshape(len(hidden), -1, *hidden.shape[2:])
 
 
 class Unit(nn.Module):
@@ -82,14 +101,12 @@ class GraphUnit(nn.Module):
         if self.free:
             self.A = nn.Parameter(subsets.clone())
             self.down = (
-                nn.Identity()
-                if inside == outside
-                else nn.Sequential(nn.Conv2d(inside, outside, 1), nn.BatchNorm2d(outside))
+                nn.Identity() if inside == outside else nn.Sequential(Point(inside, outside), nn.BatchNorm2d(outside))
             )
         else:
             self.register_buffer("A", subsets)
             self.PA = nn.Parameter(torch.ones_like(subsets))
-        self.conv = nn.Conv2d(inside, len(subsets) * outside, 1)
+        self.conv = Point(inside, len(subsets) * outside)
         self.bn = nn.BatchNorm2d(outside)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -110,28 +127,28 @@ class Branches(nn.Module):
         rest = channels - middle * (BRANCHES - 1)
 
         def begun(width: int) -> list[nn.Module]:
-            return [nn.Conv2d(channels, width, 1), nn.BatchNorm2d(width), nn.ReLU()]
+            return [Point(channels, width), nn.BatchNorm2d(width), nn.ReLU()]
 
         dilated = [
             nn.Sequential(*begun(width), Unit(width, width, 3, stride, dilation))
             for dilation, width in zip(DILATIONS, (rest, middle, middle, middle), strict=True)
         ]
-        maximum = nn.Sequential(
-            nn.Conv2d(channels, middle, 1),
-            nn.BatchNorm2d(middle),
-            nn.ReLU(),
-            nn.MaxPool2d((3, 1), (stride, 1), (1, 0)),
-        )
-        self.branches = nn.ModuleList([*dilated, maximum, nn.Conv2d(channels, middle, 1, (stride, 1))])
-        self.transform = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 1))
+        maximum = nn.Sequential(*begun(middle), nn.MaxPool2d((3, 1), (stride, 1), (1, 0)))
+        self.branches = nn.ModuleList([*dilated, maximum, Point(channels, middle)])
+        self.stride = stride
+        self.transform = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(), Point(channels, channels))
         self.bn = nn.BatchNorm2d(channels)
         self.drop = nn.Dropout(dropout)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """(N, C, T, V) -> (N, C, T', V)."""
-        joined = torch.cat([branch(hidden) for branch in self.branches], dim=1)
-        found: torch.Tensor = self.drop(self.bn(self.transform(joined)))
-        return found
+        longer = cast(Sequence[nn.Sequential], self.branches[:-1])
+        points = cast(Sequence[nn.Conv2d], [*(branch[0] for branch in longer), self.branches[-1]])
+        *begun, passed = torch.split(at_once(points, hidden), [point.out_channels for point in points], dim=1)
+        found = [branch[1:](part) for branch, part in zip(longer, begun, strict=True)]
+        joined = torch.cat([*found, passed[:, :, :: self.stride]], dim=1)
+        returned: torch.Tensor = self.drop(self.bn(self.transform(joined)))
+        return returned
 
 
 class Block(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ JOINTS = 44
 
 HALF = 62
 """Frames before a key frame, and after it, that LART sees."""
+
+SHORTEST = 2
+"""Frames of the shortest track that LART takes."""
 
 MOST = 10**9
 """A tracklet's name has numbers of people below."""
@@ -99,6 +102,9 @@ class Tracklets(PeopleExporter):
     summary = "tracklets for lart, of anybody's poses: joints, boxes, frames"
     loses = ("more than 44 joints; how well each is seen",)
 
+    poses: int = field(default=0, init=False, repr=False)
+    alone: int = field(default=0, init=False, repr=False)
+
     origin: str = option("", "such as ava-val: a tracklet about every second of a film of AVA; the store's must be")
 
     def select(self, store: Store) -> pa.Table:
@@ -115,12 +121,13 @@ class Tracklets(PeopleExporter):
         for view in store.each(sequences):
             self._write(people_of(view, store.skeleton()), out, partial(picture, view.info))
             done(len(view))
+        self._counted(str(store.path))
 
     def write_people(self, people: People, out: Path) -> int:
         """The same of a film; how many poses there are."""
         _room(people.skeleton, people.name)
         self._write(people, out, partial(picture, {"sequence": people.name, "media": None}))
-        return sum(len(one.frames) for one in people.persons)
+        return self._counted(people.name)
 
     def _write(self, people: People, out: Path, called: Callable[[int], str]) -> None:
         if people.skeleton is None:
@@ -129,11 +136,28 @@ class Tracklets(PeopleExporter):
         short = all(0 <= one.person < MOST for one in people.persons)
         for place, one in enumerate(people.persons):
             for clip, part in self._clips(people.name, one):
+                if len(part.frames) < SHORTEST:
+                    self.alone += 1
+                    continue
                 content = _tracklet(part, root, people.size, "{:06d}.jpg".format if self.origin else called)
+                self.poses += int(content["has_detection"].sum())
                 name = f"{clip}_{one.person if short else place}_{len(content['frame_name'])}.pkl"
                 write_whole(out / name, joblib_bytes(content))
         unlabelled = "labels are nobody's (has_gt 0): set action_label_gt and has_gt where you have some"
-        self.notes = (unlabelled, *people.notes)
+        told = [f"tracks of a single frame are left out, as LART's have two: {self.alone}"] if self.alone else []
+        if people.size is None:
+            told.append(f"how large {people.name} is is not known, and no key frame of it can be scored: give its size")
+        self.notes = (unlabelled, *told, *people.notes)
+
+    def _counted(self, whose: str) -> int:
+        """How many poses were written.
+
+        Raises:
+            HarBenchError: none.
+        """
+        if not self.poses:
+            raise HarBenchError(f"{whose} has nobody in two frames, which LART's shortest track has; give films")
+        return self.poses
 
     def _clips(self, name: str, one: Followed) -> Iterator[tuple[str, Followed]]:
         if not self.origin:
@@ -211,6 +235,7 @@ def _placed(one: Followed, root: int) -> tuple[Floats, Floats]:
         camera = middle / np.array([1, 1, DEPTH])
     else:
         middle = box[:, None, :2] + box[:, None, 2:] / 2
-        found[:, : points.shape[1], :2] = (points - middle) / box[:, None, 3:]
+        height = np.where(box[:, None, 3:] > 0, box[:, None, 3:], np.nan)
+        found[:, : points.shape[1], :2] = (points - middle) / height
         found[:, : points.shape[1], 2] = np.where(np.isfinite(points).all(axis=-1), 0, np.nan)
     return found, camera

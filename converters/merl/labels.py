@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ BACKGROUND = 5
 
 _LAST = 1 << 24  # frames; the videos have about 3,600
 _LINE = re.compile(r"""["']?([0-9]{1,3}_[0-9]{1,3})_crop[/\\]thumb-([0-9]{1,6})_2\.jpg["']?[\s,;]+["']?([0-5])["']?""")
+_LINES = re.compile(f"^{_LINE.pattern}$", re.MULTILINE)
 
 
 class Instances(NamedTuple):
@@ -113,28 +115,46 @@ def read_scored(path: Path, source: str, rejects: list[Reject]) -> dict[str, Sco
     Raises:
         HarBenchError: it has lines, and none is a frame and its class.
     """
-    found: dict[str, list[tuple[int, int, int]]] = {}
-    odd: list[Reject] = []
     written = [
-        (number, line.strip()) for number, line in enumerate(lines(opening.read(path), str(path)), 1) if line.strip()
+        (number, line) for number, line in enumerate(map(str.strip, lines(opening.read(path), str(path))), 1) if line
     ]
     if written and not any(letter.isdigit() for letter in written[0][1]):  # a header
         del written[0]
-    for row, (number, line) in enumerate(written, start=1):
-        match = _LINE.fullmatch(line)
-        if match:
-            found.setdefault(match[1], []).append((row, int(match[2]), int(match[3])))
-        else:
-            odd.append(Reject(source, f"line {number}", "it is not a frame and its class", "dropped"))
-    if odd and not found:
-        raise nothing_kept(path, "lines 1_1_crop/thumb-004_2.jpg 5", odd)
-    rejects += odd
+    given = _LINES.findall("\n".join(line for _, line in written))
+    numbers = np.arange(1, len(given) + 1)
+    if len(given) < len(written):
+        matches = [_LINE.fullmatch(line) for _, line in written]
+        given = [match.groups() for match in matches if match]
+        numbers = np.array([row for row, match in enumerate(matches, start=1) if match], np.int64)
+        odd = [number for (number, _), match in zip(written, matches, strict=True) if not match]
+        wrong = [Reject(source, f"line {number}", "it is not a frame and its class", "dropped") for number in odd]
+        if not given:
+            raise nothing_kept(path, "lines 1_1_crop/thumb-004_2.jpg 5", wrong)
+        rejects += wrong
     scored = {}
-    for video, entries in found.items():
-        rows, thumbs, labels = np.array(entries).T
+    for video, (rows, thumbs, labels) in _by_video(given, numbers):
         if (np.diff(rows) == 1).all() and (np.diff(thumbs) == 1).all():
             scored[video] = Scored(int(rows[0]), int(thumbs[0]), labels.astype(np.uint8))
         else:
             reason = f"the frames of {video} do not follow one another; the video is stored without them"
             rejects.append(Reject(source, f"line {rows[0]}", reason, "dropped"))
     return scored
+
+
+def _by_video(given: list[tuple[str, str, str]], numbers: Ints) -> Iterator[tuple[str, tuple[Ints, Ints, Ints]]]:
+    """Each video with the rows of its frames, their numbers and their classes.
+
+    Args:
+        given: video, frame and class of each row.
+        numbers: of the rows.
+    """
+    if not given:
+        return
+    videos = [video for video, _, _ in given]
+    places = {video: place for place, video in enumerate(dict.fromkeys(videos))}
+    owner = np.fromiter(map(places.__getitem__, videos), np.int64, len(given))
+    thumbs = np.array([int(thumb) for _, thumb, _ in given], np.int64)
+    labels = np.array([int(label) for _, _, label in given], np.int64)
+    order = np.argsort(owner, kind="stable")
+    for video, rows in zip(places, np.split(order, np.bincount(owner).cumsum()[:-1]), strict=True):
+        yield video, (numbers[rows], thumbs[rows], labels[rows])

@@ -7,12 +7,15 @@ validation image who are not on Tompson's list. ``joint_others`` and its kin rep
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
+from har_bench.arrays import Floats
 from har_bench.foreign import json_file
 from har_bench.foreign.json_records import MalformedError, Record
 
@@ -25,11 +28,31 @@ _OF_IMAGE = {"annolist_index": "annolist_index", "img_width": "width", "img_heig
 
 Index = Annotated[float, msgspec.Meta(ge=1, lt=1 << 31, multiple_of=1)]
 Point = tuple[float, float]
-_Joints = Annotated[list[tuple[float, float, float]], msgspec.Meta(min_length=16, max_length=16)]
+T = TypeVar("T")
+_Values = list[tuple[float, float, float]]
+_Joints = Annotated[_Values, msgspec.Meta(min_length=16, max_length=16)]
 
 
-def records(path: Path, log: RejectLog) -> Iterator[tuple[int, Record]]:
+class _Usual(msgspec.Struct, gc=False):
+    """The fields that are read, of the kinds as which they are asked for below."""
+
+    img_paths: str
+    people_index: Index
+    joint_self: _Joints
+    annolist_index: Index
+    img_width: Index
+    img_height: Index
+    scale_provided: float
+    objpos: Point
+
+
+def records(path: Path, log: RejectLog, usual: type[msgspec.Struct] | None = None) -> Iterator[tuple[int, Record]]:
     """Every object of a json list, plain or gzipped, with its place; what is no object is reported.
+
+    Args:
+        path: the file.
+        log: where that is reported.
+        usual: what nearly all of them are.
 
     Raises:
         HarBenchError: the file is no json list.
@@ -37,9 +60,25 @@ def records(path: Path, log: RejectLog) -> Iterator[tuple[int, Record]]:
     rows = json_file.records(path, what="a json list of persons", remedy="download it again")
     for at, row in enumerate(rows):
         try:
-            yield at, Record(row)
+            yield at, Record(row, usual)
         except json_file.BROKEN as error:
             log.dropped(f"[{at}]", f"it is no record of a person ({error})")
+
+
+def told(record: Record, image: str, read: Callable[[Record], T], where: str, log: RejectLog) -> tuple[str, T] | None:
+    """The name of a person's image, from the field of this name, and what is read of the person.
+
+    A person without either is dropped, and None.
+    """
+    try:
+        name, found = image_name(record.needed(image, str), f"{where}.{image}", log), read(record)
+    except (MalformedError, UnicodeError) as error:
+        log.dropped(where, str(error))
+        return None
+    if not name:
+        log.dropped(f"{where}.{image}", "not the name of a file")
+        return None
+    return name, found
 
 
 def read_hourglass(path: Path, source: str) -> Annotations:
@@ -50,58 +89,64 @@ def read_hourglass(path: Path, source: str) -> Annotations:
     """
     log = RejectLog(source)
     people: list[dict[str, Any]] = []
+    values: list[_Values] = []
     images: dict[str, dict[str, Any]] = {}
     seen: set[tuple[str, float]] = set()
-    for at, record in records(path, log):
+    for at, record in records(path, log, _Usual):
         where = f"[{at}]"
-        try:
-            name = image_name(record.needed("img_paths", str), f"{where}.img_paths", log)
-            person = record.needed("people_index", Index)
-            joints, flags = _joints(record)
-        except (MalformedError, UnicodeError) as error:
-            log.dropped(where, str(error))
+        found = told(record, "img_paths", _numbered, where, log)
+        if found is None:
             continue
-        if not name:
-            log.dropped(f"{where}.img_paths", "not the name of a file")
-        elif (name, person) in seen:
+        name, (person, joints) = found
+        if (name, person) in seen:
             log.dropped(where, f"image {name}, person {person:g} is given twice; the first is kept")
-        else:
-            seen.add((name, person))
-            image = images.setdefault(name, {"row": len(images)})
-            for field, column in _OF_IMAGE.items():
-                value = record.optional(field, Index)
-                image[column] = image.get(column) or (None if value is None else int(value))
-            people.append(_person(record, image["row"], int(person), joints, flags))
-            for field, reason in record.flaws:
-                log.repaired(f"{where}.{field}", reason)
+            continue
+        seen.add((name, person))
+        image = images.setdefault(name, {"row": len(images)})
+        for field, column in _OF_IMAGE.items():
+            value = record.optional(field, Index)
+            image[column] = image.get(column) or (None if value is None else int(value))
+        people.append(_person(record, image["row"], int(person)))
+        values.append(joints)
+        for field, reason in record.flaws:
+            log.repaired(f"{where}.{field}", reason)
     log.refuse_nothing(path, "persons", len(people))
     columns: dict[str, list[Any]] = {
         column: [image[column] for image in images.values()] for column in _OF_IMAGE.values()
     }
     named: dict[str, list[Any]] = {"name": list(images), "train": [True] * len(images)}
-    return Annotations("hourglass", named | columns, person_columns(people), log)
+    given = np.array(values, np.float64).reshape(-1, 16, 3)
+    return Annotations("hourglass", named | columns, person_columns(people, given[..., :2], _flags(given)), log)
 
 
-def _person(record: Record, image: int, person: int, joints: list[Point], flags: list[int]) -> dict[str, Any]:
+def _numbered(record: Record) -> tuple[float, _Values]:
+    """A person's number and joints."""
+    return record.needed("people_index", Index), _joints(record)
+
+
+def _person(record: Record, image: int, person: int) -> dict[str, Any]:
     """What :func:`person_columns` takes of one person."""
     scale = record.expected("scale_provided", float)
     return {
         "image": image,
         "person": person,
-        "joints": joints,
-        "flags": flags,
         "scale": math.nan if scale is None else scale,
         "objpos": record.expected("objpos", Point) or UNKNOWN,
     }
 
 
-def _joints(record: Record) -> tuple[list[Point], list[int]]:
-    """16 pixels, and the flags of the store; (0, 0, 0) is an absent joint."""
-    values: list[tuple[float, float, float]] = record.needed("joint_self", _Joints)
+def _joints(record: Record) -> _Values:
+    """16 times x, y and visibility."""
+    values: _Values = record.needed("joint_self", _Joints)
     odd = [flag for _, _, flag in values if flag not in (0, 1)]
     if odd:
         reason = f"{len(odd)} visibilities are neither 0 nor 1; these joints count as unlabelled"
         record.flaws.append(("joint_self", reason))
-    # plain numbers: an array of 48 takes NumPy longer to make than to read here
-    flags = [ABSENT if not (x or y or flag) else int(flag) if flag in (0, 1) else EMPTY for x, y, flag in values]
-    return [(x, y) for x, y, _ in values], flags
+    return values
+
+
+def _flags(given: Floats) -> npt.NDArray[np.uint8]:
+    """(N, 16) flags of the store, of x, y and visibility (N, 16, 3); (0, 0, 0) is an absent joint."""
+    flag = given[..., 2]
+    known = np.where((flag == 0) | (flag == 1), flag, EMPTY)
+    return np.where((given == 0).all(axis=2), ABSENT, known).astype(np.uint8)

@@ -23,13 +23,13 @@ import pyarrow as pa
 from har_bench.arrays import Bools, Floats
 from har_bench.errors import HarBenchError
 from har_bench.foreign import compressed
-from har_bench.foreign.json_records import MalformedError, Record
+from har_bench.foreign.json_records import Record
 from har_bench.foreign.mat import load_mat, variable_names
 from har_bench.raw import split_word
 from har_bench.schema import vector
 
-from .hourglass import UNKNOWN, Point, records
-from .tables import ABSENT, NO_FIELD, OCCLUDED, Annotations, RejectLog, image_name, person_columns, tompson
+from .hourglass import UNKNOWN, Point, records, told
+from .tables import ABSENT, NO_FIELD, OCCLUDED, Annotations, RejectLog, person_columns, tompson
 
 MARKS = (b'"joints_vis"', b'"center"')
 """What the beginning of such a file holds; a test file has no joints."""
@@ -125,7 +125,9 @@ def read_hrnet(paths: Sequence[Path], sources: Sequence[str]) -> Annotations:
     }
     logs = [*(each.log for each in sets), *(log for _, log in truths)]
     log = RejectLog(sources[0], [entry for each in logs for entry in each.entries])
-    return Annotations("hrnet", columns, person_columns(people) | _head_columns(people), log)
+    joints = np.array([each["joints"] for each in people], np.float64).reshape(-1, 16, 2)
+    flags = np.array([each["flags"] for each in people], np.uint8).reshape(-1, 16)
+    return Annotations("hrnet", columns, person_columns(people, joints, flags) | _head_columns(people), log)
 
 
 def _head_columns(people: list[dict[str, Any]]) -> dict[str, Any]:
@@ -167,15 +169,10 @@ def _read(path: Path, log: RejectLog) -> _Set:
     for at, record in records(path, log):
         found.count = at + 1
         where = f"[{at}]"
-        try:
-            name = image_name(record.needed("image", str), f"{where}.image", log)
-            joints, flags = _joints(record)
-        except (MalformedError, UnicodeError) as error:
-            log.dropped(where, str(error))
+        read = told(record, "image", _joints, where, log)
+        if read is None:
             continue
-        if not name:
-            log.dropped(f"{where}.image", "not the name of a file")
-            continue
+        name, (joints, flags) = read
         scale, centre = record.expected("scale", float), record.expected("center", Point)
         found.rows.append(
             {

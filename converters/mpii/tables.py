@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from har_bench.arrays import Floats
 from har_bench.converter import Reject, Tables, nothing_kept
 from har_bench.raw import file_name, stays_inside
 from har_bench.schema import column, poses_schema, sequences_schema, table, vector
@@ -159,15 +160,14 @@ def image_name(given: str, where: str, log: RejectLog) -> str:
     return name if usable else ""
 
 
-def person_columns(people: list[dict[str, Any]]) -> dict[str, Any]:
+def person_columns(people: list[dict[str, Any]], joints: Floats, flags: npt.NDArray[np.uint8]) -> dict[str, Any]:
     """The columns of persons that a json file tells, pixels 0-based.
 
     Args:
-        people: each has ``image`` (a row), ``person``, ``joints`` (16, 2) 1-based pixels, ``flags`` (16,) of
-            ``is_visible``, and ``scale`` and ``objpos`` (2,), NaN where they are not known.
+        people: each has ``image`` (a row), ``person``, and ``scale`` and ``objpos`` (2,), NaN where they are not known.
+        joints: (N, 16, 2) 1-based pixels.
+        flags: (N, 16) of ``is_visible``.
     """
-    flags = np.array([each["flags"] for each in people], np.uint8).reshape(-1, 16)
-    joints = np.array([each["joints"] for each in people], np.float64).reshape(-1, 16, 2)
     scale = np.array([each["scale"] for each in people], np.float64)
     position = np.array([each["objpos"] for each in people], np.float64).reshape(-1, 2) - 1
     return {

@@ -18,7 +18,7 @@ from . import skeleton_file as ntu_skeleton_file
 from .archives import Part
 from .metadata import is_sequence_folder, packaged, published, recorded, sample, setups
 from .sample import write_sample
-from .skeleton_file import FLAGS, Frames
+from .skeleton_file import FLAGS, Frames, SkeletonFile
 from .tables import DEFECTS, POSES, Clip, Columns, single, tables, to_millimetres
 
 if TYPE_CHECKING:
@@ -124,13 +124,13 @@ class _NTU(Converter):
             source = path.relative_to(part.base).as_posix()
             of = sample(path.name.removesuffix(SUFFIX))
             try:
-                frames = _whole_frames(path)
+                found = _read(path)
             except HarBenchError as error:
                 rejects.append(Reject(source, "the whole file", str(error).replace(str(path), source), "dropped"))
                 continue
-            rejects += _complaints(frames, source)
-            columns, whole = _columns(frames), not frames.problem
-            clips.append(Clip(of, len(frames.bodies), columns, source, frames.finite, whole=whole))
+            rejects += _complaints(found, source)
+            columns, whole = _columns(found.frames, finite=found.finite), not found.problem
+            clips.append(Clip(of, len(found.frames.bodies), columns, source, found.finite, whole=whole))
         return tables(clips, self.classes, part.form, POSES, rejects)
 
     def check(self, store: Store) -> list[Check]:
@@ -196,37 +196,37 @@ def _near(raw: Path) -> Iterator[Path]:
             yield from files(folder, 0)
 
 
-def _whole_frames(path: Path) -> Frames:
-    """The frames of a file.
+def _read(path: Path) -> SkeletonFile:
+    """A file with frames.
 
     Raises:
         HarBenchError: it is no .skeleton file, or no frame of it can be read.
     """
-    frames = ntu_skeleton_file.read(path)
-    if len(frames.bodies):
-        return frames
-    if frames.problem:
+    found = ntu_skeleton_file.read(path)
+    if len(found.frames.bodies):
+        return found
+    if found.problem:
         raise HarBenchError(
-            f"{path}, line {frames.line}: {frames.problem}, before the first whole frame of the {frames.declared} "
+            f"{path}, line {found.line}: {found.problem}, before the first whole frame of the {found.declared} "
             "announced; download it again"
         )
     raise HarBenchError(f"{path} announces no frame; download it again")
 
 
-def _complaints(frames: Frames, source: str) -> Iterator[Reject]:
+def _complaints(found: SkeletonFile, source: str) -> Iterator[Reject]:
     """What is wrong with a file that could be read."""
-    if frames.problem:
-        kept = f"{len(frames.bodies)} whole frames of the {frames.declared} announced are kept"
-        yield Reject(source, f"line {frames.line}", f"{frames.problem}; {kept}", "repaired")
-    if frames.long:
-        reason = f"{frames.long} numbers have more than the seven digits of official files; they become float32"
+    if found.problem:
+        kept = f"{len(found.frames.bodies)} whole frames of the {found.declared} announced are kept"
+        yield Reject(source, f"line {found.line}", f"{found.problem}; {kept}", "repaired")
+    if found.long:
+        reason = f"{found.long} numbers have more than the seven digits of official files; they become float32"
         yield Reject(source, "the whole file", reason, "repaired")
 
 
-def _columns(frames: Frames) -> Columns:
+def _columns(frames: Frames, *, finite: bool) -> Columns:
     """The columns of :data:`POSES`, but for the sequence's name."""
     points, tracking = to_millimetres(frames.numbers[:, :, :3]), frames.tracking
-    here = True if frames.finite else np.isfinite(points).all(axis=-1)
+    here = True if finite else np.isfinite(points).all(axis=-1)
     return {
         "frame": frames.frame,
         "slot": frames.slot,

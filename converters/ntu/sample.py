@@ -11,7 +11,7 @@ from har_bench.arrays import Floats
 from har_bench.samples import walking_person
 from har_bench.skeletons import skeleton
 
-from .skeleton_file import FLAGS, JOINTS, NUMBERS, Frames
+from .skeleton_file import FLAGS, JOINTS, NUMBERS, Frames, SkeletonFile
 
 _H36M = {
     "spine_base": "hip", "spine_mid": "spine", "neck": "neck", "head": "head", "spine_shoulder": "thorax",
@@ -65,7 +65,7 @@ def write_sample(out: Path, seed: int, classes: int) -> None:
 
 def recording(
     rng: np.random.Generator, people: Sequence[tuple[int, Sequence[int]]], frames: int, *, swap: int | None = None
-) -> Frames:
+) -> SkeletonFile:
     """People who walk before a Kinect.
 
     Args:
@@ -90,7 +90,7 @@ def recording(
     flags[:, [2, 4]] = rng.integers(0, 5, (count, 2))
     flags[:, [0, 5, 6]] = 0, 0, 2
     points = np.array([walks[who][when] for when, _, who in rows]).reshape(-1, JOINTS, 3)
-    return Frames(
+    made = Frames(
         bodies=bodies,
         frame=frame.astype(np.int32),
         slot=slot.astype(np.uint8),
@@ -99,12 +99,8 @@ def recording(
         lean=_printed(np.clip(rng.normal(0, 0.4, (count, 2)), -1, 1)),
         numbers=_printed(_numbers(rng, points)),
         tracking=rng.choice(np.array([1, 2], np.uint8), (count, JOINTS), p=[0.2, 0.8]),
-        declared=frames,
-        long=0,
-        finite=True,
-        problem="",
-        line=0,
     )
+    return SkeletonFile(made, declared=frames)
 
 
 def _walk(rng: np.random.Generator, frames: int, aside: float) -> Floats:
@@ -141,17 +137,17 @@ def _text(value: float) -> str:
     return "NaN" if np.isnan(value) else f"{'-' if value < 0 else ''}Infinity"
 
 
-def write_file(path: Path, frames: Frames, *, end: str = "\r\n", last: str | None = None) -> None:
+def write_file(path: Path, file: SkeletonFile, *, end: str = "\r\n", last: str | None = None) -> None:
     """Write a ``.skeleton`` file.
 
     Args:
         path: where to; folders are made.
-        frames: its content; :attr:`Frames.declared` is the number in the first line.
+        file: its content; :attr:`SkeletonFile.declared` is the number in the first line.
         end: what ends a line.
         last: what ends the last one instead.
     """
-    lines = [str(frames.declared)]
-    row = 0
+    lines = [str(file.declared)]
+    frames, row = file.frames, 0
     for bodies in frames.bodies.tolist():
         lines.append(str(bodies))
         for body in range(row, row + bodies):

@@ -54,7 +54,7 @@ _NONE, _ONE, _NINE, _TEN, _ZERO = (np.uint64(number) for number in (0, 1, 9, 10,
 
 
 class Frames(NamedTuple):
-    """What a file holds: F frames with N bodies in all, in the order of the file.
+    """F frames with N bodies in all, in the order of the file.
 
     Attributes:
         bodies: (F,) bodies of each frame, 0 where nobody is seen.
@@ -66,11 +66,6 @@ class Frames(NamedTuple):
         numbers: (N, 25, 11) :data:`NUMBERS` of each joint: metres (x to the sensor's left, y up, z forward), pixels
             of the depth image, pixels of the color image, unit quaternion.
         tracking: (N, 25) 0 not tracked, 1 inferred, 2 tracked.
-        declared: frames that the first line announces.
-        long: how many numbers have more than the seven significant digits that the sensor's float32 is printed with.
-        finite: whether every number is finite as float32.
-        problem: what ended the reading too early, in words; empty when the file is whole.
-        line: the 1-based line of the problem.
     """
 
     bodies: npt.NDArray[np.int32]
@@ -81,30 +76,31 @@ class Frames(NamedTuple):
     lean: Floats
     numbers: Floats
     tracking: Bytes
-    declared: int
-    long: int
-    finite: bool
-    problem: str
-    line: int
 
     def first(self, frames: int) -> Frames:
         """The first frames alone."""
-        rows = int(self.bodies[:frames].sum())
-        of_bodies = {name: getattr(self, name)[:rows] for name in _Columns._fields if name != "bodies"}
-        return self._replace(bodies=self.bodies[:frames], **of_bodies)
+        bodies = self.bodies[:frames]
+        return Frames._make([bodies, *(column[: int(bodies.sum())] for column in self[1:])])
 
 
-class _Columns(NamedTuple):
-    """The arrays of :class:`Frames`, with room for all that a text can hold."""
+class SkeletonFile(NamedTuple):
+    """What a file holds.
 
-    bodies: npt.NDArray[np.int32]
-    frame: npt.NDArray[np.int32]
-    slot: Bytes
-    person: Ints
-    flags: Bytes
-    lean: Floats
-    numbers: Floats
-    tracking: Bytes
+    Attributes:
+        frames: those that could be read.
+        declared: frames that the first line announces.
+        long: how many numbers have more than the seven significant digits that the sensor's float32 is printed with.
+        finite: whether every number is finite as float32.
+        problem: what ended the reading too early, in words; empty when the file is whole.
+        line: the 1-based line of the problem.
+    """
+
+    frames: Frames
+    declared: int
+    long: int = 0
+    finite: bool = True
+    problem: str = ""
+    line: int = 0
 
 
 class _Odd(NamedTuple):
@@ -119,12 +115,12 @@ class _Odd(NamedTuple):
     counts: Ints
 
 
-def read(path: Path) -> Frames:
+def read(path: Path) -> SkeletonFile:
     """Read a file; see :func:`parse`."""
     return parse(utf8(opening.read(path), str(path)), str(path))
 
 
-def parse(text: bytes, name: str) -> Frames:
+def parse(text: bytes, name: str) -> SkeletonFile:
     """Parse the text of a file as far as it follows the grammar; an incomplete frame is left out.
 
     Raises:
@@ -134,7 +130,7 @@ def parse(text: bytes, name: str) -> Frames:
     found, rare, ended, at = _tokenized(buffer)
     if found.declared < 0:
         raise HarBenchError(f"{name} does not begin with a number of frames; it is no .skeleton file")
-    problem = ""
+    frames, problem = found.frames, ""
     if not ended:
         problem = "the line is malformed" if at < len(text.rstrip()) else "the file ends here"
     elif text[at:].strip():
@@ -143,19 +139,20 @@ def parse(text: bytes, name: str) -> Frames:
         token = text[start:stop]
         value = _python_float(token)
         if value is None:
-            found, at, problem = found.first(int(found.frame[row])), start, "a number is malformed"
+            found = found._replace(frames=frames.first(int(frames.frame[row])))
+            at, problem = start, "a number is malformed"
             break
-        target = found.numbers[row].reshape(-1) if which < _LEAN else found.lean[row]
+        target = frames.numbers[row].reshape(-1) if which < _LEAN else frames.lean[row]
         target[which % _LEAN] = value
         finite = abs(value) <= _LARGEST
         found = found._replace(finite=found.finite and finite, long=found.long + (finite and _digits(token) > 7))
     return found._replace(problem=problem, line=text.count(b"\n", 0, at) + 1 if problem else 0)
 
 
-def _tokenized(buffer: Bytes) -> tuple[Frames, Ints, bool, int]:
+def _tokenized(buffer: Bytes) -> tuple[SkeletonFile, Ints, bool, int]:
     """The whole frames, the places of numbers whose spelling is rare ((row, which, start, stop) each), and the end."""
     frames, bodies = len(buffer) // _SHORTEST_FRAME, len(buffer) // _SHORTEST_BODY + 1
-    columns = _Columns(
+    columns = Frames(  # with room for all that a text can hold
         np.empty(frames, np.int32),
         np.empty(bodies, np.int32),
         np.empty(bodies, np.uint8),
@@ -174,8 +171,7 @@ def _tokenized(buffer: Bytes) -> tuple[Frames, Ints, bool, int]:
             break
         room = count
     rare = odd.places[:count]
-    found = Frames(*columns, declared=declared, long=long, finite=True, problem="", line=0)
-    return found.first(whole), rare[rare[:, 0] < rows], ended, at
+    return SkeletonFile(columns.first(whole), declared, long), rare[rare[:, 0] < rows], ended, at
 
 
 def _python_float(token: bytes) -> float | None:
@@ -260,7 +256,7 @@ def _end_of_line(text: Bytes, at: Any) -> Any:
 
 
 @kernel
-def _scan(text: Bytes, columns: _Columns, odd: _Odd) -> tuple[int, int, bool, Any, int]:
+def _scan(text: Bytes, frames: Frames, odd: _Odd) -> tuple[int, int, bool, Any, int]:
     """Fill the arrays; gives frames, rows, whether all frames are there, the place, and how many are announced."""
     rows = 0
     declared, at = _integer(text, _NONE)
@@ -272,36 +268,36 @@ def _scan(text: Bytes, columns: _Columns, odd: _Odd) -> tuple[int, int, bool, An
         start = rows
         count, at = _integer(text, at)
         after = _end_of_line(text, at)
-        if count < 0 or count > 255 or after == _NONE or number == len(columns.bodies):
+        if count < 0 or count > 255 or after == _NONE or number == len(frames.bodies):
             return number, start, False, at, declared
         at = after
         for place in range(count):
-            if rows == len(columns.frame):  # there is room for as many bodies as the text has lines for
+            if rows == len(frames.frame):  # there is room for as many bodies as the text has lines for
                 return number, start, False, np.uint64(len(text) - 2), declared
-            at, whole = _body(text, at, rows, columns, odd)
+            at, whole = _body(text, at, rows, frames, odd)
             if not whole:
                 return number, start, False, at, declared
-            columns.frame[rows] = number
-            columns.slot[rows] = place
+            frames.frame[rows] = number
+            frames.slot[rows] = place
             rows += 1
-        columns.bodies[number] = count
+        frames.bodies[number] = count
     return declared, rows, True, at, declared
 
 
 @kernel
-def _body(text: Bytes, at: Any, row: int, columns: _Columns, odd: _Odd) -> tuple[Any, bool]:  # noqa: C901
+def _body(text: Bytes, at: Any, row: int, frames: Frames, odd: _Odd) -> tuple[Any, bool]:  # noqa: C901
     """One body's 27 lines into row ``row``; gives the place, and whether it is whole.
 
     One function, for every number must be refused where it stands, and a kernel has no exceptions to do it with.
     """
-    columns.person[row], at = _integer(text, at)
-    if columns.person[row] < 0:
+    frames.person[row], at = _integer(text, at)
+    if frames.person[row] < 0:
         return at, False
     for flag in range(7):
         if flag == 6:
             for side in range(2):
                 start = _blank(text, at)
-                columns.lean[row, side], at, kind = _number(text, start)
+                frames.lean[row, side], at, kind = _number(text, start)
                 if at == start:
                     return at, False
                 if kind != 1:
@@ -309,7 +305,7 @@ def _body(text: Bytes, at: Any, row: int, columns: _Columns, odd: _Odd) -> tuple
         value, at = _integer(text, at)
         if value < 0 or value > 255:
             return at, False
-        columns.flags[row, flag] = value
+        frames.flags[row, flag] = value
     after = _end_of_line(text, at)
     if after == _NONE:
         return at, False
@@ -321,7 +317,7 @@ def _body(text: Bytes, at: Any, row: int, columns: _Columns, odd: _Odd) -> tuple
     for joint in range(JOINTS):
         for which in range(NUMBERS):
             start = _blank(text, at)
-            columns.numbers[row, joint, which], at, kind = _number(text, start)
+            frames.numbers[row, joint, which], at, kind = _number(text, start)
             if at == start:
                 return at, False
             if kind != 1:
@@ -330,7 +326,7 @@ def _body(text: Bytes, at: Any, row: int, columns: _Columns, odd: _Odd) -> tuple
         after = _end_of_line(text, at)
         if state < 0 or state > 255 or after == _NONE:
             return at, False
-        columns.tracking[row, joint] = state
+        frames.tracking[row, joint] = state
         at = after
     return at, True
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ from har_bench.converter import Check, Converter, Reject, Shard, Tables, without
 from har_bench.raw import home, nothing_found, refuse_archive
 from har_bench.schema import column, poses_schema, sequences_schema, table, to_numpy, vector
 
-from .labels import JOINTS, README_NAMES, TORSOS, Label, read_label
+from .labels import JOINTS, README_NAMES, TORSOS, Label, read_label, torsos
 
 if TYPE_CHECKING:
     from har_bench.store import Store
@@ -187,7 +187,7 @@ def _sequences(labels: list[Label], frames: str | None) -> pa.Table:
             "splits": [label.splits for label in labels],
             "readme_action": [README_NAMES[label.action] if label.action else None for label in labels],
             "pose": [label.pose for label in labels],
-            "defects": [defects(label) for label in labels],
+            "defects": defects(labels) if labels else [],
         },
         SEQUENCES,
     )
@@ -195,9 +195,8 @@ def _sequences(labels: list[Label], frames: str | None) -> pa.Table:
 
 def _poses(labels: list[Label]) -> pa.Table:
     lengths = [len(label.joints) for label in labels]
-    box, joints, visible, torso = (
-        np.concatenate([getattr(label, name) for label in labels]) for name in ("box", "joints", "visible", "torso")
-    )
+    box, joints, visible, numbers = _together(labels, "box", "joints", "visible", "numbers")
+    torso = torsos(numbers)
     bbox = np.concatenate([box[:, :2], box[:, 2:] - box[:, :2]], axis=1)
     return table(
         {
@@ -221,28 +220,37 @@ def _any(flags: Bools) -> Bools:
     return np.asarray(flags.any(axis=1))
 
 
-def defects(label: Label) -> list[str]:
-    """The codes of :data:`DEFECTS` that hold for a label."""
-    x1, y1, x2, y2 = label.box.T
-    low, high = label.box[:, None, :2], label.box[:, None, 2:]
-    seen = np.where(label.visible[..., None], label.joints, np.nan)
+def _together(labels: list[Label], *names: str) -> tuple[Any, ...]:
+    """The frames of all labels in one array for each name."""
+    return tuple(np.concatenate([getattr(label, name) for label in labels]) for name in names)
+
+
+def defects(labels: list[Label]) -> list[list[str]]:
+    """The codes of :data:`DEFECTS` that hold for each label."""
+    lengths = np.array([len(label.joints) for label in labels])
+    firsts = lengths.cumsum() - lengths
+    box, joints, visible = _together(labels, "box", "joints", "visible")
+    edge = np.repeat([label.size or (np.inf, np.inf) for label in labels], lengths, axis=0)[:, None] - 1
+    x1, y1, x2, y2 = box.T
+    low, high = box[:, None, :2], box[:, None, 2:]
+    seen = np.where(visible[..., None], joints, np.nan)
     # comparisons with NaN, of an unseen joint or an absent box, are false
-    found = {
-        "box-missing": label.box_rows < len(label.box),
-        "box-degenerate": ((x2 <= x1) | (y2 <= y1)).any(),
-        "box-outside": _outside(label, label.box.reshape(-1, 2, 2)),
-        "joint-never-visible": not label.visible.any(axis=0).all(),
-        "no-joints": not label.visible.any(axis=1).all(),
-        "joint-outside-box": ((seen < low - 1) | (seen > high + 1)).any(),
-        "joint-outside-picture": _outside(label, seen),
+    frames = {
+        "box-degenerate": (x2 <= x1) | (y2 <= y1),
+        "box-outside": _any_outside(box.reshape(-1, 2, 2), 0, edge),
+        "no-joints": ~_any(visible),
+        "joint-outside-box": _any_outside(seen, low - 1, high + 1),
+        "joint-outside-picture": _any_outside(seen, 0, edge),
     }
-    return [code for code, holds in found.items() if holds]
+    found: dict[str, Bools] = {code: np.logical_or.reduceat(flags, firsts) for code, flags in frames.items()}
+    found["box-missing"] = np.array([label.box_rows for label in labels]) < lengths
+    found["joint-never-visible"] = np.asarray(~np.logical_or.reduceat(visible, firsts).all(axis=1))
+    return [[code for code in DEFECTS if found[code][place]] for place in range(len(labels))]
 
 
-def _outside(label: Label, points: Floats) -> bool:
-    """Whether any of (T, N, 2) points lies beyond the centres of the picture's outermost pixels."""
-    edge = np.array(label.size or (np.inf, np.inf)) - 1
-    return bool(((points < 0) | (points > edge)).any())
+def _any_outside(points: Floats, low: Floats | int, high: Floats) -> Bools:
+    """(T,) whether any of (T, N, 2) points lies beyond the bounds."""
+    return _any(((points < low) | (points > high)).reshape(len(points), -1))
 
 
 def _counts(sequences: pa.Table, poses: pa.Table) -> dict[str, int]:

@@ -19,6 +19,9 @@ from typing import Any, Generic, ParamSpec, TypeVar
 Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
 
+DEFINED: set[str] = set()
+"""The modules that hold such loops, of those that were imported."""
+
 _MAKING = RLock()
 
 
@@ -29,6 +32,7 @@ class Kernel(Generic[Arguments, Returned]):
         self._function = function
         self._made: Any = None
         update_wrapper(self, function)
+        DEFINED.add(function.__module__)
 
     def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Returned:
         """What the function returns."""
@@ -54,6 +58,13 @@ class Kernel(Generic[Arguments, Returned]):
 def kernel(function: Callable[Arguments, Returned]) -> Kernel[Arguments, Returned]:
     """Compile a loop over arrays for this machine when it is first called; the machine code is kept on disk."""
     return Kernel(function)
+
+
+def load_numba() -> None:
+    """Load what the first loop that is called would load."""
+    from numba.core.registry import cpu_target
+
+    cpu_target.target_context.refresh()
 
 
 @cache

@@ -78,6 +78,72 @@ class Recipe:
 
 @Parameter(name="*")
 @dataclass
+class Model:
+    """How a model is made.
+
+    Attributes:
+        device: Such as cpu or cuda:1, for models that compute with torch; a GPU if there is one.
+        setting: An option of the model, as name=value; may be repeated.
+    """
+
+    device: str | None = None
+    setting: Settings = None
+
+    def settings(self) -> dict[str, str]:
+        """Its options, by name."""
+        return ({"device": self.device} if self.device else {}) | dict(pairs(self.setting))
+
+
+@Parameter(name="*")
+@dataclass
+class Learner(Model):
+    """How a model that learns is made.
+
+    Attributes:
+        init: Weights of the same model to begin the training with: fine-tuning.
+        bf16: Compute in bfloat16.
+    """
+
+    init: Path | None = None
+    bf16: bool = False
+
+    def settings(self) -> dict[str, str]:
+        """Its options, by name."""
+        chosen = {"precision": "bf16" if self.bf16 else "", "init": str(self.init or "")}
+        return {name: value for name, value in chosen.items() if value} | super().settings()
+
+
+@Parameter(name="*")
+@dataclass
+class Keypoints:
+    """What is said of a film's 2D keypoints.
+
+    Attributes:
+        layout: Of keypoints: their joints, from `har-bench list skeletons`, where the file does not say.
+        width: Of keypoints: the film's, in pixels, where the file does not say.
+        height: Of keypoints: the film's, in pixels, where the file does not say.
+        video: Of keypoints: which film, where the file holds several.
+    """
+
+    layout: str | None = None
+    width: int | None = None
+    height: int | None = None
+    video: str | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """What the functions that read keypoints take of it.
+
+        Raises:
+            HarBenchError: a width without a height.
+        """
+        if (self.width is None) != (self.height is None):
+            raise HarBenchError("a film has a width and a height; give both")
+        size = None if self.width is None else (self.width, self.height)
+        return {"layout": self.layout, "size": size, "video": self.video}
+
+
+@Parameter(name="*")
+@dataclass
 class Shown:
     """What of a result is shown.
 
@@ -119,15 +185,8 @@ class Shown:
                 raise unknown(f"breakdown of {chosen.canonical}", name, titles)
 
 
-def film_size(width: int | None, height: int | None) -> tuple[int, int] | None:
-    """A film's width and height [px], if they were given.
-
-    Raises:
-        HarBenchError: only one of them was.
-    """
-    if (width is None) != (height is None):
-        raise HarBenchError("a film has a width and a height; give both")
-    return None if width is None or height is None else (width, height)
+USUAL, UNTAUGHT, UNTOLD = Model(), Learner(), Keypoints()
+"""Nothing said of any."""
 
 
 def pairs(options: Sequence[str] | None) -> Mapping[str, str]:

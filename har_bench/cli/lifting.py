@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from har_bench.cli.app import Settings, app, film_size, pairs
+from har_bench.cli.app import UNTOLD, USUAL, Keypoints, Model, app
 from har_bench.cli.terminal import say
 from har_bench.errors import HarBenchError
 
@@ -18,20 +18,16 @@ def lift(
     *,
     weights: Path,
     joints: str | None = None,
-    layout: str | None = None,
-    width: int | None = None,
-    height: int | None = None,
+    of: Keypoints = UNTOLD,
     fps: float | None = None,
     person: str | None = None,
-    video: str | None = None,
     first_frame: int | None = None,
     world: bool = False,
     fit_fps: float | None = None,
     smooth: bool = False,
     pose_model: str = "blazepose",
     overlay: Path | None = None,
-    device: str | None = None,
-    setting: Settings = None,
+    how: Model = USUAL,
     quiet: bool = False,
 ) -> None:
     """Lift the people in any video to 3D joints: a video itself, or 2D keypoints that somebody found in it.
@@ -49,41 +45,35 @@ def lift(
         out: Where the joints go: .npy, .parquet, .json, .csv, .trc (OpenSim) or .bvh (animation).
         weights: Published or saved weights.
         joints: The joints that the model was trained on, such as coco17 or h36m17, where its weights do not say.
-        layout: The joints of the file of keypoints, from `har-bench list skeletons`, where it does not say.
-        width: Of the video, in pixels, where the file does not say.
-        height: Of the video, in pixels, where the file does not say.
+        of: What is said of keypoints.
         fps: Frames per second, where the file does not say.
         person: The tracker's id or the number of the person, or all; by default the one seen in most frames.
-        video: Which one, where the file holds several.
         first_frame: The number in the file that is frame 0; by default that of its first frame.
         world: Turn the joints to the axes of a room, with feet on the floor; a guess.
         fit_fps: Let the model see the video at this rate, the one it was trained on (Human3.6M: 50).
         smooth: One-Euro filter the joints.
         pose_model: Of a video: the model of images that finds the 2D keypoints.
         overlay: Of a video: draw them on its pictures: .mp4, .gif or .png.
-        device: Such as cpu or cuda:1; a GPU if there is one.
-        setting: An option of the lifting model, as name=value; may be repeated.
+        how: The lifting model's options.
         quiet: Of a video: show no progress.
     """
     from har_bench.lifting.films import is_film, lift_film
     from har_bench.lifting.video import lift as run
 
-    where = {"device": device} if device else {}
     given: dict[str, Any] = {
         "weights": weights,
         "joints": joints,
-        "layout": layout,
-        "size": film_size(width, height),
+        **of.arguments(),
         "fps": fps,
         "person": _person(person),
-        "video": video,
         "first_frame": first_frame,
         "world": world,
         "fit_fps": fit_fps,
         "smooth": smooth,
-        "settings": where | dict(pairs(setting)),
+        "settings": how.settings(),
     }
     if is_film(keypoints, fps):
+        where = {"device": how.device} if how.device else {}
         seeing: dict[str, Any] = {"pose_model": pose_model, "pose_settings": where, "overlay": overlay, "quiet": quiet}
         say(lift_film(baseline, keypoints, out, **seeing, **given))
     elif overlay is not None:

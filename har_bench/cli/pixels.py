@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from har_bench.cli.app import Settings, app, film_size, pairs
+from har_bench.cli.app import UNTOLD, USUAL, Keypoints, Model, app
 from har_bench.cli.terminal import say
 from har_bench.errors import HarBenchError
 
@@ -73,8 +73,7 @@ def pose(
     max_frames: int | None = None,
     fps: float | None = None,
     weights: Path | None = None,
-    device: str | None = None,
-    setting: Settings = None,
+    how: Model = USUAL,
     quiet: bool = False,
 ) -> None:
     """Find people in pictures, and where their joints are.
@@ -97,13 +96,11 @@ def pose(
         max_frames: Look at no more than so many.
         fps: Frames per second, which make a folder of images a film.
         weights: Where the model's files are, if they were not fetched.
-        device: Such as cpu or cuda:1; a GPU if there is one.
-        setting: An option of the model, as name=value; may be repeated.
+        how: The model's options.
         quiet: Show no progress.
     """
     from har_bench.media.posing import pose as run
 
-    settings = ({"device": device} if device else {}) | dict(pairs(setting))
     said = run(
         model,
         source,
@@ -116,7 +113,7 @@ def pose(
         max_frames=max_frames,
         fps=fps,
         overlay=overlay,
-        settings=settings,
+        settings=how.settings(),
         quiet=quiet,
     )
     say(said)
@@ -125,37 +122,20 @@ def pose(
 @Parameter(name="*")
 @dataclass
 class Skeletons:
-    """What is said of keypoints, for a model of skeletons.
+    """How a model of skeletons looks at keypoints.
 
     Attributes:
-        layout: Of keypoints: their joints, from `har-bench list skeletons`, where the file does not say.
         window: Of keypoints: seconds about the middle of each second that are looked at.
-        width: Of keypoints: the film's, in pixels, where the file does not say.
-        height: Of keypoints: the film's, in pixels, where the file does not say.
-        video: Of keypoints: which film, where the file holds several.
         pictures: Of keypoints: the film behind them, for --overlay.
         pose_model: Of a film and a model of skeletons: the model of images that finds the keypoints.
     """
 
-    layout: str | None = None
     window: float = 2.0
-    width: int | None = None
-    height: int | None = None
-    video: str | None = None
     pictures: Path | None = None
     pose_model: str = "blazepose"
 
-    def arguments(self) -> dict[str, Any]:
-        """What the function that tells of skeletons takes of it.
 
-        Raises:
-            HarBenchError: a width without a height.
-        """
-        names = ("layout", "window", "video", "pictures", "pose_model")
-        return {"size": film_size(self.width, self.height), **{name: getattr(self, name) for name in names}}
-
-
-OF_KEYPOINTS = Skeletons()
+SEEN = Skeletons()
 
 
 @app.command
@@ -170,9 +150,9 @@ def classify(
     hop: int = 0,
     max_frames: int | None = None,
     fps: float | None = None,
-    seen: Skeletons = OF_KEYPOINTS,
-    device: str | None = None,
-    setting: Settings = None,
+    of: Keypoints = UNTOLD,
+    seen: Skeletons = SEEN,
+    how: Model = USUAL,
     quiet: bool = False,
 ) -> None:
     """Tell what people do: in a film clip by clip, or, by their skeletons, each person in every second.
@@ -191,24 +171,23 @@ def classify(
         hop: Of a model of pictures: frames between the beginnings of clips; half a clip by default.
         max_frames: Of a model of pictures: look at no more than so many.
         fps: Frames per second, which make a folder of images a film, and of keypoints where the file does not say.
-        seen: What is said of keypoints.
-        device: Such as cpu or cuda:1; a GPU if there is one.
-        setting: An option of the model, as name=value; may be repeated.
+        of: What is said of keypoints.
+        seen: How a model of skeletons looks at them.
+        how: The model's options.
         quiet: Show no progress.
     """
     from har_bench.classifying.model import ClipModel
     from har_bench.running import make_baseline
 
-    settings = ({"device": device} if device else {}) | dict(pairs(setting))
     shared: dict[str, Any] = {"labels": labels, "overlay": overlay, "fps": fps, "quiet": quiet}
-    made: Any = make_baseline(model, settings)
+    made: Any = make_baseline(model, how.settings())
     if isinstance(made, ClipModel):
         from har_bench.classifying.telling import tell
 
         if hop or max_frames:
             raise HarBenchError("--hop and --max-frames are of models of pictures; leave them out, --window is yours")
         made.load(weights)
-        say(tell(made, source, out, **seen.arguments(), device=device or "", **shared))
+        say(tell(made, source, out, **of.arguments(), **asdict(seen), device=how.device or "", **shared))
         return
     from har_bench.media.acting import classify as run
 

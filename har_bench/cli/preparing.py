@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
-from har_bench.cli.app import Options, app, film_size, pairs
+from har_bench.cli.app import UNTOLD, Keypoints, Options, app, pairs
 from har_bench.cli.terminal import say, show_store
 from har_bench.errors import HarBenchError
 
@@ -128,10 +128,7 @@ def export(
     out: Path,
     *,
     option: Options = None,
-    layout: str | None = None,
-    width: int | None = None,
-    height: int | None = None,
-    video: str | None = None,
+    of: Keypoints = UNTOLD,
     quiet: bool = False,
 ) -> None:
     """Write a store as other people's code reads it: VideoPose3D's npz, pyskl's pickle, COCO's json and so on.
@@ -144,10 +141,7 @@ def export(
         format: Such as videopose3d or coco, from `har-bench list exporters`.
         out: The folder to write: a new or an empty one. It appears when everything is in it.
         option: An option of the format, as name=value, from `har-bench info FORMAT`; may be repeated.
-        layout: Of keypoints: their joints, from `har-bench list skeletons`, where the file does not say.
-        width: Of keypoints: the film's, in pixels, where the file does not say.
-        height: Of keypoints: the film's, in pixels, where the file does not say.
-        video: Of keypoints: which film, where the file holds several.
+        of: What is said of keypoints.
         quiet: Show no progress.
     """
     from har_bench.exporting import export_people
@@ -156,7 +150,7 @@ def export(
     from har_bench.storing.hdf5 import holds_store
 
     if store.is_file() and not holds_store(store):
-        people = open_people(store, layout=layout, size=film_size(width, height), video=video)
+        people = open_people(store, **of.arguments())
         written, rest = export_people(people, format, out, options=pairs(option)), ""
         say(f"{out}: {written.poses:,} poses of {len(people.persons):,} people in {people.name}")
     else:

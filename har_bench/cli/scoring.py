@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from har_bench.cli.app import Options, Recipe, Settings, Shown, app, pairs, written
+from har_bench.cli.app import UNTAUGHT, Learner, Options, Recipe, Shown, app, pairs, written
 from har_bench.cli.terminal import say, show_report, show_result
 from har_bench.errors import HarBenchError
 
 if TYPE_CHECKING:
     from har_bench.results import Result
+
 
 PLAIN, ALL = Recipe(), Shown()
 
@@ -129,12 +130,9 @@ def run(
     protocol: str,
     recipe: str | None = None,
     option: Options = None,
-    setting: Settings = None,
+    learner: Learner = UNTAUGHT,
     weights: Path | None = None,
-    init: Path | None = None,
     save: Path | None = None,
-    device: str | None = None,
-    bf16: bool = False,
     seeds: int = 1,
     predictions: Path | None = None,
     out: Path | None = None,
@@ -152,12 +150,9 @@ def run(
         protocol: Such as h36m/mpjpe.
         recipe: The protocol's recipe.
         option: An option of the recipe, as name=value; may be repeated.
-        setting: An option of the baseline, as name=value; may be repeated.
+        learner: The baseline's options.
         weights: Published or saved weights; without them the baseline learns from the store first.
-        init: Weights of the same model to begin the training with: fine-tuning.
         save: Where the learnt weights go.
-        device: Such as cpu or cuda:1, for baselines that compute with torch; a GPU if there is one.
-        bf16: Compute in bfloat16.
         seeds: Train so many times, each with the next seed; the result is the first one's, beside mean and spread.
         predictions: Where the predictions go (Parquet); they are not kept by default.
         out: Where the result file goes.
@@ -170,7 +165,6 @@ def run(
 
     destination = written(out)
     shown.check(protocol, recipe, pairs(option))
-    chosen = {"device": device or "", "precision": "bf16" if bf16 else "", "init": str(init or "")}
     execute = once if seeds == 1 else partial(run_seeds, seeds)
     result = execute(
         baseline,
@@ -183,7 +177,7 @@ def run(
         out=predictions,
         model=model,
         quiet=quiet,
-        settings={name: value for name, value in chosen.items() if value} | dict(pairs(setting)),
+        settings=learner.settings(),
     )
     made = [name for name in ("seed", "output") if name in result.tables]
     _published(result, destination, shown, list(dict.fromkeys((*made, *shown.names))))
@@ -198,10 +192,7 @@ def train(
     protocol: str | None = None,
     recipe: str | None = None,
     option: Options = None,
-    setting: Settings = None,
-    init: Path | None = None,
-    device: str | None = None,
-    bf16: bool = False,
+    learner: Learner = UNTAUGHT,
     quiet: bool = False,
 ) -> None:
     """Train a baseline without predicting anything; some learn from several stores.
@@ -215,15 +206,11 @@ def train(
         protocol: Such as mpii/pckh: its training split of the first store is learnt from; some baselines do without.
         recipe: The protocol's recipe.
         option: An option of the recipe, as name=value; may be repeated.
-        setting: An option of the baseline, as name=value; may be repeated.
-        init: Weights to begin the training with: fine-tuning.
-        device: Such as cpu or cuda:1, for baselines that compute with torch; a GPU if there is one.
-        bf16: Compute in bfloat16.
+        learner: The baseline's options.
         quiet: Show no progress.
     """
     from har_bench.running import train as learn
 
-    chosen = {"device": device or "", "precision": "bf16" if bf16 else "", "init": str(init or "")}
     machine = learn(
         baseline,
         stores,
@@ -232,7 +219,7 @@ def train(
         recipe=recipe,
         quiet=quiet,
         options=pairs(option),
-        settings={name: value for name, value in chosen.items() if value} | dict(pairs(setting)),
+        settings=learner.settings(),
     )
     last = dict(machine.history[-1]) if machine.history else {}
     epochs = f"{int(last.pop('epoch'))} epochs, " if "epoch" in last else ""
@@ -289,8 +276,17 @@ def explain(
 
 
 @app.command
-def rescore(results: Path, *, stores: list[Path], predictions: list[Path], jobs: int = 1, quiet: bool = False) -> None:
+def rescore(
+    results: Path,
+    *,
+    stores: list[Path] | None = None,
+    predictions: list[Path] | None = None,
+    jobs: int = 1,
+    quiet: bool = False,
+) -> None:
     """Score again the results of older protocol versions; the old files stay, the new ones stand beside them.
+
+    Without stores and predictions it says which results are of an older version.
 
     Args:
         results: A folder of result files.
@@ -301,7 +297,7 @@ def rescore(results: Path, *, stores: list[Path], predictions: list[Path], jobs:
     """
     from har_bench.studying import rescoring
 
-    outcomes = rescoring.rescore(results, stores=stores, predictions=predictions, jobs=jobs, quiet=quiet)
+    outcomes = rescoring.rescore(results, stores=stores or (), predictions=predictions or (), jobs=jobs, quiet=quiet)
     show_report(rescoring.tables(outcomes), rescoring.lines(outcomes))
 
 

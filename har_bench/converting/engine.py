@@ -18,6 +18,7 @@ from typing import Any
 
 import har_bench
 from har_bench import registry, remote, workers
+from har_bench.arrays import compiling
 from har_bench.converter import Converter, Shard
 from har_bench.converting import folders, journal, repacking, shards, sources
 from har_bench.converting.assembling import Format, assemble, remove_parquet
@@ -91,6 +92,8 @@ def _convert(dataset: str, raw: Path, out: Path, options: Mapping[str, Any] | No
         repacking.repack(dataset, raw, out, how.format, quiet=how.quiet)
         return
     converter = make_converter(dataset, options)
+    if how.jobs != 1 and how.scheduler is None and not _is_taken(out):
+        workers.prepare(*needed_by_workers(converter))
     with readable(raw):
         found = converter.discover(raw)
     if not found:
@@ -120,6 +123,15 @@ def _convert(dataset: str, raw: Path, out: Path, options: Mapping[str, Any] | No
         if how.format == "hdf5" and (partial / hdf5.ARRAYS).exists():  # whole now, and the Parquet files with it
             remove_parquet(partial)
         folders.finish(partial, out)
+
+
+def needed_by_workers(converter: Converter) -> list[str]:
+    """The modules that every worker will need; not a stranger's, of which nobody knows whether it can be forked."""
+    module = type(converter).__module__
+    package = module.rpartition(".")[0] or module
+    loops = any(f"{name}.".startswith(f"{package}.") for name in compiling.DEFINED)
+    ours = [module] * module.startswith("har_bench.")
+    return [shards.__name__, *ours, *["har_bench.arrays.numba_loaded"] * loops]
 
 
 def make_converter(dataset: str, options: Mapping[str, Any] | None = None) -> Converter:

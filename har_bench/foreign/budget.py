@@ -49,11 +49,11 @@ class Budget:
         left: what of it is not yet spent [bytes].
     """
 
-    def __init__(self, size: int, factor: int = FACTOR, floor: int = FLOOR) -> None:
+    def __init__(self, size: int, factor: int = FACTOR, floor: int = FLOOR, allowed: int | None = None) -> None:
         self.size = size
         self.factor = factor
         self.floor = floor
-        self.allowed = self.left = allowance(size, factor, floor)
+        self.allowed = self.left = allowance(size, factor, floor) if allowed is None else allowed
 
     def charge(self, cost: int) -> None:
         """Pay for something before it is made.
@@ -70,4 +70,4 @@ class Budget:
 
     def again(self) -> Budget:
         """A whole allowance of the same file, for what is counted apart."""
-        return Budget(self.size, self.factor, self.floor)
+        return Budget(self.size, self.factor, self.floor, self.allowed)

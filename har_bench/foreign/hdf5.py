@@ -8,7 +8,7 @@ sizes charged, before any of them is read.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from har_bench.foreign import opening
 from har_bench.foreign.budget import Budget
 from har_bench.foreign.chunks import held_text, unfolds_evenly, varies
 from har_bench.foreign.heaps import refuse_endless, refuse_long_texts
+from har_bench.foreign.members import Members
 
 _BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, MemoryError, SystemError)
 """What h5py raises on damaged files."""
@@ -36,21 +37,12 @@ _DENSEST = 1100
 """Bytes that a byte of a compressed dataset may become: a little more than deflate can."""
 
 
-class Hdf5(Mapping[str, Anything]):
-    """A file's datasets by their paths, such as ``poses`` or ``group/poses``; each access reads its own anew."""
+class Hdf5(Members):
+    """A file's datasets by their paths, such as ``poses`` or ``group/poses``."""
 
     def __init__(self, path: Path, names: list[str]) -> None:
+        super().__init__({name: name for name in names})
         self._path = path
-        self._names = dict.fromkeys(names)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
 
     def __getitem__(self, name: str) -> Anything:
         """Read one dataset: numbers, or text as ``str``.

@@ -1,10 +1,13 @@
 """Records of a json file, field by field: what identifies a record must be read, anything else may be null.
 
-A whole struct that is decoded at once loses a person for a misspelt licence; here each field is decoded alone.
+A whole struct that is decoded at once loses a person for a misspelt licence; here each field is decoded alone, unless
+all of them are as they should be.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -20,18 +23,34 @@ class Record:
     """One json object.
 
     Attributes:
-        fields: the json of each field.
         flaws: name and reason of each field that is null, or mended, for what is wrong with it.
     """
 
-    def __init__(self, json: bytes | msgspec.Raw) -> None:
-        """Decode the names of the fields.
+    def __init__(self, json: bytes | msgspec.Raw, usual: type[msgspec.Struct] | None = None) -> None:
+        """Decode the fields of a usual record, or the names of another one's.
+
+        Args:
+            json: the object.
+            usual: the fields that nearly all records have, of the kinds as which they will be asked for; so these are
+                decoded together, which takes a third of the time.
 
         Raises:
             msgspec.MsgspecError: it is no json object.
         """
-        self.fields = msgspec.json.decode(json, type=dict[str, msgspec.Raw])
         self.flaws: list[tuple[str, str]] = []
+        self._json = json
+        self._usual: msgspec.Struct | None = None
+        self._known: tuple[str, ...] = ()
+        if usual is not None:
+            with suppress(msgspec.DecodeError):
+                self._usual, self._known = msgspec.json.decode(json, type=usual), usual.__struct_fields__
+        if self._usual is None:
+            self.fields  # noqa: B018 - whatever is no object, is none now
+
+    @cached_property
+    def fields(self) -> dict[str, msgspec.Raw]:
+        """The json of each field."""
+        return msgspec.json.decode(self._json, type=dict[str, msgspec.Raw])
 
     def needed(self, name: str, kind: Any) -> Any:
         """A field without which the record is nothing, as ``kind``.
@@ -39,6 +58,8 @@ class Record:
         Raises:
             MalformedError: it is not there, or something else.
         """
+        if name in self._known:
+            return getattr(self._usual, name)
         if name not in self.fields:
             raise MalformedError(f"it has no {name}")
         try:
@@ -48,6 +69,8 @@ class Record:
 
     def optional(self, name: str, kind: Any) -> Any:
         """A field as ``kind``; None where it is absent, null, or something else, which is a flaw."""
+        if name in self._known:
+            return getattr(self._usual, name)
         raw = bytes(self.fields.get(name, b"null"))
         try:
             return None if raw == b"null" else msgspec.json.decode(raw, type=kind)

@@ -34,9 +34,13 @@ _VARIABLE = 4096
 _BEGINNING = 1024
 """Bytes of a variable in which its name is found."""
 
+_FIRST = 1 << 16
+"""Bytes of a variable that are unpacked before it is known how many it has."""
+
 _DEPTH = 64
 _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15
+_TAGS = {order: struct.Struct(f"{order}2I") for order in "<>"}
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _PIECE = 1 << 20
 _OK, _CUT, _MALFORMED, _FOREIGN, _DEEP, _COSTLY = range(6)
@@ -48,6 +52,8 @@ _ARRAY, _FIELD, _PAIR, _COMPLEX, _LETTER = 300, 260, 4, 48, 8
 their names), a complex number, a byte of text."""
 
 _FEW = 64
+
+_Body = bytes | bytearray
 
 
 def load_mat(path: Path) -> dict[str, Any]:
@@ -70,10 +76,7 @@ def load_mat(path: Path) -> dict[str, Any]:
                 if variable.kind == 2:
                     raise _foreign(variable.name)
         else:
-            order = _byte_order(data)
-            for body in _version_5(data, order, budget):
-                _inspect(body, order, budget)
-                del body  # SciPy unpacks it once more, so that the content and what it is made into do not add up
+            data = _inspected(data, _byte_order(data), budget)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             try:
@@ -145,7 +148,7 @@ def _version_4(data: bytes, budget: Budget) -> Iterator[_Variable4]:
         position += 20 + length + size
 
 
-def _version_5(data: bytes, order: str, budget: Budget, *, beginning: bool = False) -> Iterator[bytes | bytearray]:
+def _version_5(data: bytes, order: str, budget: Budget, *, beginning: bool = False) -> Iterator[_Body]:
     """The variables of a version 5 file, each a matrix element, tag included, not compressed.
 
     Args:
@@ -158,7 +161,7 @@ def _version_5(data: bytes, order: str, budget: Budget, *, beginning: bool = Fal
     while position < len(data):
         if position + 8 > len(data):
             raise _cut(position)
-        kind, size = struct.unpack_from(f"{order}2I", data, position)
+        kind, size = _TAGS[order].unpack_from(data, position)
         stop = position + 8 + size
         if kind not in (_MATRIX, _COMPRESSED):
             raise _damaged(position)
@@ -172,28 +175,53 @@ def _version_5(data: bytes, order: str, budget: Budget, *, beginning: bool = Fal
         position = stop
 
 
-def _unpacked(packed: bytes, order: str, budget: Budget, position: int, *, beginning: bool) -> bytearray:
+def _inspected(data: bytes, order: str, budget: Budget) -> bytes:
+    """A version 5 file whose variables were walked, as SciPy is to have it: a small one is not unpacked twice.
+
+    A large one is, so that its content and what it is made into do not add up.
+    """
+    pieces: list[_Body] = [data[:_HEADER]]
+    size, exact = 0, True
+    for body in _version_5(data, order, budget):
+        _inspect(body, order, budget)
+        size += len(body)
+        exact = exact and size <= _PIECE and len(body) == 8 + _TAGS[order].unpack_from(body)[1]
+        if exact:
+            pieces.append(body)
+        else:
+            pieces.clear()
+        del body
+    return b"".join(pieces) if exact else data
+
+
+def _unpacked(packed: bytes, order: str, budget: Budget, position: int, *, beginning: bool) -> _Body:
     """A compressed variable: as many bytes as it says that it has, once they are known not to be too many."""
     stream = zlib.decompressobj()
     try:
-        body = bytearray(stream.decompress(packed, _BEGINNING))
-        if body[:4] != struct.pack(f"{order}I", _MATRIX) or len(body) < 8:
+        body = stream.decompress(packed, _BEGINNING if beginning else _FIRST)
+        kind, size = _TAGS[order].unpack_from(body) if len(body) >= 8 else (0, 0)
+        if kind != _MATRIX:
             raise _damaged(position)
         if beginning:
             return body
-        size = 8 + struct.unpack_from(f"{order}I", body, 4)[0]
+        size += 8
         budget.again().charge(size)
+        if len(body) >= size:
+            return body[: max(size, _BEGINNING)]
+        whole = bytearray(body)
         # MATLAB leaves the end of a stream out when its content fills 16 KiB blocks, so its own size must decide
-        while len(body) < size and (piece := stream.decompress(stream.unconsumed_tail, min(_PIECE, size - len(body)))):
-            body += piece
+        while len(whole) < size and (
+            piece := stream.decompress(stream.unconsumed_tail, min(_PIECE, size - len(whole)))
+        ):
+            whole += piece
     except zlib.error as error:
         raise Malformed(f"is damaged at byte {position} ({error})") from error
-    if len(body) < size:
+    if len(whole) < size:
         raise _cut(position)
-    return body
+    return whole
 
 
-def _name(body: bytes | bytearray, order: str) -> str:
+def _name(body: _Body, order: str) -> str:
     """The variable's name: after the tag, 16 bytes of flags and the dimensions."""
     words = _words(body, order)
     _, start, after = _element(words, 6)
@@ -203,7 +231,7 @@ def _name(body: bytes | bytearray, order: str) -> str:
     return body[4 * start : 4 * start + length].decode("latin-1")
 
 
-def _inspect(body: bytes | bytearray, order: str, budget: Budget) -> None:
+def _inspect(body: _Body, order: str, budget: Budget) -> None:
     """Walk a variable's tree, and let only plain values of bounded cost and depth through."""
     verdict, word, cost = _walk(_words(body, order), _NUMERIC_TYPES, _TEXT_TYPES, _DEPTH, budget.left)
     if verdict in (_OK, _COSTLY):
@@ -216,7 +244,7 @@ def _inspect(body: bytes | bytearray, order: str, budget: Budget) -> None:
     raise Malformed(f"has a variable {name!r} that {what} (at its byte {4 * word})")
 
 
-def _words(body: bytes | bytearray, order: str) -> npt.NDArray[np.uint32]:
+def _words(body: _Body, order: str) -> npt.NDArray[np.uint32]:
     """The element as 32-bit words; every tag of the format begins on one."""
     return np.frombuffer(body, f"{order}u4", len(body) // 4).astype(np.uint32, copy=False)
 

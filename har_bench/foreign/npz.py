@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from har_bench.arrays import Anything
@@ -11,27 +10,19 @@ from har_bench.errors import Malformed, completing
 from har_bench.foreign import npy, opening
 from har_bench.foreign.archive import Archive
 from har_bench.foreign.budget import Budget
+from har_bench.foreign.members import Members
 
 _REMEDY = "download it again"
 _MEMBER = 512
 """What each member costs besides its content."""
 
 
-class Npz(Mapping[str, Anything]):
-    """An archive's arrays by name; each access reads the member anew, so nothing is kept in memory or open."""
+class Npz(Members):
+    """An archive's arrays by name."""
 
     def __init__(self, archive: Archive) -> None:
+        super().__init__({name.removesuffix(".npy"): name for name in archive.members})
         self._archive = archive
-        self._files = {name.removesuffix(".npy"): name for name in archive.members}
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._files)
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._files
 
     def __getitem__(self, name: str) -> Anything:
         """Read one array; one of Python objects goes through :mod:`har_bench.foreign.pickles`.
@@ -40,7 +31,7 @@ class Npz(Mapping[str, Anything]):
             KeyError: no such member.
             HarBenchError: the member is broken, of another size than it says, or holds more than data.
         """
-        file, path = self._files[name], self._archive.path
+        file, path = self._names[name], self._archive.path
         with completing(f"{path} ({name})", _REMEDY):
             budget = Budget(self._archive.size)
             budget.charge(self._archive.members[file].file_size)
@@ -53,7 +44,7 @@ class Npz(Mapping[str, Anything]):
             KeyError: no such member.
             HarBenchError: the member is broken, or of another size than it says.
         """
-        file, path = self._files[name], self._archive.path
+        file, path = self._names[name], self._archive.path
         info = self._archive.members[file]
         with completing(f"{path} ({name})", _REMEDY), opening.opened(path) as stream:
             start = self._archive.start(stream, file)

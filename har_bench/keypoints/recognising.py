@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from har_bench.arrays import Ints
 from har_bench.errors import HarBenchError, completing, unknown
 from har_bench.foreign import opening
+from har_bench.keypoints.motion import CAMERA
 from har_bench.keypoints.people import People
 from har_bench.scoring.column_files import read_columns
 from har_bench.scoring.columns import Columns
@@ -30,6 +31,9 @@ MEDIA = MOVING | STILL
 
 _MEDIA = (b"RIFF", b"\x1a\x45\xdf\xa3", b"GIF8", b"\xff\xd8\xff", b"\x89PNG", b"\x00\x00\x01\xba", b"FLV\x01")
 """What images and videos begin with; those of the mp4 family have ``ftyp`` after four bytes."""
+
+_FACTS = (b"layout", b"axes", b"width", b"height", b"fps")
+"""What a Parquet file's metadata may tell."""
 
 _MAGIC: Mapping[bytes, Kind] = {b"PK\x03\x04": "npz", b"\x93NUM": "npy"}
 
@@ -90,6 +94,11 @@ def word_of(path: Path) -> str | None:
     return _metadata(path).get("layout")
 
 
+def axes_of(path: Path) -> str:
+    """The axes that a Parquet file's metadata name; else the camera's."""
+    return _metadata(path).get("axes", CAMERA.words)
+
+
 def facts_of(path: Path) -> dict[str, Any]:
     """The layout, size and frame rate that a Parquet file's metadata tell, as a video's are called."""
     told = _metadata(path)
@@ -108,9 +117,7 @@ def _metadata(path: Path) -> dict[str, str]:
     if path.suffix != ".parquet":
         return {}
     found = pq.read_schema(path.absolute()).metadata or {}
-    return {
-        key.decode(): value.decode() for key, value in found.items() if key in (b"layout", b"width", b"height", b"fps")
-    }
+    return {key.decode(): value.decode(errors="replace") for key, value in found.items() if key in _FACTS}
 
 
 def points_of(rows: Columns, where: str) -> npt.NDArray[np.float32]:

@@ -102,7 +102,8 @@ class Protocol(ABC):
     """A mergeable accumulator with named recipes.
 
     Subclasses set the class attributes, keep their state in ``self.state`` (and further :class:`Records`, where one
-    is not enough) and implement :meth:`select`, :meth:`update`, :meth:`metrics_of` and :meth:`compute`.
+    is not enough) and implement :meth:`select`, :meth:`update`, :meth:`metrics_of` and :meth:`compute`. What follows
+    from the choice of recipe and options alone is derived in :meth:`configure`.
 
     An accumulator's ``device`` is the torch device that it computes on; empty, as it is unless :meth:`use` was called,
     for NumPy and numba.
@@ -183,6 +184,14 @@ class Protocol(ABC):
         self.given = {name: value for name, value in named.items() if name not in as_published}
         self.state = Records()
         self.device = ""
+        self.configure()
+
+    def configure(self) -> None:  # noqa: B027 - most have nothing to derive
+        """Derive from the recipe and the options, which were just chosen, what the protocol needs of them.
+
+        Raises:
+            HarBenchError: they do not go together.
+        """
 
     @property
     def primary(self) -> Metric:

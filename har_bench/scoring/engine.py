@@ -131,6 +131,8 @@ def _score_all(pairs: Pairs, jobs: int, scheduler: str | None, *, quiet: bool) -
                 _score_part(pairs, part)
                 shown.advance()
             return
+        if scheduler is None:
+            workers.prepare(__name__)
         with workers.executor(min(jobs or os.cpu_count() or 1, len(parts)), scheduler) as (pool, width):
             way = replace(pairs.way, protocol=protocol.fresh())
             source = remote.absolute(pairs.source) if isinstance(pairs.source, str | Path) else pairs.source

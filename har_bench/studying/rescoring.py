@@ -46,8 +46,8 @@ class Rescored:
 def rescore(
     folder: str | Path,
     *,
-    stores: Iterable[str | Path],
-    predictions: Iterable[str | Path],
+    stores: Iterable[str | Path] = (),
+    predictions: Iterable[str | Path] = (),
     jobs: int = 1,
     quiet: bool = True,
 ) -> list[Rescored]:

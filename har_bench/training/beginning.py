@@ -43,7 +43,7 @@ def train(
             training, or a loss that is not finite.
     """
     try:
-        from har_bench.training.loop import learn
+        from har_bench.training.loop import Lesson, learn
     except ModuleNotFoundError as error:
         raise HarBenchError(f"training needs {error.name}: pip install 'har-bench[baselines]'") from error
-    return learn(model, batches, losses, plan, starting=starting, evaluated=evaluated, quiet=quiet)
+    return learn(Lesson(model, batches, losses, plan, starting, evaluated), quiet=quiet)

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import lightning
 import torch
@@ -34,22 +34,24 @@ from har_bench.training.plans import Losses, Plan, Share
 TOLD_EVERY_S = 1.0
 
 
-def learn(
-    model: nn.Module,
-    batches: Callable[[Share], Iterable[Any]],
-    losses: Callable[[Any, Any], Losses],
-    plan: Plan,
-    *,
-    starting: Callable[[Any, int], None] | None,
-    evaluated: Callable[[Any], Mapping[str, float]] | None,
-    quiet: bool,
-) -> History:
+class Lesson(NamedTuple):
+    """The arguments of :func:`har_bench.training.train`."""
+
+    model: nn.Module
+    batches: Callable[[Share], Iterable[Any]]
+    losses: Callable[[Any, Any], Losses]
+    plan: Plan
+    starting: Callable[[Any, int], None] | None
+    evaluated: Callable[[Any], Mapping[str, float]] | None
+
+
+def learn(lesson: Lesson, *, quiet: bool) -> History:
     """See :func:`har_bench.training.train`."""
+    learner, plan = _Learner(lesson), lesson.plan
     device = chosen(plan.device)
     latest = checkpoints.newest(plan.folder) if plan.folder else None
     with tempfile.TemporaryDirectory() as scratch, _undisturbed():
         folder = plan.folder or Path(scratch)
-        learner = _Learner(model, batches, losses, plan, starting, evaluated)
         trainer = lightning.Trainer(
             accelerator="gpu" if device.type == "cuda" else device.type,
             devices=devices_of(device, plan.devices),
@@ -73,7 +75,7 @@ def learn(
                     raise
                 raise HarBenchError(said) from error
         history = learner.history or read_curves(folder / CURVES)  # other processes leave only the file
-        if plan.waits and evaluated is not None:
+        if plan.waits and lesson.evaluated is not None:
             learner.load_state_dict(checkpoints.best_weights(folder))
     if learner.changed:
         warnings.warn(HarBenchWarning(learner.changed), stacklevel=2)
@@ -121,22 +123,13 @@ class _Epochs:
 class _Learner(lightning.LightningModule):
     """What Lightning wants to know."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        batches: Callable[[Share], Iterable[Any]],
-        losses: Callable[[Any, Any], Losses],
-        plan: Plan,
-        starting: Callable[[Any, int], None] | None,
-        evaluated: Callable[[Any], Mapping[str, float]] | None,
-    ) -> None:
+    def __init__(self, lesson: Lesson) -> None:
         super().__init__()
-        self.model, self.batches, self.losses, self.plan = model, batches, losses, plan
-        self.starting, self.evaluated = starting, evaluated
+        self.model, self.batches, self.losses, self.plan, self.starting, self.evaluated = lesson
         self.judged = self.changed = ""
         self.history: History = []
         self.sums: dict[str, torch.Tensor] = {}
-        self.fast: Precision = "float32" if plan.precision == "float32" else "tf32"
+        self.fast: Precision = "float32" if self.plan.precision == "float32" else "tf32"
 
     def on_fit_start(self) -> None:
         if self.plan.devices > 1:  # a new process, which knows nothing of the settings of the one that started it

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from har_bench import remote
-from har_bench.errors import HarBenchError, completing
+from har_bench.errors import HarBenchError, completing, listed
 from har_bench.files import destination, write_whole
 from har_bench.foreign import opening, torch_file
 from har_bench.storing import fingerprint
@@ -99,7 +99,8 @@ def fill(model: nn.Module, state: State, source: str) -> None:
     old files lack, may be absent.
 
     Raises:
-        HarBenchError: names or shapes differ: which, and how many parameters are where how many are needed.
+        HarBenchError: names or shapes differ: which, and how many parameters are where how many are needed; or numbers
+            are not finite.
     """
     import torch
 
@@ -124,6 +125,12 @@ def fill(model: nn.Module, state: State, source: str) -> None:
         raise HarBenchError(
             f"{source} does not fit the model{told}: it {'; it '.join(filter(None, differences))}; "
             "give the options that the weights were made with"
+        )
+    broken = [name for name, array in state.items() if not np.isfinite(array).all()]
+    if broken:
+        raise HarBenchError(
+            f"{source} has numbers in {listed(broken, _NAMED)} that are not finite: a training that diverged, or a "
+            "damaged file; give other weights"
         )
     model.load_state_dict({name: torch.tensor(array) for name, array in state.items()}, strict=False)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -173,13 +173,12 @@ class Accuracy(Protocol):
     options: AccuracyOptions
     state: Records[Answer]
 
-    def __init__(self, recipe: str | None = None, options: Mapping[str, Any] | None = None) -> None:
-        """Choose a recipe and its options.
+    def configure(self) -> None:
+        """See that the recipe leaves open how clips are combined, where that was chosen.
 
         Raises:
-            HarBenchError: an unknown recipe or option, or a value that its option cannot take.
+            HarBenchError: it does not.
         """
-        super().__init__(recipe, options)
         if "combine" in self.given and self.recipe.name != MULTI_CLIP.name:
             raise HarBenchError(f"{self.name}:{self.recipe.name} combines in its own way; combine is of multi-clip")
         self.names: dict[int, str] = {}

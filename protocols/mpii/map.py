@@ -8,7 +8,6 @@ ranked by score.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast
 
@@ -199,8 +198,8 @@ class MultiPersonAP(Protocol):
     options: MAPOptions
     state: Records[Image]
 
-    def __init__(self, recipe: str | None = None, options: Mapping[str, Any] | None = None) -> None:
-        super().__init__(recipe, options)
+    def configure(self) -> None:
+        """Begin to note what is skipped."""
         self.skipped: Records[None] = Records()
 
     def select(self, sequences: pa.Table) -> pa.Table:

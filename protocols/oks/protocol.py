@@ -8,7 +8,7 @@ ten thresholds of similarity. Where the tools print -1, since there is nobody to
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -97,13 +97,12 @@ class OKS(Protocol):
     options: OKSOptions
     state: Records[Place]
 
-    def __init__(self, recipe: str | None = None, options: Mapping[str, Any] | None = None) -> None:
-        """Choose a recipe and its options; values may be texts, as a command line gives them.
+    def configure(self) -> None:
+        """Take the sigmas and the part that were chosen.
 
         Raises:
-            HarBenchError: an unknown recipe or option, or a value that its option cannot take.
+            HarBenchError: the recipe has no such part.
         """
-        super().__init__(recipe, options)
         self.finite = self.options.nan == "refused"
         self.sigmas = np.array(self.options.sigmas)
         self._categories = "choose others with the options category and split"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 from har_bench.protocol import Recipe
 
@@ -37,6 +38,12 @@ class OKSRecipe(Recipe):
     extent: int | None = None
 
 
+def _in_turn(whole: str, sizes: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """The first joint of each part and the one behind its last; the whole is a part too."""
+    ends = list(accumulate(sizes.values(), initial=0))
+    return {whole: (0, ends[-1]), **dict(zip(sizes, pairwise(ends), strict=True))}
+
+
 RECIPES = (
     OKSRecipe(
         name="official",
@@ -62,14 +69,7 @@ RECIPES = (
         cite="Jin et al., ECCV 2020",
         layout="coco-wholebody133",
         seen_only=True,
-        parts={
-            "wholebody": (0, 133),
-            "body": (0, 17),
-            "foot": (17, 23),
-            "face": (23, 91),
-            "lefthand": (91, 112),
-            "righthand": (112, 133),
-        },
+        parts=_in_turn("wholebody", {"body": 17, "foot": 6, "face": 68, "lefthand": 21, "righthand": 21}),
         recount=True,
         extent=17,
     ),

@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Facts, Foreign, Groups, Metric, Protocol, Recipe, Records, Scores, by_name
+from har_bench.protocol import Batch, Facts, Foreign, Groups, Metric, Recipe, Records, Scores, by_name
 from har_bench.protocol.tables import mean
 from har_bench.store import Store
 
-from .merl_files import CHUNK, CLASSES, NAMES, frames_of, read_frames, released, scored_videos
+from .merl import OfMERL
+from .merl_files import CHUNK, CLASSES, NAMES, frames_of, read_frames
 
 LAGS = range(9)
 """Lags, in images, that the table ``alignment`` shows."""
@@ -131,11 +131,10 @@ def ranked(records: Records[Images]) -> list[Steps]:
     return [steps(scores[:, code], labels == code, owner) for code in range(len(CLASSES))]
 
 
-class FrameMAP(Protocol):
+class FrameMAP(OfMERL):
     """The class of every image of MERL's test videos."""
 
     name = "merl/frame-map"
-    version = "1"
     summary = "AP of the 5 actions of MERL Shopping per image at 15 fps, and accuracy with the background"
     metrics = (
         Metric("mAP", "%", "higher", "mean over the 5 classes of the AP of the images' scores"),
@@ -143,13 +142,9 @@ class FrameMAP(Protocol):
     )
     tables = (Groups("class", measure="AP", means={"mAP": "AP"}), Facts("alignment"))
     recipes = by_name(*RECIPES)
-    task = "temporal"
-    truth_table = "sequences"
-    truth_columns = ("sequence",)
     prediction_columns = ("scores",)
     optional_columns = ("frame",)
     complete = True
-    train_split = "standard/train"
 
     recipe: FrameRecipe
     state: Records[Images]
@@ -157,10 +152,6 @@ class FrameMAP(Protocol):
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """MERL's ``Results/framepreds.mat``."""
         return read_frames(path, store)
-
-    def select(self, sequences: pa.Table) -> pa.Table:
-        """The test videos."""
-        return released(scored_videos(sequences), self.canonical)
 
     def update(self, truth: Batch, predictions: Batch) -> None:
         """Take the scores of whole videos.

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from har_bench.arrays import Floats
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Batch, Foreign, Options, Protocol, Records, Scores, by_name, option
+from har_bench.protocol import Batch, Foreign, Options, Records, Scores, by_name, option
 from har_bench.protocol.clues import Clues
 from har_bench.protocol.declarations import Along, Groups, Metric, Recipe
 from har_bench.store import Store
@@ -39,7 +39,8 @@ from .intervals import (
     runs,
     temporal_iou,
 )
-from .merl_files import CLASSES, read_detections, released, scored_videos
+from .merl import OfMERL
+from .merl_files import CLASSES, read_detections, scored_videos
 
 TIOU = (0.1, 0.25, 0.5)
 STEP = 2
@@ -104,11 +105,10 @@ def by_label(records: Records[Pieces]) -> dict[str, Ranked]:
     return ranked(records.values())
 
 
-class MidpointAP(Protocol):
+class MidpointAP(OfMERL):
     """Actions detected in MERL's test videos."""
 
     name = "merl/midpoint-ap"
-    version = "1"
     summary = "AP of the 5 actions of MERL Shopping's 28 test videos, hit by midpoint"
     metrics = (
         Metric("mAP", "%", "higher", "mean AP of the 5 classes; a midpoint in a free action of the class is a hit"),
@@ -134,11 +134,9 @@ class MidpointAP(Protocol):
     notes = clues.NOTES
     recipes = by_name(*RECIPES)
     option_type = MidpointOptions
-    task = "temporal"
     truth_table = "segments"
     truth_columns = ("start", "stop", "label")
     prediction_columns = ("start", "stop", "label", "score")
-    train_split = "standard/train"
 
     recipe: MidpointRecipe
     options: MidpointOptions
@@ -150,8 +148,7 @@ class MidpointAP(Protocol):
 
     def select(self, sequences: pa.Table) -> pa.Table:
         """The test videos."""
-        chosen = scored_videos(sequences)
-        return released(chosen, self.canonical) if self.options.truth == "released" else chosen
+        return super().select(sequences) if self.options.truth == "released" else scored_videos(sequences)
 
     def update(self, truth: Batch, predictions: Batch) -> None:
         """Match the detections of whole videos.

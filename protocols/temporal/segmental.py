@@ -16,16 +16,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from har_bench.arrays import Floats, kernel, taken
 from har_bench.errors import HarBenchError
-from har_bench.protocol import Along, Batch, Facts, Foreign, Groups, Metric, Protocol, Recipe, Records, Scores, by_name
+from har_bench.protocol import Along, Batch, Facts, Foreign, Groups, Metric, Recipe, Records, Scores, by_name
 from har_bench.protocol.tables import cell, mean
 from har_bench.store import Store
 
 from .intervals import average_precision, holds_midpoint, match_by_truth, runs, temporal_iou
-from .merl_files import CHUNK, CLASSES, NAMES, frames_of, read_chunks, released, scored_videos
+from .merl import OfMERL
+from .merl_files import CHUNK, CLASSES, NAMES, frames_of, read_chunks
 
 Labels = npt.NDArray[np.int64]
 
@@ -231,11 +231,10 @@ class Video(NamedTuple):
 F1 = {f"F1@{at}": Along("F1", at, rises=False) for at in (10, 25, 50)}
 
 
-class Segmental(Protocol):
+class Segmental(OfMERL):
     """The label of every chunk of MERL's test videos."""
 
     name = "merl/segmental"
-    version = "1"
     summary = "Frame accuracy, edit score and F1@10, 25, 50 of labelled chunks on MERL Shopping"
     metrics = (
         Metric("F1@50", "%", "higher", "F1 of segments, which are right at tIoU >= 0.5", F1["F1@50"]),
@@ -264,12 +263,8 @@ class Segmental(Protocol):
         Facts("left_out"),
     )
     recipes = by_name(*RECIPES)
-    task = "temporal"
-    truth_table = "sequences"
-    truth_columns = ("sequence",)
     prediction_columns = ("frame", "label")
     optional_columns = ("scores",)
-    train_split = "standard/train"
 
     recipe: SegmentalRecipe
     state: Records[Video]
@@ -277,10 +272,6 @@ class Segmental(Protocol):
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """A .mat file of the TCN repository, with ``P``, ``Y`` and ``S``, or the folder of its 1.mat."""
         return read_chunks(path, store)
-
-    def select(self, sequences: pa.Table) -> pa.Table:
-        """The test videos."""
-        return released(scored_videos(sequences), self.canonical)
 
     def update(self, truth: Batch, predictions: Batch) -> None:
         """Take the labels of whole videos.

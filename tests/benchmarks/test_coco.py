@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import shutil
 import subprocess
 import sys
@@ -22,11 +21,9 @@ import har_bench
 from har_bench.converter import Tables
 from har_bench.converters.coco import COCO
 from har_bench.devices import peak_memory_mb
-from har_bench.skeletons import skeleton
+from tests.benchmarks.coco_json import SIZES, write
 
-IMAGES, ANNOTATIONS = 118_287, 262_465
-VERTICES = 44, 112
-"""Numbers in a polygon: with so many, the json has 240 MB."""
+_, ANNOTATIONS = SIZES["train2017"]
 
 CONVERT = """
 import sys
@@ -37,56 +34,11 @@ print(store.manifest.rows["poses"], round(peak_memory_mb()))
 """
 
 
-def annotation(random: np.random.Generator) -> str:
-    """One annotation; its id and its image are still ``%d``."""
-    v = random.choice([0, 1, 2], (17, 1), p=[0.36, 0.08, 0.56]) * (random.random() < 0.57)
-    joints = np.where(v > 0, np.concatenate([random.integers(0, 640, (17, 2)), v], axis=1), 0)
-    polygon = random.uniform(0, 640, 2 * random.integers(VERTICES[0] // 2, VERTICES[1] // 2)).round(2)
-    record = {
-        "segmentation": [polygon.tolist()],
-        "num_keypoints": int((v > 0).sum()),
-        "area": round(random.uniform(500, 90_000), 5),
-        "iscrowd": 0,
-        "keypoints": joints.ravel().tolist(),
-        "image_id": -1,
-        "bbox": random.uniform(0, 400, 4).round(2).tolist(),
-        "category_id": 1,
-        "id": -2,
-    }
-    text = json.dumps(record, separators=(",", ": "))
-    return text.replace('"image_id": -1', '"image_id": %d').replace('"id": -2', '"id": %d')
-
-
-def image(number: int) -> str:
-    name = f"{number:012d}.jpg"
-    record = {
-        "license": 3,
-        "file_name": name,
-        "coco_url": f"http://images.cocodataset.org/train2017/{name}",
-        "height": 360,
-        "width": 640,
-        "date_captured": "2013-11-14 11:18:45",
-        "flickr_url": f"http://farm9.staticflickr.com/8186/{number}_4e622c8349_z.jpg",
-        "id": number,
-    }
-    return json.dumps(record, separators=(",", ": "))
-
-
 @pytest.fixture(scope="module")
 def train(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A json with as many images and persons as the official one, or a hundredth."""
     scale = 1 if request.config.getoption("benchmark_enable") else 100
-    random = np.random.default_rng(0)
-    templates = [annotation(random) for _ in range(2000)]
-    ids = random.permutation(np.arange(IMAGES // scale) * 4 + 9).tolist()
-    owners = random.choice(ids, ANNOTATIONS // scale).tolist()
-    people = ",".join(templates[at % 2000] % (owner, 183_126 + at) for at, owner in enumerate(owners))
-    category = {"id": 1, "name": "person", "keypoints": skeleton("coco17").joints, "skeleton": []}
-    path = tmp_path_factory.mktemp("train") / "person_keypoints_train2017.json"
-    path.write_text(
-        f'{{"images": [{",".join(map(image, ids))}],"annotations": [{people}],"categories": [{json.dumps(category)}]}}'
-    )
-    return path
+    return write(tmp_path_factory.mktemp("train"), "train2017", scale)
 
 
 def by_har_bench(path: Path) -> Tables:

@@ -29,11 +29,12 @@ pytestmark = pytest.mark.real
 
 SUBJECTS = () if os.environ.get("HAR_BENCH_FULL") else ("S11",)
 MEASURED = """
-import resource, sys
+import multiprocessing.forkserver, resource, sys
 import har_bench
 from har_bench.devices import peak_memory_mb
 if __name__ == "__main__":
     {work}
+    multiprocessing.forkserver._forkserver._stop()  # then the system tells of its children
     print(peak_memory_mb(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6)
 """
 

@@ -80,7 +80,7 @@ def tokenizer(text: bytes) -> Any:
 
 def test_both_read_the_same(texts: list[bytes]) -> None:
     for text in texts[:8]:
-        found, expected = parse(text, "text"), line_by_line(text)
+        found, expected = parse(text, "text").frames, line_by_line(text)
         assert found.bodies.tolist() == [len(bodies) for bodies in expected]
         bodies = list(itertools.chain(*expected))
         assert found.person.tolist() == [body["bodyID"] for body in bodies]

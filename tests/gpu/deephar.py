@@ -39,7 +39,7 @@ def network(architecture: Architecture, device: str) -> Network:
 
 def sights(architecture: Architecture, at: Setting) -> torch.Tensor:
     """(N, 3, H, W) random pictures, or (N, T, 3, H, W) clips of actions."""
-    random, side = torch.Generator().manual_seed(0), architecture.size
+    random, side = torch.Generator().manual_seed(0), architecture.shape.size
     if not architecture.actions:
         return torch.rand(at.size(PICTURES, 1), 3, side, side, generator=random) * 2 - 1
     frames = at.size(clips_of(architecture)[0], 4)
@@ -110,7 +110,7 @@ def stages(at: Setting) -> Iterator[Finding]:
     """Frames a second of a network that stops after each of its blocks."""
     architecture = chosen(at)[STEPPED]
     model = network(architecture, at.device).eval()
-    images = torch.rand(at.size(PICTURES, 1), 3, architecture.size, architecture.size, device=at.device)
+    images = torch.rand(at.size(PICTURES, 1), 3, architecture.shape.size, architecture.shape.size, device=at.device)
     with torch.no_grad(), precision(torch.device(at.device), "float32"):
         for blocks in range(1, 1 + len(model.poses(images[:1]))):
             yield f"block {blocks}", {"frames_per_s": len(images) / at.seconds(lambda n=blocks: model.poses(images, n))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import fsspec
 import pytest
 
-from har_bench import Store
+from har_bench import HarBenchError, Store
+from har_bench.foreign import torch_file
 from tests.hub.strange_files import Load, Strange
 from tests.hub.systems import toy_store
 from tests.hub.torch_writing import FORMATS
@@ -75,6 +77,30 @@ def strange(tmp_path_factory: pytest.TempPathFactory) -> Strange:
             return read(path)
 
         return loaded
+
+    return of
+
+
+@pytest.fixture
+def refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes, str], None]:
+    """Sees that a file of torch of these bytes is refused for a reason, at a small cost, and nothing else happens."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "hostile.pt"
+
+    def of(data: bytes, reason: str) -> None:
+        path.write_bytes(data)
+        tracemalloc.start()
+        try:
+            with pytest.raises(HarBenchError, match=reason) as caught:
+                torch_file.load(path)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert str(caught.value).startswith(str(path))
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 500 + len(str(path))
+        assert peak < 32 << 20
+        assert [found.name for found in tmp_path.iterdir()] == ["hostile.pt"]
 
     return of
 

@@ -224,8 +224,8 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "weights list": ("", {}),
     "weights verify": ("", {}),
     "rescore": (
-        "{results} --stores {h36m} --predictions {home}",
-        {"--stores": "--stores {mpii}", "--predictions": "--predictions {results}", "--jobs": "--jobs 1", **QUIET},
+        "{results}",
+        {"--stores": "--stores {mpii}", "--predictions": "--predictions {home}", "--jobs": "--jobs 1", **QUIET},
     ),
 }
 """The words of a right call of every command, and for each flag what is put behind them; ``:name`` is other words."""

@@ -16,6 +16,7 @@ from har_bench.errors import HarBenchError
 from har_bench.foreign import pickles
 from tests.damage import damaged, refused
 from tests.hub.strange_files import ARRAYS, Load, Strange, objects
+from tests.hub.torch_writing import Call, named, pickled
 
 
 @pytest.fixture
@@ -201,3 +202,13 @@ def test_random_mutations_never_escape(load: Load) -> None:
     for protocol in (0, 2, 4, 5):
         honest = pickle.dumps({"a": objects(), "b": ARRAYS}, protocol)
         assert 0 < refused(load, damaged(honest, 200, seed=7)) < 1
+
+
+def test_a_random_state_is_data_too(load: Load) -> None:
+    assert load(pickle.dumps(np.random.RandomState(5)))["bit_generator"] == "MT19937"
+    with pytest.raises(HarBenchError, match="holds a random state that is malformed"):
+        load(pickled(Call(named("numpy.random", "__RandomState_ctor"), (), (1, 2)))[0])
+
+
+def test_an_attribute_cannot_hide_a_method_of_an_ordered_dict(load: Load) -> None:
+    assert list(load(pickled(Call(OrderedDict, (), {"items": 3}))[0]).items()) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from har_bench.errors import HarBenchError
-from har_bench.foreign import pickles, torch_file
+from har_bench.foreign import torch_file
 from tests.hub.torch_writing import (
     RANDOM,
     TYPES,
@@ -21,7 +19,6 @@ from tests.hub.torch_writing import (
     legacy,
     named,
     parameter,
-    pickled,
     read,
     storage,
     tensor,
@@ -152,21 +149,6 @@ def test_a_random_state_is_plain_data_that_continues_the_run(
     again = np.random.RandomState(1)
     again.set_state(found)
     assert again.randint(1 << 30, size=9).tolist() == np.random.RandomState(5).randint(1 << 30, size=9).tolist()
-
-
-def test_a_random_state_in_a_plain_pickle_is_data_too(tmp_path: Path) -> None:
-    path = tmp_path / "x.pkl"
-    path.write_bytes(pickle.dumps(np.random.RandomState(5)))
-    assert pickles.load(path)["bit_generator"] == "MT19937"
-    path.write_bytes(pickled(Call(named("numpy.random", "__RandomState_ctor"), (), (1, 2)))[0])
-    with pytest.raises(HarBenchError, match="holds a random state that is malformed"):
-        pickles.load(path)
-
-
-def test_an_attribute_cannot_hide_a_method_of_an_ordered_dict(tmp_path: Path) -> None:
-    path = tmp_path / "x.pkl"
-    path.write_bytes(pickled(Call(OrderedDict, (), {"items": 3}))[0])
-    assert list(pickles.load(path).items()) == []
 
 
 @pytest.mark.parametrize("new", [True, False], ids=["zip", "legacy"])

@@ -63,6 +63,15 @@ def test_an_older_result_is_scored_as_it_was(folder: Path, home: Path, old: resu
     assert path.read_bytes() == before
 
 
+def test_without_folders_it_says_what_is_old_and_what_is_missing(folder: Path, old: results.Result) -> None:
+    results.write(old, folder / "now.json")
+    told = {Path(each.path).name: (each.status, each.reason) for each in rescore(folder)}
+    assert told["now.json"] == ("current", f"{NAME} is at version {old.version}")
+    assert told["mine.json"][0] == "impossible"
+    assert "its store" in told["mine.json"][1]
+    assert "as no folder was given" in told["mine.json"][1]
+
+
 def test_a_second_time_does_nothing(folder: Path, home: Path, old: results.Result) -> None:
     (first,) = again(folder, home)
     assert first.written is not None

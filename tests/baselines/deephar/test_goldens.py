@@ -52,7 +52,7 @@ def test_outputs_are_those_of_the_original_program(case: str) -> None:
         found = model(images)
     poses, logits = (found, []) if isinstance(found, list) else found
     expected = [golden[name] for name in sorted(golden) if name.startswith("out_")]
-    made = [part for pose in poses for part in parts(pose, expected[0].shape[-1], architecture.dims)]
+    made = [part for pose in poses for part in parts(pose, expected[0].shape[-1], architecture.shape.dims)]
     made += [each.softmax(dim=-1) for each in logits]
     assert len(made) == len(expected)
     for ours, theirs in zip(made, expected, strict=True):

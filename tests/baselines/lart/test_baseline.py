@@ -14,7 +14,7 @@ import har_bench  # noqa: E402
 from har_bench.baselines.lart import LART  # noqa: E402
 from har_bench.baselines.lart.kinetics import classes_of  # noqa: E402
 from har_bench.baselines.lart.training import Feed  # noqa: E402
-from har_bench.errors import HarBenchError  # noqa: E402
+from har_bench.errors import HarBenchError, HarBenchWarning  # noqa: E402
 from har_bench.protocol import make_protocol  # noqa: E402
 from har_bench.store import Store  # noqa: E402
 from tests.walking_tracklets import ACTIONS, converted, datasets, tracklet, written  # noqa: E402
@@ -142,6 +142,22 @@ def test_fine_tuning_begins_at_the_weights_it_is_given(
     tuned.fit(stores[0], make_protocol(PROTOCOL))
     mine, theirs = (np.array([row["score"] for row in predicted(each, stores[0])]) for each in (tuned, trained[0]))
     np.testing.assert_allclose(mine, theirs, atol=1e-3)
+
+
+def test_fine_tuning_to_other_actions_keeps_those_that_are_known(
+    trained: tuple[LART, Path, Any], stores: tuple[Store, Store]
+) -> None:
+    """The head's rows go by the actions' numbers, not by their places; what is new begins anew."""
+    protocol = make_protocol(PROTOCOL, options={"actions": "2,12,80"})
+    tuned = model(stores, epochs=1, init=str(trained[1]), lr=1e-9, ema=0.0, ratio=0.0, dropout=0.0, drop_path=0.0)
+    with pytest.warns(HarBenchWarning, match="does not know 1 of the 3 actions"):
+        tuned.fit(stores[0], protocol)
+    assert tuned.model is not None
+    assert trained[0].model is not None
+    new, old = (each.action_head_ava[0][0].weight.detach() for each in (tuned.model, trained[0].model))
+    known = [trained[0].actions.index(action) for action in (12, 80)]
+    np.testing.assert_allclose(new[1:], old[known], atol=1e-6)
+    assert float((new[0] - old).abs().amin(dim=0).max()) > 1e-3
 
 
 def test_poses_alone_are_enough(stores: tuple[Store, Store]) -> None:

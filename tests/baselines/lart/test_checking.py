@@ -38,7 +38,9 @@ def released_like() -> dict[str, Any]:
 
 
 def times(name: str, factor: float) -> Callable[[dict[str, Any]], object]:
-    return lambda made: made.update({name: [each * factor for each in made[name]]})
+    return changed(
+        name, lambda held: held * factor if isinstance(held, np.ndarray) else [each * factor for each in held]
+    )
 
 
 def changed(name: str, change: Callable[[Any], Any]) -> Callable[[dict[str, Any]], object]:
@@ -61,10 +63,41 @@ def of_each(name: str, change: Callable[[Any], Any]) -> Callable[[dict[str, Any]
     return changed(name, lambda held: {key: change(value) for key, value in held.items()})
 
 
+def rest(made: dict[str, Any]) -> None:
+    """What tracklets of joints alone have in the place of a body."""
+    seen = made["has_detection"][:, 0, 0] > 0
+    made["pose_shape"][seen, 0, :216] = np.tile(np.eye(3).ravel(), 24)
+
+
 CASES: dict[str, tuple[str, Callable[[dict[str, Any]], object], str]] = {
     "a key": ("keys", lambda made: made.pop("camera"), "no camera"),
     "a shape": ("keys", changed("action_label_gt", lambda a: a[..., :60]), r"action_label_gt is \(20, 1, 60\), not"),
     "text": ("keys", lambda made: made.update(frame_bbox=["x"] * 20), "frame_bbox has"),
+    "no axis of people": ("keys", changed("pose_shape", lambda a: a[:, 0]), r"pose_shape is \(20, 229\), not \(20, 1"),
+    "an axis too many": ("keys", changed("3d_joints", lambda a: a[None]), r"3d_joints is \(1, 20, 1, 45, 3\), not"),
+    "a list": ("keys", changed("has_gt", lambda a: a.tolist()), "has_gt is a list, not an array"),
+    "half": ("keys", changed("pose_shape", lambda a: a.astype(np.float16)), "pose_shape is float16"),
+    "NaN": ("keys", on("camera", np.nan, 8), "camera has numbers that are not finite"),
+    "features of three axes": (
+        "keys",
+        of_each("apperance_dict", lambda a: a[None]),
+        r"\(1, 1, 2048\), not of \(1, D\)",
+    ),
+    "no features": ("keys", of_each("apperance_dict", lambda _: None), "has a key 0 that has a NoneType"),
+    "features in a list": ("keys", changed("apperance_dict", lambda held: [*held.values()]), "is a list, not a dict"),
+    "60 pseudo labels": ("keys", of_each("action_label_psudo", lambda a: a[:, :60]), r"\(1, 60\), not of \(1, 80\)"),
+    "names in a folder of the key's": (
+        "frames",
+        changed("frame_name", lambda names: [f"000060/{name}" for name in names]),
+        r"20 frames' names have .* the last \(row 19\)",
+    ),
+    "rest": ("body", rest, "all bodies stand at rest"),
+    "no joints": ("joints", times("3d_joints", 0), "all joints are zero"),
+    "half a label": ("labels", changed("action_label_gt", lambda a: a * 0.5), r"action_label_gt has 0\.5"),
+    "all annotated": ("labels", on("has_gt", 2, slice(None)), "no action: 19 of 20"),
+    "lost pseudo labels": ("labels", lambda made: made["action_label_psudo"].popitem(), "not in action_label_psudo"),
+    "no height": ("boxes", boxes(10, 10, 20, 0), "no width or height in 19 frames"),
+    "no size": ("boxes", times("frame_size", 0), "frame_size is not there in 19 frames"),
     "another rate": ("frames", times("fid", 2), r"fid goes by \[2.0\] and not by 1"),
     "no key frame": ("frames", changed("frame_name", lambda names: ["a"] * len(names)), "no frame's name has"),
     "nobody in it": ("frames", on("has_detection", 0, 8), "nobody is detected in the key frame"),
@@ -144,6 +177,25 @@ def test_labels_are_compared_with_the_annotations(actions: tuple[int, ...], word
     found = findings(released_like(), tmp_path, annotations=annotated(tmp_path, actions))["annotations"]
     assert found.ok is not bool(words)
     assert words in found.found
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (boxes(240, 80, 320, 180), "x1, y1, x2, y2 and not"),
+        (boxes(280, 130, 80, 100), "the centre and w, h, and not"),
+        (boxes(80, 240, 100, 80), "y, x, h, w and not"),
+        (changed("frame_size", lambda held: [each[::-1] for each in held]), "frame_size is width, height"),
+    ],
+)
+def test_how_a_box_was_meant_is_told_by_the_annotations(
+    change: Callable[[dict[str, Any]], object], words: str, tmp_path: Path
+) -> None:
+    made = released_like()
+    boxes(240, 80, 80, 100)(made)
+    change(made)
+    truth = annotated(tmp_path, (12,), "0.600,0.400,0.800,0.900")
+    assert words in findings(made, tmp_path, annotations=truth)["annotations"].found
 
 
 def test_a_box_or_a_second_that_is_not_annotated_is_told(tmp_path: Path) -> None:

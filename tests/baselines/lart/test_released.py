@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from har_bench.baselines.lart import LART  # noqa: E402
 from har_bench.baselines.lart.network import Architecture, Layers, Network  # noqa: E402
-from har_bench.baselines.lart.released import released  # noqa: E402
+from har_bench.baselines.lart.released import configuration, released  # noqa: E402
 from har_bench.errors import HarBenchError, HarBenchWarning  # noqa: E402
 from har_bench.protocol import make_protocol  # noqa: E402
 from har_bench.training import weights  # noqa: E402
@@ -56,7 +56,7 @@ def network() -> Network:
     return Network(MADE).eval().requires_grad_(False)
 
 
-@pytest.mark.parametrize("prefix", ["encoder.", "encoder._orig_mod.", ""])
+@pytest.mark.parametrize("prefix", ["encoder.", "encoder._orig_mod.", "encoder.module.", "module.encoder.", ""])
 def test_a_checkpoint_loads_unchanged(prefix: str, network: Network, tmp_path: Path) -> None:
     path = checkpoint(tmp_path / "epoch_002-EMA.ckpt", network, prefix, hyper_parameters={"cfg": config()})
     found = released(weights.read(path))
@@ -74,6 +74,52 @@ def test_the_moving_average_is_told_from_the_last_weights(network: Network, tmp_
     checkpoint(tmp_path / "epoch_002-EMA.ckpt", network)
     with pytest.warns(HarBenchWarning, match=r"epoch_002\.ckpt are the weights of the last step"):
         LART().load(last)
+
+
+def test_a_moving_average_beside_the_last_weights_is_what_is_taken(network: Network, tmp_path: Path) -> None:
+    mean = {f"encoder.{name}": value + 1 for name, value in network.state_dict().items()}
+    last = {f"encoder.{name}": value for name, value in network.state_dict().items()}
+    torch.save({"state_dict": last, "ema_state_dict": mean}, tmp_path / "both.ckpt")
+    found = released(weights.read(tmp_path / "both.ckpt"))
+    assert found.averaged
+    assert np.array_equal(found.state["mask_token"], mean["encoder.mask_token"].numpy())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda state: state.pop("smpl_head.0.init_betas"), "has no SMPL head, whose parameters are licensed"),
+        (lambda state: state.update(action_head_mine=torch.ones(3)), "has action_head_mine, which LART's network"),
+        (lambda state: state.pop("loca_head.0.0.weight"), "lacks loca_head, which tell no actions"),
+    ],
+)
+def test_heads_that_tell_no_actions_may_be_missing_or_others(
+    change: Any, words: str, network: Network, tmp_path: Path
+) -> None:
+    state = dict(network.state_dict())
+    change(state)
+    torch.save({"state_dict": state}, tmp_path / "x.ckpt")
+    machine = LART()
+    with pytest.warns(HarBenchWarning, match=words):
+        machine.load(tmp_path / "x.ckpt")
+    assert machine.model is not None
+    assert torch.equal(machine.model.action_head_ava[0][0].weight, network.action_head_ava[0][0].weight)
+
+
+def test_weights_of_another_configuration_are_named_beside_what_the_tracklets_have(tmp_path: Path) -> None:
+    """LART itself would go on with zeros where there are no features."""
+    hiera, poses = (replace(MADE, **changes) for changes in ({"appearance": Layers(2048, 6, 2)}, {"appearance": None}))
+    assert configuration(poses) == "the configuration of poses, joints alone"
+    truth, tracklets = datasets(tmp_path, clips=2)
+    np.save(tmp_path / "mean_std.npy", np.stack([np.zeros((1, 226)), np.ones((1, 226))]))
+    machine = LART(tracklets=str(tracklets.path), mean_std=str(tmp_path / "mean_std.npy"), device="cpu")
+    machine.load(checkpoint(tmp_path / "hiera.ckpt", Network(hiera)))
+    with pytest.raises(HarBenchError, match=r"Hiera's configuration .*tracklets has features of 4 numbers; convert"):
+        list(machine.predict(truth, make_protocol("ava/frame-map:lart")))
+    with pytest.raises(
+        HarBenchError, match=r"hiera\.ckpt is of Hiera's configuration .*the options make .*of 4 numbers"
+    ):
+        replace(machine, init=str(tmp_path / "hiera.ckpt"), epochs=1).fit(truth, make_protocol("ava/frame-map:lart"))
 
 
 def test_released_weights_want_phalps_mean_and_predict_with_it(network: Network, tmp_path: Path) -> None:
@@ -116,5 +162,12 @@ def test_other_weights_are_named(network: Network, tmp_path: Path) -> None:
         LART().load(tmp_path / "x")
     state = network.state_dict()
     torch.save({name: value for name, value in state.items() if not name.startswith("action_head_ava")}, tmp_path / "y")
+    broken = state | {"mask_token": state["mask_token"] * torch.nan}
+    torch.save(broken, tmp_path / "z")
+    with pytest.raises(HarBenchError, match=r"z has numbers in mask_token that are not finite"):
+        LART().load(tmp_path / "z")
+    torch.save({name: value for name, value in state.items() if not name.startswith("joint_")}, tmp_path / "v")
+    with pytest.raises(HarBenchError, match=r"v has the encoders of .* make 6 numbers of a token's 8: it lacks one"):
+        LART().load(tmp_path / "v")
     with pytest.raises(HarBenchError, match=r"y lacks tensors of LART's network \('action_head_ava\.0\.0\.weight'\)"):
         LART().load(tmp_path / "y")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as csv
+import pyarrow.parquet as parquet
 import pytest
 
 import har_bench
@@ -164,6 +167,43 @@ def test_lifted_joints_become_tracklets_in_metres_about_the_root(tmp_path: Path)
     np.testing.assert_allclose(view.camera * [1, 1, 200] * 1000, joints[:, 0], atol=0.1)
     np.testing.assert_allclose(view.joints_3d[:, :17] * 1000, joints - joints[:, :1], atol=0.1)
     assert (view.person == 3).all()
+
+
+@pytest.mark.parametrize("kind", ["lists.parquet", "columns.csv"])
+def test_anybodys_joints_in_space_in_our_columns_become_tracklets(kind: str, tmp_path: Path) -> None:
+    """Whatever wrote them: plain lists, or a csv with a column a number; with a gap, and films beside."""
+    joints = np.random.default_rng(0).normal(0, 300, (5, 17, 3)) + np.array([100, 200, 4000])
+    frames, flat = [2, 3, 4, 7, 8], joints.reshape(5, 51)
+    columns = {"sequence": ["mine"] * 5 + ["other"], "frame": [*frames, 0], "person": [4] * 5 + [0]}
+    path, values = tmp_path / kind, np.concatenate([flat, flat[:1]])
+    if kind.endswith(".csv"):
+        spread = {f"keypoints_3d_{place}": values[:, place] for place in range(51)}
+        csv.write_csv(pa.table(columns | spread), path)
+    else:
+        parquet.write_table(pa.table(columns | {"keypoints_3d": values.tolist()}), path)
+    with pytest.raises(HarBenchError, match=r"is of 2 films \(mine, other\); name one with --video"):
+        open_people(path, layout="h36m17")
+    with pytest.raises(HarBenchError, match="give --layout"):
+        open_people(path, video="mine")
+    done = export_people(open_people(path, layout="h36m17", video="mine"), "lart", tmp_path / "raw")
+    assert done.poses == 5
+    assert any("give its size" in note for note in done.notes)
+    view = convert(tmp_path / "raw", tmp_path / "store").sequence("mine")
+    assert view.has_detection.tolist() == [True] * 3 + [False] * 2 + [True] * 2
+    np.testing.assert_allclose(view.camera[view.has_detection] * [1, 1, 200] * 1000, joints[:, 0], atol=0.1)
+
+
+def test_a_track_of_one_frame_is_none_of_larts(tmp_path: Path) -> None:
+    joints = np.random.default_rng(0).normal(0, 300, (3, 17, 3))
+    write_joints(tmp_path / "one.parquet", joints[:1], "h36m17")
+    with pytest.raises(HarBenchError, match="one has nobody in two frames, which LART's shortest track has"):
+        export_people(open_people(tmp_path / "one.parquet"), "lart", tmp_path / "raw")
+    people = open_people(tmp_path / "one.parquet")
+    write_joints(tmp_path / "three.parquet", joints, "h36m17", person=1)
+    both = replace(people, persons=[*people.persons, *open_people(tmp_path / "three.parquet").persons])
+    done = export_people(both, "lart", tmp_path / "raw")
+    assert [path.name for path in done.files] == ["one_1_3.pkl"]
+    assert any("tracks of a single frame are left out" in note for note in done.notes)
 
 
 def test_what_is_no_track_of_people_is_said(tmp_path: Path) -> None:

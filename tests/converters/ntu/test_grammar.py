@@ -41,17 +41,17 @@ def raw_file(golden: Path) -> Path:
 def test_every_field_equals_the_reference_reader(golden: Path) -> None:
     expected, found = np.load(golden), read(raw_file(golden))
     assert not found.problem
-    assert found.declared == len(found.bodies)
+    assert found.declared == len(found.frames.bodies)
     for name, values in {
-        "ref_bodies_per_frame": found.bodies,
-        "ref_frame_slot": np.stack([found.frame, found.slot], axis=1),
-        "ref_body_id": found.person,
-        "ref_body_flags": found.flags,
-        "ref_lean": found.lean,
-        "ref_joints12": np.concatenate([found.numbers, found.tracking[..., None]], axis=-1),
+        "ref_bodies_per_frame": found.frames.bodies,
+        "ref_frame_slot": np.stack([found.frames.frame, found.frames.slot], axis=1),
+        "ref_body_id": found.frames.person,
+        "ref_body_flags": found.frames.flags,
+        "ref_lean": found.frames.lean,
+        "ref_joints12": np.concatenate([found.frames.numbers, found.frames.tracking[..., None]], axis=-1),
     }.items():
         np.testing.assert_array_equal(values, expected[name], err_msg=name)
-    assert found.person.dtype == np.int64
+    assert found.frames.person.dtype == np.int64
 
 
 @pytest.mark.real
@@ -60,13 +60,14 @@ def test_the_counts_of_the_summary(name: str) -> None:
     expected, found = SUMMARY[name]["ref"], read(raw_file(NTU / "golden/readers" / f"{name}.npz"))
     if isinstance(expected, str):  # what every other reader stumbles over
         assert found.problem
-        assert len(found.bodies) < found.declared
+        assert len(found.frames.bodies) < found.declared
         return
-    assert len(found.bodies) == expected["frames"]
-    assert len(found.person) == expected["bodies"]
-    assert found.bodies.max() == expected["max_bodies"]
-    assert (found.bodies == 0).sum() == expected["zero_frames"]
-    assert sorted(set(found.person.tolist())) == expected["ids"]
+    frames = found.frames
+    assert len(frames.bodies) == expected["frames"]
+    assert len(frames.person) == expected["bodies"]
+    assert frames.bodies.max() == expected["max_bodies"]
+    assert (frames.bodies == 0).sum() == expected["zero_frames"]
+    assert sorted(set(frames.person.tolist())) == expected["ids"]
 
 
 @pytest.mark.real
@@ -79,14 +80,14 @@ def test_a_file_that_ends_early_keeps_its_whole_frames(case: str, kept: int, ann
     reason = f"the file ends here; {kept} whole frames of the {announced} announced are kept"
     assert found.rejects == [Reject("S001C001P001R001A050.skeleton", f"line {line}", reason, "repaired")]
     assert found.sequences["n_frames"].to_pylist() == [kept]
-    whole = read(NTU / "skeletons/S001C001P001R001A050.skeleton").first(kept)
+    whole = read(NTU / "skeletons/S001C001P001R001A050.skeleton").frames.first(kept)
     np.testing.assert_array_equal(np.sort(column(found, "person")), np.sort(whole.person))
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("path", sorted(NTU.rglob("*.skeleton")), ids=lambda path: "/".join(path.parts[-2:]))
 def test_every_token_is_the_double_that_python_makes_of_it(path: Path) -> None:
-    found = read(path)
+    found = read(path).frames
     joints = [line.split() for line in path.read_text().splitlines() if line.count(" ") == 11]
     expected = np.array([[float(token) for token in line[:11]] for line in joints[: 25 * len(found.person)]])
     assert found.numbers.reshape(-1, 11).tobytes() == expected.tobytes()
@@ -95,7 +96,7 @@ def test_every_token_is_the_double_that_python_makes_of_it(path: Path) -> None:
 @pytest.mark.real
 @pytest.mark.parametrize("path", sorted(NTU.rglob("*.skeleton")), ids=lambda path: "/".join(path.parts[-2:]))
 def test_the_store_keeps_every_digit_of_the_real_files(path: Path) -> None:
-    found = read(path)
+    found = read(path).frames
     points = found.numbers[:, :, :3]
     np.testing.assert_array_equal(to_metres(to_millimetres(points)), points)
     for kept in (found.numbers[:, :, 3:], found.lean):
@@ -122,11 +123,9 @@ def test_any_number_is_correctly_rounded(tokens: list[str]) -> None:
     found = parse("\n".join(["1", "1", "7 0 0 0 0 0 0 0 0 2", "25", *rows]).encode(), "text")
     assert not found.problem
     expected = np.array([float(token) for token in tokens])
-    np.testing.assert_array_equal(found.numbers.ravel(), expected)
-    assert (
-        np.array_equal(np.signbit(found.numbers.ravel()), np.signbit(expected) & ~np.isnan(expected))
-        or np.isnan(expected).any()
-    )
+    numbers = found.frames.numbers.ravel()
+    np.testing.assert_array_equal(numbers, expected)
+    assert np.array_equal(np.signbit(numbers), np.signbit(expected) & ~np.isnan(expected)) or np.isnan(expected).any()
     assert found.long == sum(
         len(re.sub("[eE].*", "", token).replace(".", "").lstrip("+-0")) > 7
         for token, value in zip(tokens, expected, strict=True)
@@ -151,10 +150,10 @@ def test_line_ends_do_not_matter(end: str, last: str | None) -> None:
     lines = ["2", "0", "1", *body()]
     found = parse((end.join(lines) + (end if last is None else last)).encode(), "text")
     assert not found.problem
-    assert found.bodies.tolist() == [0, 1]
-    assert found.person.tolist() == [72057594037944738]
-    assert found.flags.tolist() == [[0, 1, 1, 1, 1, 0, 2]]
-    assert found.lean.tolist() == [[0.5, -1.0]]
+    assert found.frames.bodies.tolist() == [0, 1]
+    assert found.frames.person.tolist() == [72057594037944738]
+    assert found.frames.flags.tolist() == [[0, 1, 1, 1, 1, 0, 2]]
+    assert found.frames.lean.tolist() == [[0.5, -1.0]]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"x", b"-1\n", b"3.5\n", b"1 2\n", b"\x00\xff" * 50])
@@ -189,8 +188,8 @@ def test_a_file_without_a_number_of_frames_is_no_skeleton_file(content: bytes, t
 def test_what_follows_a_malformed_line_is_left_out(lines: list[str]) -> None:
     found = parse("\n".join(["3", "1", *body(), *lines, "0", ""]).encode(), "text")
     assert "malformed" in found.problem
-    assert found.bodies.tolist() == [1]
-    assert len(found.person) == 1
+    assert found.frames.bodies.tolist() == [1]
+    assert len(found.frames.person) == 1
     assert 29 < found.line <= 29 + len(lines)
 
 

@@ -14,7 +14,7 @@ import pytest
 import har_bench
 from har_bench.converters.ntu import views
 from har_bench.converters.ntu.sample import recording, write_file
-from har_bench.converters.ntu.skeleton_file import Frames
+from har_bench.converters.ntu.skeleton_file import SkeletonFile
 from har_bench.converters.ntu.views import Body, assigned, bodies, without_short
 from har_bench.store import SequenceView
 from tests.golden import REAL, load
@@ -143,16 +143,16 @@ def test_the_real_files_agree_with_the_log(path: Path, opened: Callable[[Path], 
 # ---- without the research data
 
 
-def view(folder: Path, frames: Frames) -> SequenceView:
-    write_file(folder / "raw" / "S001C001P001R001A001.skeleton", frames)
+def view(folder: Path, content: SkeletonFile) -> SequenceView:
+    write_file(folder / "raw" / "S001C001P001R001A001.skeleton", content)
     store = har_bench.convert("har_bench.converters.ntu:NTU60", folder / "raw", folder / "store", jobs=1, quiet=True)
     return store.sequence("S001C001P001R001A001")
 
 
 def test_one_person(tmp_path: Path) -> None:
-    frames = recording(np.random.default_rng(0), [(7, range(20))], 20)
-    sequence = view(tmp_path, frames)
-    points = frames.numbers[:, :, :3]
+    content = recording(np.random.default_rng(0), [(7, range(20))], 20)
+    sequence = view(tmp_path, content)
+    points = content.frames.numbers[:, :, :3]
     np.testing.assert_array_equal(views.ctrgcn(sequence), points[None].astype(np.float32))
     np.testing.assert_array_equal(views.mmaction2(sequence), points[None])
     first = views.first_two(sequence)
@@ -168,8 +168,7 @@ def test_nobody(tmp_path: Path) -> None:
 
 
 def test_two_people_who_change_places(tmp_path: Path) -> None:
-    frames = recording(np.random.default_rng(1), [(7, range(20)), (5, range(20))], 20, swap=10)
-    sequence = view(tmp_path, frames)
+    sequence = view(tmp_path, recording(np.random.default_rng(1), [(7, range(20)), (5, range(20))], 20, swap=10))
     rows = views.ctrgcn_rows(sequence)
     assert [set(sequence.person[actor].tolist()) for actor in rows] in ([{5}, {7}], [{7}, {5}])
     first = views.first_two_rows(sequence)
@@ -183,9 +182,9 @@ def test_only_short_bodies_leave_nobody(tmp_path: Path) -> None:
 
 
 def test_the_last_of_several_phantoms_stays(tmp_path: Path) -> None:
-    frames = recording(np.random.default_rng(3), [(7, range(20)), (8, range(20))], 20)
-    frames.numbers[:, :, 0] *= 10  # wider than high
-    sequence = view(tmp_path, frames)
+    content = recording(np.random.default_rng(3), [(7, range(20)), (8, range(20))], 20)
+    content.frames.numbers[:, :, 0] *= 10  # wider than high
+    sequence = view(tmp_path, content)
     rows = views.ctrgcn_rows(sequence)
     assert rows.shape == (1, 20)
     assert set(sequence.person[rows[0]].tolist()) == {8}

@@ -33,6 +33,12 @@ PUBLISHED = {25: ("ntu25", "pyskl"), 17: ("coco17", "pyskl-2d")}
 """The joints of pyskl's weights and their view, by how many there are."""
 
 FIRST, LAST = "backbone.gcn.0.gcn", "cls_head.fc_cls.weight"
+BACKBONE = ("data_bn.", "gcn.")
+"""The beginnings of the backbone's names where it stands alone."""
+
+AVERAGE = "ema_"
+"""What mmcv's moving average has in a model beside each of its tensors."""
+
 SUBSETS, CHANNELS = 3, 3
 
 
@@ -77,12 +83,22 @@ class STGCN(Classifier):
         """The backbone on the skeleton's graph, and its head."""
         return SkeletonNetwork(self.design(), adjacency(learnt.layout, PARTITIONS[self.kind]), learnt.classes)
 
+    def plain(self, state: State) -> State:
+        """The names of pyskl, whether or not ``backbone.`` is before those of the backbone."""
+        return {
+            f"backbone.{name}" if name.startswith(BACKBONE) else name: tensor
+            for name, tensor in state.items()
+            if not name.startswith(AVERAGE)
+        }
+
     def published(self, state: State, path: Path) -> tuple[Learnt, Mapping[str, Any]]:
         """What pyskl's weights were trained on, and their architecture, by their names and shapes.
 
         Raises:
             HarBenchError: they are of another network, or of joints that pyskl has not published.
         """
+        if f"{FIRST}.conv.weight" in state and LAST not in state:
+            raise HarBenchError(f"{path} has pyskl's backbone and no head of classes ({LAST}); give a whole checkpoint")
         try:
             outside, features = state[f"{FIRST}.conv.weight"].shape[:2]
             joints, classes = state[f"{FIRST}.A"].shape[-1], state[LAST].shape[0]

@@ -85,7 +85,7 @@ def columns(path: Path, schema: pq.ParquetSchema) -> Iterator[Column]:
 
 def _levels(leaf: pq.ColumnSchema) -> int:
     """Bytes that Arrow keeps beside a value while it reads: 16 bits of whether it is there, 16 of whose list it is."""
-    return 2 * (leaf.max_definition_level > 0) + 2 * (leaf.max_repetition_level > 0)
+    return int(2 * (leaf.max_definition_level > 0) + 2 * (leaf.max_repetition_level > 0))
 
 
 @kernel

@@ -150,7 +150,7 @@ def _first_without_text(keys: pa.DictionaryArray) -> int:
     nothing = np.flatnonzero(keys.dictionary.is_null().to_numpy(zero_copy_only=False)).tolist()
     places = [pc.index(keys.indices, code).as_py() for code in nothing]
     places.append(pc.index(keys.indices.is_null(), value=True).as_py())
-    return min(place for place in places if place >= 0)
+    return int(min(place for place in places if place >= 0))
 
 
 def as_arrays(rows: pa.Table) -> dict[str, Anything]:

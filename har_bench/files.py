@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from pathlib import Path
 from har_bench.errors import HarBenchError
 
 UNFINISHED = ".unfinished"
+
+URL = re.compile(r"([a-z][a-z0-9+.-]+):(?:/+(.*))?", re.IGNORECASE | re.DOTALL)
+"""A place on another machine; ``Path`` makes one slash of two, or none."""
 
 
 class FullError(HarBenchError):
@@ -51,9 +55,11 @@ def destination(path: str | Path, *suffixes: str) -> Path:
         suffixes: how its name must end, where a reader goes by that.
 
     Raises:
-        HarBenchError: another suffix, a folder is there, or the folder it would be in cannot be made or written to.
+        HarBenchError: another suffix, a URL, a folder is there, or the folder it would be in cannot be made or written
+            to.
     """
     path = Path(path)
+    _refuse_url(path)
     if path.is_dir():
         raise HarBenchError(f"{path} is a folder; name the file to write")
     refuse_suffix(path, *suffixes)
@@ -64,6 +70,11 @@ def destination(path: str | Path, *suffixes: str) -> Path:
     if not os.access(path.parent, os.W_OK):
         raise HarBenchError(f"{path} cannot be written (its folder is read-only); name a file somewhere else")
     return path
+
+
+def _refuse_url(path: Path) -> None:
+    if URL.fullmatch(str(path)):
+        raise HarBenchError(f"{path} is a URL, and this is written on this machine only; name a path, and copy it then")
 
 
 def refuse_suffix(place: str | Path, *suffixes: str) -> None:
@@ -92,9 +103,10 @@ def destination_folder(path: str | Path) -> Path:
     """Where a folder will be written, which is not made yet. To be asked before the hours of work that fill it.
 
     Raises:
-        HarBenchError: a file is there, or the folder it would be in cannot be made or written to.
+        HarBenchError: a URL, a file is there, or the folder it would be in cannot be made or written to.
     """
     path = Path(path)
+    _refuse_url(path)
     if not is_utf8(path):
         raise HarBenchError(f"{path} cannot be written (its name is not UTF-8); name a folder somewhere else")
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 PLAIN_EVERY_S = 5.0
 
@@ -77,7 +77,8 @@ class _Plain(Progress):
         del finished
         if not self.quiet and time.monotonic() - self.spoke > PLAIN_EVERY_S:
             self.spoke = time.monotonic()
-            print(self.line(), file=sys.stderr, flush=True)  # noqa: T201 - this is the place that prints
+            with suppress(OSError):  # nobody needs it
+                print(self.line(), file=sys.stderr, flush=True)  # noqa: T201 - this is the place that prints
 
 
 class _Barred(Progress):

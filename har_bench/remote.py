@@ -8,7 +8,6 @@ when it has changed there; what is written for a URL grows in the cache folder a
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shutil
 import tempfile
@@ -21,9 +20,8 @@ from blake3 import blake3
 
 from har_bench import files as here
 from har_bench.errors import HarBenchError
-from har_bench.files import UNFINISHED, whole, write_whole
+from har_bench.files import UNFINISHED, URL, whole, write_whole
 
-_URL = re.compile(r"([a-z][a-z0-9+.-]+):/+(.*)", re.IGNORECASE | re.DOTALL)
 _ORIGIN = ".origin"
 """Ends the name of the file beside a copy that says which version the copy is of."""
 
@@ -37,10 +35,10 @@ def as_url(place: str | Path) -> str | None:
     >>> as_url("s3://bucket/stores/h36m"), as_url(Path("s3://bucket/stores/h36m")), as_url("stores/h36m")
     ('s3://bucket/stores/h36m', 's3://bucket/stores/h36m', None)
     """
-    found = _URL.fullmatch(str(place))
+    found = URL.fullmatch(str(place))
     if found is None:
         return None
-    scheme, rest = found.groups()
+    scheme, rest = found.groups("")
     return f"file:///{rest.rstrip('/')}" if scheme.lower() == "file" else f"{scheme.lower()}://{rest.rstrip('/')}"
 
 

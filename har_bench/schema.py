@@ -126,9 +126,14 @@ REJECTS = pa.schema(
 )
 
 
+def texts_of(metadata: Mapping[bytes, bytes] | None) -> dict[str, str]:
+    """What a file or a column says of itself; bytes that are no UTF-8 are replaced."""
+    return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in (metadata or {}).items()}
+
+
 def shape_of(field: pa.Field) -> tuple[int, ...]:
     """The shape of one value of a vector column; ``()`` for a scalar column."""
-    text = (field.metadata or {}).get(b"shape", b"").decode()
+    text = texts_of(field.metadata).get("shape", "")
     if text:
         return tuple(map(int, text.split(",")))
     return (field.type.list_size,) if pa.types.is_fixed_size_list(field.type) else ()

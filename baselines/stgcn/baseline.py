@@ -33,6 +33,12 @@ PUBLISHED = {25: ("ntu25", "pyskl"), 17: ("coco17", "pyskl-2d")}
 """The joints of pyskl's weights and their view, by how many there are."""
 
 FIRST, LAST = "backbone.gcn.0.gcn", "cls_head.fc_cls.weight"
+BACKBONE = ("data_bn.", "gcn.")
+"""The beginnings of the backbone's names where it stands alone."""
+
+AVERAGE = "ema_"
+"""What mmcv's moving average has in a model beside each of its tensors."""
+
 SUBSETS, CHANNELS = 3, 3
 
 
@@ -71,11 +77,23 @@ class STGCN(Classifier):
             at = tuple(int(stage) for stage in self.setting("inflate").split(","))
         except ValueError as error:
             raise HarBenchError(f"inflate is stages such as 5,8, and not {self.inflate!r}") from error
+        if not all(1 < stage <= self.setting("stages") for stage in at):
+            raise HarBenchError(
+                f"inflate is {self.setting('inflate')!r}; give stages from 2 to {self.setting('stages')}"
+            )
         return Architecture(self.kind, self.setting("channels"), self.setting("stages"), at, at, self.dropout)
 
     def network(self, learnt: Learnt) -> nn.Module:
         """The backbone on the skeleton's graph, and its head."""
         return SkeletonNetwork(self.design(), adjacency(learnt.layout, PARTITIONS[self.kind]), learnt.classes)
+
+    def plain(self, state: State) -> State:
+        """The names of pyskl, whether or not ``backbone.`` is before those of the backbone."""
+        return {
+            f"backbone.{name}" if name.startswith(BACKBONE) else name: tensor
+            for name, tensor in state.items()
+            if not name.startswith(AVERAGE)
+        }
 
     def published(self, state: State, path: Path) -> tuple[Learnt, Mapping[str, Any]]:
         """What pyskl's weights were trained on, and their architecture, by their names and shapes.
@@ -83,6 +101,8 @@ class STGCN(Classifier):
         Raises:
             HarBenchError: they are of another network, or of joints that pyskl has not published.
         """
+        if f"{FIRST}.conv.weight" in state and LAST not in state:
+            raise HarBenchError(f"{path} has pyskl's backbone and no head of classes ({LAST}); give a whole checkpoint")
         try:
             outside, features = state[f"{FIRST}.conv.weight"].shape[:2]
             joints, classes = state[f"{FIRST}.A"].shape[-1], state[LAST].shape[0]

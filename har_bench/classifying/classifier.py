@@ -28,6 +28,7 @@ from har_bench.classifying.reel import Cutter, Reel, mirrored
 from har_bench.classifying.sampling import middles, uniform_tests
 from har_bench.classifying.streams import WEIGHTS, chosen
 from har_bench.errors import HarBenchError
+from har_bench.foreign.networks import in_words
 from har_bench.options import option
 from har_bench.protocol import Protocol
 from har_bench.store import Store
@@ -199,8 +200,8 @@ class Classifier(Trained, ClipModel):
                 f"{weights_file} is a network of one stream and {len(self.streams)} are asked for; give a folder with "
                 f"{', '.join(FILES[name] for name in self.streams)}"
             )
-        states = {name: state_of(weights.read(file)) for name, file in files.items()}
-        states = states or {self.streams[0]: state_of(found)}
+        states = {name: self.plain(state_of(weights.read(file))) for name, file in files.items()}
+        states = states or {self.streams[0]: self.plain(state_of(found))}
         learnt, settings = self.published(next(iter(states.values())), found.path)
         self._adopt(settings, found.path)
         self._take(learnt, states, weights_file)
@@ -229,14 +230,19 @@ class Classifier(Trained, ClipModel):
             weights.fill(model, states.get(name, {}), f"{name} of {path}")
             self.models[name] = model
 
+    def plain(self, state: weights.State) -> weights.State:
+        """Published weights under this model's names."""
+        return state
+
     def published(self, state: weights.State, path: Path) -> tuple[Learnt, Mapping[str, Any]]:
         """What weights that others published were trained on, and the options of their architecture.
 
         Raises:
             HarBenchError: they are of another network.
         """
-        del state
-        raise HarBenchError(f"{path} is no file that {type(self).__name__} saved; give one that is")
+        raise HarBenchError(
+            f"{path} is no file that {type(self).__name__} saved: it has {in_words(state)}; give one that is"
+        )
 
     def describe(self) -> dict[str, Any]:
         """How it was trained and tested, on what, device and size."""

@@ -107,6 +107,10 @@ def tell(
         said.append(pose(pose_model, source, found, layout=learnt.layout.name, fps=fps, settings=where, quiet=quiet))
         source, pictures, layout, fps = found, source, None, None
     tracks = open_tracks(source, layout=layout, size=size, fps=fps, video=video)
+    if drawn is not None and pictures is None and tracks[0].size is None:
+        raise HarBenchError(
+            f"the {tracks[0].taken_for} does not say how large the film is; give --pictures FILM, or width and height"
+        )
     told = list(told_of(model, tracks, window))
     names = names_of(labels, learnt.classes)
     _write(written, told, names)
@@ -215,10 +219,7 @@ def _images(
             yield frame.index, frame.pixels
         return
     size = tracks[0].size
-    if size is None:
-        raise HarBenchError(
-            f"the {tracks[0].taken_for} does not say how large the film is; give --pictures FILM, or width and height"
-        )
+    assert size is not None  # noqa: S101 - `tell` has looked
     blank = np.full((size[1], size[0], 3), GROUND, np.uint8)
     for index in range(max(track.start + len(track.points) for track in tracks)):
         yield index, blank

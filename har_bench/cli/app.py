@@ -144,6 +144,26 @@ class Keypoints:
 
 @Parameter(name="*")
 @dataclass
+class Sources:
+    """Where that is looked for from which results were scored.
+
+    Attributes:
+        stores: Stores, or folders that hold stores; found by fingerprint.
+        predictions: Folders that hold the predictions; found by fingerprint.
+        jobs: Processes.
+    """
+
+    stores: list[Path] | None = None
+    predictions: list[Path] | None = None
+    jobs: int = 1
+
+    def arguments(self) -> dict[str, Any]:
+        """What the functions that score again take of it."""
+        return {"stores": self.stores or (), "predictions": self.predictions or (), "jobs": self.jobs}
+
+
+@Parameter(name="*")
+@dataclass
 class Shown:
     """What of a result is shown.
 
@@ -185,7 +205,7 @@ class Shown:
                 raise unknown(f"breakdown of {chosen.canonical}", name, titles)
 
 
-USUAL, UNTAUGHT, UNTOLD = Model(), Learner(), Keypoints()
+USUAL, UNTAUGHT, UNTOLD, NOWHERE = Model(), Learner(), Keypoints(), Sources()
 """Nothing said of any."""
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from har_bench.cli.app import app
+from har_bench.cli.app import NOWHERE, Sources, app
 from har_bench.cli.terminal import complain, hand_over, say
 from har_bench.entries.said import Said
 
@@ -168,15 +168,7 @@ def compare(folder: Path, *, stores: list[Path], resamples: int = 10_000, quiet:
 
 
 @boards.command
-def verify(
-    folder: Path,
-    *,
-    stores: list[Path] | None = None,
-    predictions: list[Path] | None = None,
-    jobs: int = 1,
-    json: bool = False,
-    quiet: bool = False,
-) -> None:
+def verify(folder: Path, *, sources: Sources = NOWHERE, json: bool = False, quiet: bool = False) -> None:
     """Say of every result whether it can be believed: possible in itself, and equal when it is scored again.
 
     A line for each: `re-scored equal`; `predictions absent`, `store absent` or `version old`, where nothing speaks
@@ -185,9 +177,7 @@ def verify(
 
     Args:
         folder: A folder of result files, or its URL; predictions may lie in it too.
-        stores: Stores, or folders that hold stores; found by fingerprint.
-        predictions: More folders that hold predictions; found by fingerprint.
-        jobs: Processes.
+        sources: Where else stores and predictions are looked for.
         json: Print a JSON list instead.
         quiet: Show no progress.
     """
@@ -196,7 +186,7 @@ def verify(
     from har_bench.cli.entry import FAILED
     from har_bench.studying import verifying
 
-    found = verifying.verify(folder, stores=stores or [], predictions=predictions or [], jobs=jobs, quiet=quiet)
+    found = verifying.verify(folder, **sources.arguments(), quiet=quiet)
     if json:
         hand_over(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:

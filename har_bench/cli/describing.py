@@ -15,6 +15,7 @@ from har_bench.options import declared, shown
 from har_bench.protocol import Protocol
 from har_bench.registry import Kind
 from har_bench.results import Result
+from har_bench.schema import texts_of
 from har_bench.store import Store, open_store
 
 
@@ -154,7 +155,7 @@ def _of_store(store: Store) -> str:
     for table in found.rows:
         lines.append(f"{table}: {found.rows[table]:,} rows")
         for field in store.schema(table):
-            metadata = {key.decode(): text.decode() for key, text in (field.metadata or {}).items()}
+            metadata = texts_of(field.metadata)
             unit = f" [{metadata['unit']}]" if "unit" in metadata else ""
             shape = f" ({metadata['shape']})" if "shape" in metadata else ""
             lines.append(f"  {field.name}{shape}{unit} {metadata.get('about', '')}".rstrip())

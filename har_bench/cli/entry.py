@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import TextIO
@@ -29,13 +30,15 @@ def main(words: Sequence[str] | None = None) -> None:
     Args:
         words: the command line; what the program was called with by default.
     """
+    _open_streams()
+    if not re.fullmatch(r"[1-9]\d{0,3}", os.environ.get("COLUMNS", ""), re.ASCII):  # no width that a screen has
+        os.environ.pop("COLUMNS", None)
     for stream in (sys.stdout, sys.stderr):
         _make_plain(stream)
     try:
         status = _run(words)
-        if sys.stdout is not None:  # as it is where it was closed before the program began
-            with heard():
-                sys.stdout.flush()
+        with heard():
+            sys.stdout.flush()
     except UnheardError as error:
         _let_go(sys.stdout)
         if error.closed:
@@ -59,7 +62,30 @@ def _run(words: Sequence[str] | None) -> int | str | None:
         return INTERRUPTED
     except SystemExit as stop:
         return stop.code
+    except BrokenPipeError as error:  # while cyclopts printed its help
+        raise UnheardError(error) from error
+    except OSError as error:  # what a disk does may be met anywhere
+        place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "its output or a file"
+        complain(f"{place} cannot be read or written ({error.strerror or error}); make room, or name another")
+        return FAILED
+    except MemoryError:
+        complain("there is not enough memory for this; use a machine with more, or fewer --jobs")
+        return FAILED
     return 0
+
+
+def _open_streams() -> None:
+    """Give standard streams that were closed to nobody.
+
+    Else the first file that is opened gets the number of one, and what a library in C prints goes into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
 def _make_plain(stream: TextIO | None) -> None:

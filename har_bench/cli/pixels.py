@@ -144,7 +144,7 @@ def classify(
     out: Path,
     *,
     weights: Path,
-    model: str = "deephar",
+    model: str = "",
     labels: str = "",
     overlay: Path | None = None,
     hop: int = 0,
@@ -165,7 +165,8 @@ def classify(
             (docs/keypoints.md), for a model of skeletons.
         out: Where the clips and their probabilities go: .json, .csv or .parquet.
         weights: The model's weights.
-        model: A model of clips from `har-bench list baselines`, or package.module:Name.
+        model: A model of clips from `har-bench list baselines`, or package.module:Name; by default the one that saved
+            the weights, or else deephar.
         labels: The classes' names, one a line in a text file, or a protocol such as ntu60/xsub; else what it knows.
         overlay: Write the action on the pictures: .mp4, .gif, or .png (a contact sheet).
         hop: Of a model of pictures: frames between the beginnings of clips; half a clip by default.
@@ -180,7 +181,7 @@ def classify(
     from har_bench.running import make_baseline
 
     shared: dict[str, Any] = {"labels": labels, "overlay": overlay, "fps": fps, "quiet": quiet}
-    made: Any = make_baseline(model, how.settings())
+    made: Any = make_baseline(model or _saved_by(weights), how.settings())
     if isinstance(made, ClipModel):
         from har_bench.classifying.telling import tell
 
@@ -192,3 +193,13 @@ def classify(
     from har_bench.media.acting import classify as run
 
     say(run(made, source, out, weights=weights, hop=hop, max_frames=max_frames, **shared))
+
+
+def _saved_by(weights: Path) -> str:
+    """The baseline that a file of ours says it is of; deephar of all other files."""
+    from har_bench import registry
+    from har_bench.training import weights as files
+
+    said = files.read(weights).options.get("baseline") if weights.suffix == ".safetensors" else None
+    known = registry.available("baselines")
+    return next((name for name, entry in known.items() if said and entry.attr == said), "deephar")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from har_bench.cli.app import UNTAUGHT, Learner, Options, Recipe, Shown, app, pairs, written
+from har_bench.cli.app import NOWHERE, UNTAUGHT, Learner, Options, Recipe, Shown, Sources, app, pairs, written
 from har_bench.cli.terminal import say, show_report, show_result
 from har_bench.errors import HarBenchError
 
@@ -95,7 +95,7 @@ def _given(predictions: Path | None, files: list[Path] | None, weights: str, fus
             raise HarBenchError("--weights and --fuse are of an --ensemble; leave them out")
         return predictions
     try:
-        shares = tuple(float(word) for word in weights.split(",") if word)
+        shares = tuple(float(word) for word in weights.split(",")) if weights else ()
     except ValueError as error:
         raise HarBenchError(f"--weights is {weights!r}; give a number for each file, such as 0.6,0.4") from error
     return Ensemble(tuple(files), shares, fuse)
@@ -276,28 +276,19 @@ def explain(
 
 
 @app.command
-def rescore(
-    results: Path,
-    *,
-    stores: list[Path] | None = None,
-    predictions: list[Path] | None = None,
-    jobs: int = 1,
-    quiet: bool = False,
-) -> None:
+def rescore(results: Path, *, sources: Sources = NOWHERE, quiet: bool = False) -> None:
     """Score again the results of older protocol versions; the old files stay, the new ones stand beside them.
 
     Without stores and predictions it says which results are of an older version.
 
     Args:
         results: A folder of result files.
-        stores: Stores, or folders that hold stores; found by fingerprint.
-        predictions: Folders that hold the predictions; found by fingerprint.
-        jobs: Processes.
+        sources: Where stores and predictions are looked for.
         quiet: Show no progress.
     """
     from har_bench.studying import rescoring
 
-    outcomes = rescoring.rescore(results, stores=stores or (), predictions=predictions or (), jobs=jobs, quiet=quiet)
+    outcomes = rescoring.rescore(results, **sources.arguments(), quiet=quiet)
     show_report(rescoring.tables(outcomes), rescoring.lines(outcomes))
 
 

@@ -10,7 +10,7 @@ import sys
 import textwrap
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from har_bench.errors import HarBenchWarning, listed, unknown
@@ -66,8 +66,9 @@ def hand_over(text: str) -> None:
 
 
 def complain(sentence: str) -> None:
-    """A sentence on standard error: what went wrong, or looks it."""
-    print(fitted(f"har-bench: {words.one_line(sentence)}", sys.stderr), file=sys.stderr)
+    """A sentence on standard error: what went wrong, or looks it. Where it is full, the work goes on unheard."""
+    with suppress(OSError):
+        print(fitted(f"har-bench: {words.one_line(sentence)}", sys.stderr), file=sys.stderr, flush=True)
 
 
 def fitted(text: str, stream: TextIO | None) -> str:

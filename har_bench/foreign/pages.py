@@ -34,8 +34,8 @@ _ROW = 6
 _GROUP_OF, _VALUES, _PACKED, _UNFOLDED, _DATA, _DICTIONARY = range(_ROW)
 """What is kept of a column or of a page."""
 
-_WIDTHS = {"BOOLEAN": 1, "INT32": 8, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 8}
-"""Bytes that a value becomes; texts are read as numbers of a dictionary, and pointed to."""
+_WIDTHS = {"BOOLEAN": 9, "INT32": 12, "INT64": 16, "INT96": 12, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 8}
+"""Bytes that a value becomes: whole numbers are counted again as doubles; texts are read as numbers of a dictionary."""
 
 
 class Column(NamedTuple):
@@ -63,7 +63,7 @@ def columns(path: Path, schema: pq.ParquetSchema) -> Iterator[Column]:
         Malformed: the end of the file, or a page's header, is damaged.
     """
     leaves = [schema.column(number) for number in range(len(schema))]
-    widths = [_WIDTHS.get(leaf.physical_type) or max(leaf.length, 1) for leaf in leaves]
+    widths = [(_WIDTHS.get(leaf.physical_type) or max(leaf.length, 1)) + _levels(leaf) for leaf in leaves]
     with opening.mapped(path) as content:
         size = int.from_bytes(content[-_TAIL:-4], "little")
         begin = len(content) - _TAIL - size
@@ -81,6 +81,11 @@ def columns(path: Path, schema: pq.ParquetSchema) -> Iterator[Column]:
             raise Malformed("has a group of rows with other columns than the file")
         leaf = number % len(leaves)
         yield Column(chunk[_GROUP_OF], leaves[leaf].path, chunk[_UNFOLDED] + chunk[_VALUES] * widths[leaf])
+
+
+def _levels(leaf: pq.ColumnSchema) -> int:
+    """Bytes that Arrow keeps beside a value while it reads: 16 bits of whether it is there, 16 of whose list it is."""
+    return int(2 * (leaf.max_definition_level > 0) + 2 * (leaf.max_repetition_level > 0))
 
 
 @kernel

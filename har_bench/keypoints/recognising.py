@@ -16,6 +16,7 @@ from har_bench.errors import HarBenchError, completing, unknown
 from har_bench.foreign import opening
 from har_bench.keypoints.motion import CAMERA
 from har_bench.keypoints.people import People
+from har_bench.schema import texts_of
 from har_bench.scoring.column_files import read_columns
 from har_bench.scoring.columns import Columns
 from har_bench.scoring.held import Predictions
@@ -32,7 +33,7 @@ MEDIA = MOVING | STILL
 _MEDIA = (b"RIFF", b"\x1a\x45\xdf\xa3", b"GIF8", b"\xff\xd8\xff", b"\x89PNG", b"\x00\x00\x01\xba", b"FLV\x01")
 """What images and videos begin with; those of the mp4 family have ``ftyp`` after four bytes."""
 
-_FACTS = (b"layout", b"axes", b"width", b"height", b"fps")
+_FACTS = ("layout", "axes", "width", "height", "fps")
 """What a Parquet file's metadata may tell."""
 
 _MAGIC: Mapping[bytes, Kind] = {b"PK\x03\x04": "npz", b"\x93NUM": "npy"}
@@ -116,8 +117,8 @@ def facts_of(path: Path) -> dict[str, Any]:
 def _metadata(path: Path) -> dict[str, str]:
     if path.suffix != ".parquet":
         return {}
-    found = pq.read_schema(path).metadata or {}
-    return {key.decode(): value.decode() for key, value in found.items() if key in _FACTS}
+    found = texts_of(pq.read_schema(path.absolute()).metadata)
+    return {key: text for key, text in found.items() if key in _FACTS}
 
 
 def points_of(rows: Columns, where: str) -> npt.NDArray[np.float32]:

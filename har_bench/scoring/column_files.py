@@ -49,8 +49,11 @@ BROKEN = (
 
 _SHORT = 1 << 20  # bytes of a CSV that one thread reads, which can tell lines
 
-HELD = 512 << 20
+HELD = 448 << 20
 """Bytes that the rows of even the smallest file may become, where all rows may be the same."""
+
+_ORDERED = 32
+"""Bytes that it takes to put a row to those of its sequence."""
 
 
 class ParquetPredictions(Predictions):
@@ -149,14 +152,14 @@ class _Opened:
         """
         self.path = path
         self._budget = Budget(opening.size_of(path), floor=HELD)
-        schema = pq.ParquetFile(path).schema_arrow
+        schema = pq.ParquetFile(path.absolute()).schema_arrow
         check_names(schema.names)
         fields = [field for field in schema if is_readable(field)]
         self.columns = [field.name for field in fields]
         texts = [
             field.name for field in fields if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
         ]
-        self.file = pq.ParquetFile(path, read_dictionary=texts, page_checksum_verification=True)
+        self.file = pq.ParquetFile(path.absolute(), read_dictionary=texts, page_checksum_verification=True)
         metadata = self.file.metadata
         groups = range(metadata.num_row_groups)
         self.starts = np.cumsum([0, *(metadata.row_group(group).num_rows for group in groups)])
@@ -168,6 +171,7 @@ class _Opened:
                 raise Malformed("has a group of rows too many")
             self.costs[column.group] += column.cost if stem in self.columns else 0
             names += column.cost if stem == "sequence" else 0
+        names += _ORDERED * int(self.starts[-1])
         self._budget.again().charge(names)
         self._budget.again().charge(int(self.costs.max(initial=0)))
 
@@ -194,7 +198,7 @@ class _Opened:
 def _parquet(path: Path) -> Predictions:
     taken_for = "Parquet in our columns"
     opened = _Opened(path)
-    names, codes = sequences(opened.file.read(columns=["sequence"])["sequence"])
+    names, codes = sequences(opened.file.read(columns=["sequence"])["sequence"], Budget(opening.size_of(path)))
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
     if len(starts) > len(names):  # some sequence is scattered: sorting it needs it in memory
         return Predictions(by_sequence(opened.everything()), taken_for, fingerprint.of_file(path))
@@ -326,7 +330,7 @@ def write(tables: Iterable[pa.Table], path: Path, *, small: int | None = None) -
     with files.whole(path) as temporary:
         writer = None
         for table in tables:
-            writer = writer or pq.ParquetWriter(temporary, table.schema, compression="zstd", **layout)
+            writer = writer or pq.ParquetWriter(temporary.absolute(), table.schema, compression="zstd", **layout)
             writer.write_table(table)
             rows += table.num_rows
         if writer is None:

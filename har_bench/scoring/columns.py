@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from har_bench.arrays import Anything, Bools, Ints, numbers, plain
+from har_bench.arrays import Anything, Ints, numbers, plain
 from har_bench.errors import HarBenchError, unknown
+from har_bench.foreign.budget import Budget
 from har_bench.schema import column, one_array, shape_of, to_numpy, vector
 
 Columns = Mapping[str, Anything]
@@ -19,6 +20,9 @@ DIMENSIONS = {"keypoints": 2, "keypoints_3d": 3, "bbox": 0, "bbox_normalised": 0
 """Vector columns, and the size of their last axis (0: a plain vector)."""
 
 MOST_COLUMNS = 20_000
+
+_NAME, _COUNTED = 160, 40
+"""Bytes that a name becomes: a text, its places in two dictionaries; and a row whose names are told apart."""
 
 WHOLE = ("frame", "person", "clip")
 NUMBERS = ("start", "stop", "score", "timestamp", "confidence", *DIMENSIONS)
@@ -103,23 +107,31 @@ def check_names(names: Sequence[str]) -> None:
     require(["sequence"], names)
 
 
-def sequences(column: pa.ChunkedArray) -> tuple[list[str], Ints]:
+def sequences(column: pa.ChunkedArray, budget: Budget | None = None) -> tuple[list[str], Ints]:
     """The names of the sequences, each once, and which of them every row has; numbers become their digits.
 
     A hundred million rows of one name are one name and as many small numbers.
 
+    Args:
+        column: the names.
+        budget: of the file that they come from.
+
     Raises:
         HarBenchError: a row has none, or it is no text.
+        Malformed: they are more than a file of its size may have.
     """
     array = one_array(column)
+    if budget and not pa.types.is_dictionary(array.type):
+        budget.charge(_COUNTED * len(array))
     wrong = f"the column 'sequence' of the predictions holds {array.type}; give names"
     try:
         keys = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
     except pa.ArrowNotImplementedError as error:
         raise HarBenchError(wrong) from error
+    if budget:
+        budget.charge(_NAME * len(keys.dictionary))
     if keys.null_count or keys.dictionary.null_count:
-        row = int(np.argmax(keys.is_null().to_numpy(zero_copy_only=False) | _without_text(keys)))
-        raise HarBenchError(f"row {row} of the predictions has no sequence; name it")
+        raise HarBenchError(f"row {_first_without_text(keys)} of the predictions has no sequence; name it")
     try:
         texts = pc.cast(keys.dictionary, pa.string()).to_pylist()
     except (pa.ArrowException, NotImplementedError) as error:
@@ -133,11 +145,12 @@ def sequences(column: pa.ChunkedArray) -> tuple[list[str], Ints]:
     return names, codes
 
 
-def _without_text(keys: pa.DictionaryArray) -> Bools:
-    """Which rows point to a null of the dictionary."""
-    nothing = np.flatnonzero(keys.dictionary.is_null().to_numpy(zero_copy_only=False))
-    found: Bools = np.isin(keys.indices.fill_null(-1).to_numpy(zero_copy_only=False), nothing)
-    return found
+def _first_without_text(keys: pa.DictionaryArray) -> int:
+    """The first row that is null or points to a null of the dictionary."""
+    nothing = np.flatnonzero(keys.dictionary.is_null().to_numpy(zero_copy_only=False)).tolist()
+    places = [pc.index(keys.indices, code).as_py() for code in nothing]
+    places.append(pc.index(keys.indices.is_null(), value=True).as_py())
+    return int(min(place for place in places if place >= 0))
 
 
 def as_arrays(rows: pa.Table) -> dict[str, Anything]:

@@ -64,9 +64,9 @@ class Ensemble:
             raise unknown("way to fuse scores", self.fuse, get_args(Fuse))
         if self.weights and len(self.weights) != len(self.files):
             raise HarBenchError(f"there are {len(self.weights)} weights for {len(self.files)} files; give one each")
-        if not all(map(isfinite, self.weights)) or (self.weights and not sum(self.weights) > 0):
+        if self.weights and not (all(isfinite(share) and share >= 0 for share in self.weights) and any(self.weights)):
             raise HarBenchError(
-                f"the weights {listed(map(str, self.weights))} do not add up to more than 0; give others"
+                f"the weights {listed(map(str, self.weights))} are not all 0 or more, with one above it; give others"
             )
 
     @property
@@ -117,6 +117,7 @@ def fused(ensemble: Ensemble, members: Sequence[Predictions], protocol: Protocol
                 f"{min(other)}); fuse files of one test set"
             )
     total: Floats = np.zeros(())
+    broken = []
     for path, member, share in zip(ensemble.files, members, ensemble.shares, strict=True):
         scores = _scores(member, names, path, ensemble.fuse)
         if total.ndim and total.shape != scores.shape:
@@ -125,6 +126,9 @@ def fused(ensemble: Ensemble, members: Sequence[Predictions], protocol: Protocol
                 "label space"
             )
         total = total + share * scores
+        lost = int((~np.isfinite(scores)).any(axis=1).sum())
+        if lost:
+            broken.append(f"{path} has {lost} sequences whose scores are not finite")
     if ensemble.fuse != "sums":
         total = total / sum(ensemble.shares)
     told = [
@@ -138,7 +142,8 @@ def fused(ensemble: Ensemble, members: Sequence[Predictions], protocol: Protocol
         ]
     )
     pieces = {name: {"scores": row[None]} for name, row in zip(names, total, strict=True)}
-    found = Predictions(pieces, f"an ensemble of {len(members)} files of {ensemble.fuse}", digest)
+    what = f"an ensemble of {len(members)} files of {ensemble.fuse}"
+    found = Predictions(pieces, f"{what} ({'; '.join(broken)})" if broken else what, digest)
     found.called = f"the ensemble of {listed([str(path) for path in ensemble.files])}"
     found.notes = (f"fused, as {ensemble.fuse}: {'; '.join(told)}", *(note for each in members for note in each.notes))
     found.members = {f"{MEMBER}{place}": each.fingerprint for place, each in enumerate(members, 1)}

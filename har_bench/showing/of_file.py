@@ -15,6 +15,7 @@ from har_bench.arrays import Floats, Ints
 from har_bench.errors import HarBenchError, unknown
 from har_bench.foreign import json_file, npy
 from har_bench.keypoints import open_tracks
+from har_bench.schema import texts_of
 from har_bench.scoring.column_files import read_columns
 from har_bench.showing import motion_files
 from har_bench.showing.stage import Cast, Points, Stage, chosen, dense
@@ -151,13 +152,13 @@ def _of_columns(path: Path, sequence: str | None) -> Rows:
     name = sequence or names[0]
     columns = found.of(name) or {}
     count = len(next(iter(columns.values()), ()))
-    said = pq.read_schema(path).metadata if path.suffix == ".parquet" else None
+    said = pq.read_schema(path.absolute()).metadata if path.suffix == ".parquet" else None
     return Rows(
         name,
         columns.get("frame", np.arange(count)),
         columns.get("person", np.zeros(count, np.int64)),
         {key: columns[key].astype(np.float64) for key in POINTS if key in columns},
-        {key.decode(): value.decode() for key, value in (said or {}).items()},
+        texts_of(said),
     )
 
 

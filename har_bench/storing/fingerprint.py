@@ -64,7 +64,7 @@ def of_table(table: pa.Table) -> str:
 
 def combined(digests: Iterable[str]) -> str:
     """One fingerprint of several, in their order."""
-    return blake3("\n".join(digests).encode()).hexdigest()
+    return blake3("\n".join(digests).encode(errors="backslashreplace")).hexdigest()
 
 
 def feed(hasher: blake3, array: pa.Array) -> None:

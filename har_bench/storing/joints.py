@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from har_bench.schema import column, shape_of, to_numpy, vector
+from har_bench.schema import column, shape_of, texts_of, to_numpy, vector
 from har_bench.skeletons import Mapping as JointMapping
 
 POINTS = ("keypoints", "keypoints_3d")
@@ -18,7 +18,7 @@ def in_layout(poses: pa.Table, joints: JointMapping) -> pa.Table:
         field = poses.schema.field(name)
         values = to_numpy(poses[name], field)
         mapped = joints.visibility(values) if name == "visibility" else joints.points(values)
-        metadata = {key.decode(): text.decode() for key, text in (field.metadata or {}).items()}
+        metadata = texts_of(field.metadata)
         fresh = column(
             name,
             field.type.value_type,

@@ -44,7 +44,7 @@ def write(table: pa.Table, path: Path) -> str:
     with (
         whole(path) as temporary,
         pq.ParquetWriter(
-            temporary,
+            temporary.absolute(),  # a folder may be called s3:, which Arrow takes for another machine
             table.schema,
             compression="zstd",
             compression_level=2,
@@ -123,7 +123,7 @@ class Part:
             opening.require_file(path)
             # not mapped to memory: a disk that fails would end the process. Its values are compared with the seal, and
             # nothing is compared twice: a page's checksum only where there is none
-            self._file = pq.ParquetFile(path, memory_map=False, page_checksum_verification=seal is None)
+            self._file = pq.ParquetFile(path.absolute(), memory_map=False, page_checksum_verification=seal is None)
             self.schema: pa.Schema = self._file.schema_arrow
             self.rows: int = self._file.metadata.num_rows
             kept = (self._file.metadata.metadata or {}).get(LEAVES.encode(), b"")

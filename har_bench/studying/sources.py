@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -52,7 +53,8 @@ class Sources:
         for root in map(remote.fetch, self.prediction_roots):
             inside = [root] if root.is_file() else [root, *sorted(root.rglob("*"))]
             for path in inside:
-                found.setdefault(fingerprint.of_path(path), path)
+                with suppress(HarBenchError):  # a pipe, or what may not be read, is nobody's predictions
+                    found.setdefault(fingerprint.of_path(path), path)
         return found
 
     def given(self, result: Result) -> Path | Ensemble | None:

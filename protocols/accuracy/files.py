@@ -2,8 +2,9 @@
 
 Score pickles of CTR-GCN and its many relatives {name: scores}, where the name may be the place in CTR-GCN's own order
 (``test_0``); pickled lists of (name, scores), or of what mmaction2 1.x says of each clip, name and scores among it;
-pickled lists of pyskl and older mmaction2, and ``.npy`` arrays, with a list of names beside; csv of name and label.
-Pickles are read without running their code.
+pickled lists of pyskl and older mmaction2, and ``.npy`` arrays, with a list of names beside, or pyskl's pickle of
+annotations, whose order theirs is; the same as json; ``.npz`` of an array a name, or of ``names`` and ``scores``;
+csv of name and label. Pickles are read without running their code.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from har_bench.errors import HarBenchError, completing
-from har_bench.foreign import compressed, npy, pickles
+from har_bench.errors import HarBenchError, completing, listed
+from har_bench.foreign import compressed, json_file, npy, pickles
+from har_bench.foreign.npz import open_npz
 from har_bench.foreign.numbers import numbers
 from har_bench.protocol import Foreign
 from har_bench.schema import vector
@@ -29,6 +31,8 @@ from har_bench.schema import vector
 Scores = npt.NDArray[np.floating[Any]]
 
 NAMES = ("name", "sample", "sample_name", "video", "video_name", "file", "filename", "frame_dir")
+LISTS = ("names", "sequences", "sequence")
+JSON = (".json", ".json.gz", ".json.xz")
 IN_RECORDS = ("sequence", *NAMES, "img_key", "video_id")
 SCORES = ("scores", "score", "pred_scores", "pred_score")
 """What a record of a pickled list calls the name of its clip, and its scores."""
@@ -39,7 +43,7 @@ LABELS = ("pred", "prediction", "predicted", "pred_label", "predicted_label", "p
 _ENDINGS = re.compile(r"(_(rgb|ir|depth))?(\.(skeleton|avi|mp4|npy|npz|mat|txt|pkl|jpg|png))+$", re.IGNORECASE)
 _BETWEEN = re.compile(r"[\W_]+")
 _NUMBERED = re.compile(r"test_(\d+)")
-_SIDE = ("{}.txt", "{}.csv", "{}_names.txt", "{}_names.csv")
+_SIDE = ("{}.txt", "{}.csv", "{}_names.txt", "{}_names.csv", "{}_names.pkl", "{}_ann.pkl")
 _DIGITS = 4  # Penn Action's names are numbers of four digits
 
 
@@ -55,7 +59,11 @@ def read_scores(path: Path, known: Collection[str], order: Callable[[], list[str
         HarBenchError: the file is damaged, or the list of names beside it is missing or of another length.
     """
     if path.suffix in (".pkl", ".pickle"):
-        return _from_pickle(path, pickles.load(path), known, order)
+        return _from_content(path, pickles.load(path), known, order, "score pickle")
+    if path.name.endswith(JSON):
+        return _from_content(path, json_file.read(path, what="json of scores"), known, order, "json")
+    if path.suffix == ".npz":
+        return _from_content(path, _archive(path), known, order, "npz")
     if path.suffix == ".npy":
         scores = _array(path)
         return Foreign(_named(path, _names_beside(path, len(scores), known), scores), "npy of scores, names beside it")
@@ -64,22 +72,36 @@ def read_scores(path: Path, known: Collection[str], order: Callable[[], list[str
     return None
 
 
-def _from_pickle(path: Path, content: Any, known: Collection[str], order: Callable[[], list[str]]) -> Foreign:
+def _archive(path: Path) -> Any:
+    """The arrays of an ``.npz`` by name, or what its arrays ``names`` and ``scores`` say."""
+    file = open_npz(path)
+    held = {name: file[name] for name in file}
+    names, scores = (next((held[key] for key in keys if key in held), None) for keys in (LISTS, SCORES))
+    if names is None or scores is None:
+        return held
+    if names.ndim != 1 or names.dtype.kind != "U" or len(names) != len(scores):
+        raise HarBenchError(f"{path} has {names.shape} names and {scores.shape} scores; give a name for every row")
+    return [list(pair) for pair in zip(names.tolist(), scores, strict=True)]
+
+
+def _from_content(
+    path: Path, content: Any, known: Collection[str], order: Callable[[], list[str]], what: str
+) -> Foreign:
     if isinstance(content, Mapping) and content:
         names, scores = [str(key) for key in content], list(content.values())
         if all(_NUMBERED.fullmatch(name) for name in names):
             names = _by_number(path, names, order())
-            return Foreign(_named(path, names, scores), "score pickle numbered in CTR-GCN's order of the test set")
-        return Foreign(_named(path, _in_store(names, known), scores), "score pickle, scores by name")
+            return Foreign(_named(path, names, scores), f"{what} numbered in CTR-GCN's order of the test set")
+        return Foreign(_named(path, _in_store(names, known), scores), f"{what}, scores by name")
     named = _records(content) if isinstance(content, list | tuple) and content else None
     if named is not None:
         names, scores = named
-        return Foreign(_named(path, _in_store(names, known), scores), "score pickle, a list of names and scores")
+        return Foreign(_named(path, _in_store(names, known), scores), f"{what}, a list of names and scores")
     if (isinstance(content, list) or (isinstance(content, np.ndarray) and content.ndim)) and len(content):
         names = _names_beside(path, len(content), known)
-        return Foreign(_named(path, names, content), "score pickle in the order of the names beside it")
+        return Foreign(_named(path, names, content), f"{what} in the order of the names beside it")
     raise HarBenchError(
-        f"{path} holds a {type(content).__name__} and no scores; pickle a dictionary of scores by name, or a list"
+        f"{path} holds a {type(content).__name__} and no scores; write a dictionary of scores by name, or a list"
     )
 
 
@@ -147,17 +169,39 @@ def _array(path: Path) -> Scores:
 
 
 def _names_beside(path: Path, count: int, known: Collection[str]) -> list[str]:
-    """The sequence of every row: ``scores.npy`` has its names in ``scores.txt``, ``scores_names.txt`` or .csv."""
+    """The sequence of every row: ``scores.npy`` has its names in ``scores.txt``, ``scores_names.txt``, .csv or .pkl.
+
+    ``scores_ann.pkl`` may be pyskl's annotations, in whose order its test writes the clips of a split.
+    """
     candidates = [path.with_name(pattern.format(path.stem)) for pattern in _SIDE]
     side = next((candidate for candidate in candidates if candidate.is_file()), None)
     if side is None:
         raise HarBenchError(f"{path} does not name its {count} sequences; list them, one a line, in {candidates[0]}")
+    if side.suffix == ".pkl":
+        return _in_store(_annotated(side, pickles.load(side), count), known)
     rows = _rows(side)
     place = next((rows[0].index(name) for name in ("sequence", *NAMES) if rows and name in rows[0]), None)
     names = [row[place or 0] for row in (rows if place is None else rows[1:])]
     if len(names) != count:
         raise HarBenchError(f"{side} has {len(names)} names, and {path} {count} rows; give a name for every row")
     return _in_store(names, known)
+
+
+def _annotated(path: Path, content: Any, count: int) -> list[str]:
+    """The names of a pickled list, or of the split of pyskl's annotations that has so many clips, in their order."""
+    every, splits = content, {}
+    if isinstance(content, Mapping):
+        every, splits = content.get("annotations"), content.get("split", {})
+    try:
+        names = [each["frame_dir"] if isinstance(each, Mapping) else each for each in every]
+        lists = [names, *([name for name in names if name in set(there)] for there in splits.values())]
+    except (TypeError, KeyError, AttributeError) as error:
+        raise HarBenchError(f"{path} is no list of names and has no annotations of pyskl's; give either") from error
+    fits = [each for each in lists if len(each) == count and all(isinstance(name, str) for name in each)]
+    if not fits or any(each != fits[0] for each in fits):
+        told = listed([f"{len(each)}" for each in lists])
+        raise HarBenchError(f"{path} has lists of {told} names, and the scores have {count} rows; give one that fits")
+    return fits[0]
 
 
 def _from_csv(path: Path, known: Collection[str]) -> Foreign | None:

@@ -207,7 +207,7 @@ class Accuracy(Protocol):
         return self.select(sequences).sort_by(by)["sequence"].to_pylist()  # type: ignore[no-any-return]
 
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
-        """Score pickles {name: scores}, lists of scores or ``.npy`` with a name list beside, csv of name and label."""
+        """Pickles, json or npz {name: scores}, lists or ``.npy`` with a name list beside, csv of name and label."""
         return read_scores(path, store.sequences["sequence"].to_pylist(), lambda: self.order(store.sequences))
 
     def select(self, sequences: pa.Table) -> pa.Table:

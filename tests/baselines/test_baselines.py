@@ -15,6 +15,7 @@ from har_bench.baseline import Baseline
 from har_bench.devices import RESET, peak_memory_mb
 from har_bench.protocol import make_protocol
 from har_bench.running import make_baseline, train
+from tests.sampled import Samples
 
 
 def quick(baseline: str) -> Baseline:
@@ -28,30 +29,12 @@ CASES = [
 ]
 
 
-class Samples(dict[str, Store]):
-    """A store of the sample of each dataset, made when it is first asked for."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-
-    def __missing__(self, dataset: str) -> Store:
-        raw = self.home / "raw" / dataset
-        registry.load("converters", dataset).sample(raw)
-        self[dataset] = har_bench.convert(dataset, raw, self.home / dataset, jobs=1, quiet=True)
-        return self[dataset]
-
-
-@pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> Samples:
-    return Samples(tmp_path_factory.mktemp("samples"))
-
-
 @pytest.mark.parametrize(("baseline", "protocol"), CASES)
 def test_a_baseline_runs_saves_loads_and_predicts_the_same(
-    baseline: str, protocol: str, stores: Samples, tmp_path: Path
+    baseline: str, protocol: str, samples: Samples, tmp_path: Path
 ) -> None:
     chosen = make_protocol(protocol)
-    store = stores[chosen.dataset]
+    store = samples(chosen.dataset)
     model = quick(baseline)
     if model.needs and model.serves(store, chosen):
         pytest.skip(f"{baseline} needs {model.needs}")
@@ -77,8 +60,8 @@ def test_a_baseline_runs_saves_loads_and_predicts_the_same(
         assert last_loss < first_loss
 
 
-def test_training_alone_writes_weights_and_says_what_it_cannot(stores: Samples, tmp_path: Path) -> None:
-    h36m, mpii = stores["h36m"], stores["mpii"]
+def test_training_alone_writes_weights_and_says_what_it_cannot(samples: Samples, tmp_path: Path) -> None:
+    h36m, mpii = samples("h36m"), samples("mpii")
     file = tmp_path / "mean.npz"
     trained = train("mean-pose", [mpii], protocol="mpii/pckh", save=file)
     again = make_baseline("mean-pose")
@@ -97,20 +80,20 @@ def test_training_alone_writes_weights_and_says_what_it_cannot(stores: Samples, 
     assert not (tmp_path / "never").exists()
 
 
-def test_nothing_to_predict_is_said_before_the_training(stores: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_to_predict_is_said_before_the_training(samples: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
     protocol = make_protocol("h36m/mpjpe")
     monkeypatch.setattr(type(protocol), "select", lambda _, sequences: sequences.slice(0, 0))
     model = quick("mean-pose")
     monkeypatch.setattr(model, "fit", lambda *_: pytest.fail("it was trained"))
     with pytest.raises(HarBenchError, match="has no sequence that h36m/mpjpe:videopose3d scores"):
-        har_bench.run(model, stores["h36m"], protocol=protocol)
+        har_bench.run(model, samples("h36m"), protocol=protocol)
 
 
 @pytest.mark.skipif(not RESET.exists(), reason="only Linux lets a process forget its peak")
-def test_what_was_held_before_is_not_a_models_memory(stores: Samples) -> None:
+def test_what_was_held_before_is_not_a_models_memory(samples: Samples) -> None:
     np.ones(100_000_000)  # 800 MB, and gone
     before = peak_memory_mb() or 0
-    assert har_bench.run("mean-pose", stores["h36m"], protocol="h36m/mpjpe").speed["peak_memory_mb"] < before - 300
+    assert har_bench.run("mean-pose", samples("h36m"), protocol="h36m/mpjpe").speed["peak_memory_mb"] < before - 300
 
 
 def test_the_memory_of_the_gpu_that_was_used_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,25 +104,25 @@ def test_the_memory_of_the_gpu_that_was_used_is_told(monkeypatch: pytest.MonkeyP
     assert peak_memory_mb() == 5
 
 
-def test_the_oracle_without_noise_is_perfect(stores: Samples) -> None:
-    mpii = har_bench.run("oracle-noise", stores["mpii"], protocol="mpii/pckh", settings={"sigma": 0.0})
+def test_the_oracle_without_noise_is_perfect(samples: Samples) -> None:
+    mpii = har_bench.run("oracle-noise", samples("mpii"), protocol="mpii/pckh", settings={"sigma": 0.0})
     assert mpii["PCKh@0.5"] == mpii["PCKh@0.1"] == 100
     for dataset in ("h36m", "humaneva"):  # HumanEva's store has 20 points, and another root than its 15 joints
-        perfect = har_bench.run("oracle-noise", stores[dataset], protocol=f"{dataset}/mpjpe", settings={"sigma": 0.0})
+        perfect = har_bench.run("oracle-noise", samples(dataset), protocol=f"{dataset}/mpjpe", settings={"sigma": 0.0})
         assert perfect["MPJPE"] == pytest.approx(0, abs=1e-3)
 
 
-def test_the_oracle_s_noise_has_the_size_it_says(stores: Samples) -> None:
+def test_the_oracle_s_noise_has_the_size_it_says(samples: Samples) -> None:
     """The mean length of a 3D Gaussian of deviation s is s sqrt(8 / pi)."""
-    result = har_bench.run("oracle-noise", stores["h36m"], protocol="h36m/mpjpe", settings={"sigma": 20.0})
+    result = har_bench.run("oracle-noise", samples("h36m"), protocol="h36m/mpjpe", settings={"sigma": 20.0})
     assert result["MPJPE"] == pytest.approx(20 * np.sqrt(8 / np.pi), rel=0.02)
     assert result.environment["sigma"] == "20.0"
 
 
-def test_the_mean_pose_is_the_mean_of_the_training_split(stores: Samples) -> None:
+def test_the_mean_pose_is_the_mean_of_the_training_split(samples: Samples) -> None:
     from har_bench.schema import to_numpy
 
-    store = stores["h36m"]
+    store = samples("h36m")
     model = registry.load("baselines", "mean-pose")()
     model.fit(store, make_protocol("h36m/mpjpe"))
     table = store.poses(split="standard/train", columns=["keypoints_3d"], skeleton="h36m17")
@@ -147,10 +130,10 @@ def test_the_mean_pose_is_the_mean_of_the_training_split(stores: Samples) -> Non
     np.testing.assert_allclose(model.mean, (points - points[:, :1]).mean(axis=0), atol=1e-6)
 
 
-def test_an_untrained_mean_pose_and_wrong_weights_are_one_sentence(stores: Samples, tmp_path: Path) -> None:
+def test_an_untrained_mean_pose_and_wrong_weights_are_one_sentence(samples: Samples, tmp_path: Path) -> None:
     model = registry.load("baselines", "mean-pose")()
     with pytest.raises(HarBenchError, match="learnt nothing yet"):
-        next(model.predict(stores["h36m"], make_protocol("h36m/mpjpe")))
+        next(model.predict(samples("h36m"), make_protocol("h36m/mpjpe")))
     with pytest.raises(HarBenchError, match="learnt nothing yet"):
         model.save(tmp_path / "weights")
     (tmp_path / "weights").write_bytes(b"no weights")
@@ -177,22 +160,22 @@ def predicted(model: Baseline, store: Store) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize("baseline", LIFTING)
 def test_neither_batch_nor_device_changes_predictions(
-    baseline: str, stores: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    baseline: str, samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seven frames at a time or all of them, on every device that is here, in every precision: nearly the same [mm]."""
     torch = pytest.importorskip("torch")
     model = quick(baseline)
-    model.fit(stores["h36m"], make_protocol("h36m/mpjpe"))
+    model.fit(samples("h36m"), make_protocol("h36m/mpjpe"))
     model.save(tmp_path / "weights")
-    expected = predicted(model, stores["h36m"])
+    expected = predicted(model, samples("h36m"))
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     for device, precision, atol in [(d, p, a) for d in devices for p, a in (("float32", 0.05), ("bf16", 8.0))]:
         other = registry.load("baselines", baseline)(device=device, precision=precision)
         other.load(tmp_path / "weights")
-        np.testing.assert_allclose(predicted(other, stores["h36m"]), expected, atol=atol)
+        np.testing.assert_allclose(predicted(other, samples("h36m")), expected, atol=atol)
         with monkeypatch.context() as patched:
             patched.setattr("har_bench.lifting.lifter.FRAMES_AT_ONCE", 7)
-            np.testing.assert_allclose(predicted(other, stores["h36m"]), expected, atol=atol)
+            np.testing.assert_allclose(predicted(other, samples("h36m")), expected, atol=atol)
 
 
 def test_settings_have_the_types_of_their_defaults() -> None:

@@ -50,6 +50,7 @@ def lart_weights() -> bytes:
         "transformer.layers.0.0.fn.to_qkv.weight": (192, 4),
         "transformer.layers.0.1.fn.net.0.weight": (8, 4),
         "action_head_ava.0.0.weight": (80, 4),
+        "mask_token": (4,),
     }
     return bytes(real.save({f"encoder.{name}": np.zeros(shape, "f4") for name, shape in shapes.items()}))
 

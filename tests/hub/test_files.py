@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from har_bench import HarBenchError
-from har_bench.files import destination, relative, whole, write_whole
+from har_bench.files import destination, destination_folder, relative, whole, write_whole
 
 
 class PowerCut(Exception):  # noqa: N818 - it is none of ours
@@ -80,6 +80,15 @@ def test_a_place_where_nothing_can_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(HarBenchError, match=r"f cannot be written .*; name a file somewhere else"):
         destination(tmp_path / "file" / "deep" / "f")
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3://bucket/a", "memory://a/b?c", "ftp://127.0.0.1:1/x"])
+def test_a_url_is_no_folder_of_this_machine(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for asked in (destination, destination_folder):
+        with pytest.raises(HarBenchError, match="is a URL, and this is written on this machine only; name a path"):
+            asked(Path(url))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_raw_file_is_named_from_the_raw_root_on(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ ODD: dict[str, tuple[Callable[[pa.Table], pa.Table], str]] = {
     "empty lists": (with_column("keypoints_3d", lambda n: pa.array([[]] * n, pa.list_(pa.float32()))), "empty vectors"),
     "dates as frames": (with_column("frame", lambda n: pa.array(range(n), pa.timestamp("s"))), "holds timestamp[ms]"),
     "no sequence in a row": (with_column("sequence", lambda n: pa.array([None, *["a"] * (n - 1)])), "row 0"),
+    "no sequence in the last row": (with_column("sequence", lambda n: pa.array([*["a"] * (n - 1), None])), "row "),
     "text as keypoints": (with_column("keypoints_3d", lambda n: pa.array(["a"] * n)), "holds 'a' and not numbers"),
     "a column twice": (lambda table: table.append_column("frame", table["frame"]), "column 'frame' twice"),
     "no row": (lambda table: table.slice(0, 0), "all of s000/right"),
@@ -175,10 +176,32 @@ def hdf5_of_zeros(path: Path) -> None:
         file.create_dataset("keypoints", (1 << 30, 2), "f4", chunks=(1 << 16, 2), compression="gzip")
 
 
+def a_long_vector(path: Path) -> None:
+    """One row of thirty million bytes: beside each Arrow keeps whether it is there and whose; it becomes a double."""
+    values = pa.array([np.zeros(30_000_000, np.int8)], pa.list_(pa.int8()))
+    pq.write_table(pa.table({"sequence": ["a"], "keypoints": values}), path, compression="zstd")
+
+
+def names_in_turn(path: Path) -> None:
+    """Fifteen million rows that have to be put in order."""
+    names = pa.DictionaryArray.from_arrays(pa.array(np.tile(np.int8([0, 1]), 7_500_000)), pa.array(["a", "b"]))
+    pq.write_table(pa.table({"sequence": names}), path, compression="zstd", row_group_size=len(names))
+
+
+def packed_names(path: Path) -> None:
+    """A million names, as a difference of one each."""
+    numbers = pa.table({"sequence": np.arange(1_000_000)})
+    coding = {"sequence": "DELTA_BINARY_PACKED"}
+    pq.write_table(numbers, path, use_dictionary=False, column_encoding=coding, compression="zstd")
+
+
 BOMBS: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "one name": (".parquet", rle_of_one_name, "refused"),
     "wide values": (".parquet", wide_values, "refused"),
     "blanks": (".parquet", blanks_in_zstd, "refused"),
+    "a long vector": (".parquet", a_long_vector, "refused"),
+    "names in turn": (".parquet", names_in_turn, "refused"),
+    "packed names": (".parquet", packed_names, "refused"),
     "many names": (".csv", many_names, "read"),
     "commas": (".csv", a_line_of_commas, "refused"),
     "zeros": (".h5", hdf5_of_zeros, "refused"),

@@ -41,6 +41,7 @@ def put(raw: Path, url: str) -> None:
 def test_what_is_a_url() -> None:
     assert remote.as_url("s3://b/x y/") == "s3://b/x y"
     assert remote.as_url(Path("memory://b/x")) == "memory://b/x"
+    assert remote.as_url(Path("s3://")) == "s3://"
     assert remote.as_url(Path("file:///a/b")) == "file:///a/b"
     assert remote.local("file:///a/b") == Path("/a/b")
     assert [remote.as_url(path) for path in ("stores/h36m", "/a/b", r"c:\stores", "mpii:x", "")] == [None] * 5
@@ -148,6 +149,12 @@ def test_one_file_is_fetched_and_published(bucket: str, tmp_path: Path) -> None:
     assert remote.is_there(url)
     assert remote.fetch(url).read_text() == "{}"
     assert remote.fetch(tmp_path / "result.json") == tmp_path / "result.json"
+
+
+def test_a_colon_in_a_name_is_no_url(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    har_bench.convert(TOY, raw, "s3:store", quiet=True).validate()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("s3")] == ["s3:store"]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from har_bench.schema import (
     sequences_schema,
     shape_of,
     table,
+    texts_of,
     to_numpy,
     vector,
 )
@@ -91,3 +92,9 @@ def test_a_fingerprint_depends_on_values_and_not_on_chunks(
         changed = whole.set_column(0, "0", pa.array([rows[0][0] + "x", *columns[0][1:]]))
         assert of_table(changed) != of_table(whole)
         assert of_table(whole.slice(1)) != of_table(whole)
+
+
+def test_what_a_column_says_of_itself_need_be_no_text() -> None:
+    said = texts_of({b"unit": b"mm", b"about": b"\xff", b"\xfe": b""})
+    assert said == {"unit": "mm", "about": "\ufffd", "\ufffd": ""}
+    assert texts_of(None) == {}

@@ -122,6 +122,13 @@ def test_blazepose_s_seventeen_of_coco() -> None:
     assert len(skeleton("blazepose33").pairs) == 16
 
 
+def test_blazepose_s_joints_as_penn_actions() -> None:
+    """A film of one's own goes into a model of Penn Action's joints; the head is between the ears."""
+    found = mapping(skeleton("blazepose33"), skeleton("penn13"))
+    assert found.sources[0] == (7, 8)
+    assert [indices[0] for indices in found.sources[1:]] == [12, 11, 14, 13, 16, 15, 24, 23, 26, 25, 28, 27]
+
+
 def test_what_is_not_there_is_named() -> None:
     with pytest.raises(HarBenchError, match=r"no skeleton is called 'H36M-17'; did you mean 'h36m17'"):
         skeleton("H36M-17")

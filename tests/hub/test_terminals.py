@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from har_bench import cli, registry, results
+from har_bench import cli, open_store, registry, results
 
 COMMAND = (sys.executable, "-c", "from har_bench.cli import main; main()")
 ASCII = os.environ | {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -92,6 +93,47 @@ def test_a_full_disk_behind_the_output_is_one_line() -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("har-bench: its output cannot be written (No space left on device); ")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("words", ["--help", "--version", "score --help"])
+def test_help_for_a_full_disk_is_one_line(words: str) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run([*COMMAND, *words.split()], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("columns", ["0", "²", "9" * 5000, "-3"])
+def test_a_width_that_no_screen_has_is_not_believed(columns: str) -> None:
+    done = subprocess.run([*COMMAND, "--help"], capture_output=True, env=os.environ | {"COLUMNS": columns})
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such redirection")
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_a_conversion_needs_nobody_who_listens(closed: str, home: Path, tmp_path: Path) -> None:
+    words = ("convert", "mpii", "raw", tmp_path / "store", "--jobs", "1")
+    done = subprocess.run(["sh", "-c", f'"$0" "$@" >/dev/null {closed}', *COMMAND, *words], cwd=home)
+    assert done.returncode == 0
+    open_store(tmp_path / "store").validate()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no groups of processes")
+@pytest.mark.parametrize("seconds", [0.8, 1.3, 2.0])
+def test_ctrl_c_is_one_line_whatever_the_workers_are_at(seconds: float, home: Path, tmp_path: Path) -> None:
+    """A terminal sends it to every process of the command."""
+    words = ("convert", "mpii", "raw", tmp_path / "store", "--jobs", "2", "--quiet")
+    begun = subprocess.Popen(
+        [*COMMAND, *words], cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        said = begun.communicate(timeout=seconds)[1]
+    except subprocess.TimeoutExpired:
+        os.killpg(begun.pid, signal.SIGINT)
+        said = begun.communicate()[1]
+        assert begun.returncode == 0 or said.startswith(b"har-bench: stopped; ")
+    assert len(said.splitlines()) <= 1, said.decode()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such redirection")

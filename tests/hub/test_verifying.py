@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,6 +134,16 @@ def test_the_command_says_a_line_for_each_and_fails_if_any_is_wrong(
         (str(Path("noise") / "result.json"), "equal"),
     ]
     assert list(lines(verify(folder)))[-1] == "1 unverified, 1 wrong"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names are bytes there")
+def test_odd_neighbours_of_predictions_are_passed_over(folder: Path, home: Path) -> None:
+    odd = folder / "odd"
+    odd.mkdir()
+    (odd / os.fsdecode(b"caf\xe9.npy")).write_bytes(b"x")
+    (odd / "nothing").symlink_to("nowhere")
+    os.mkfifo(odd / "pipe")
+    assert [each.status for each in verify(folder, stores=[home / "stores"])] == ["equal"]
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,22 @@ import pytest
 import har_bench
 from har_bench.store import Store
 from tests.golden import REAL
+from tests.sampled import Samples
 
 
 @pytest.fixture(scope="session")
-def merl_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def merl_sample(samples: Samples) -> Path:
     """A store of the MERL converter's own sample; its test video is 33_1."""
+    return samples("merl").path
+
+
+@pytest.fixture(scope="session")
+def merl_unreleased(samples: Samples, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The same without the classes of its images, which Results/frame_names.txt has."""
     folder = tmp_path_factory.mktemp("merl")
-    har_bench.registry.load("converters", "merl").sample(folder / "raw")
-    return har_bench.convert("merl", folder / "raw", folder / "store", quiet=True).path
+    raw = Path(shutil.copytree(samples.raw("merl"), folder / "raw"))
+    (raw / "Results" / "frame_names.txt").unlink()
+    return har_bench.convert("merl", raw, folder / "store", quiet=True)
 
 
 @pytest.fixture(scope="session")

@@ -13,20 +13,17 @@ import pytest
 import har_bench
 from har_bench import results
 from har_bench.cli import main
-from har_bench.converters.h36m import Human36M
-from har_bench.converters.ntu import NTU60
 from har_bench.errors import HarBenchError
 from har_bench.protocols.accuracy import NTU60XSub
 from har_bench.scoring.ensembles import Ensemble
 from har_bench.store import Store
 from har_bench.studying import verify
+from tests.sampled import Samples
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    folder = tmp_path_factory.mktemp("ntu60")
-    NTU60.sample(folder / "raw")
-    return har_bench.convert("ntu60", folder / "raw", folder / "store", jobs=1, quiet=True)
+def store(samples: Samples) -> Store:
+    return samples("ntu60")
 
 
 def logits(store: Store, *, right: float, wrong: float, scale: float = 1.0) -> dict[str, Any]:
@@ -125,6 +122,7 @@ def test_the_command_fuses_and_its_result_is_verified(
     assert part.status == "unverified"
     for more, words_ in (
         (["--weights", "0.8,0.2"], "whether .* has probabilities or logits is not guessed"),
+        (["--weights", "0.6,,0.4", "--fuse", "sums"], "--weights is '0.6,,0.4'; give a number for each file"),
         (["--weights", "a,b", "--fuse", "sums"], "--weights is 'a,b'; give a number for each file"),
     ):
         with pytest.raises(SystemExit):
@@ -138,6 +136,7 @@ def test_what_cannot_be_fused_is_said(store: Store, pair: tuple[Path, Path], tmp
     few = written(tmp_path / "few.pkl", {name: row for name, row in scores.items() if name != first})
     narrow = written(tmp_path / "narrow.pkl", {name: row[:59] for name, row in scores.items()})
     clips = written(tmp_path / "clips.pkl", {name: np.stack([row, row]) for name, row in scores.items()})
+    blank = written(tmp_path / "blank.pkl", scores | {first: np.full(60, np.nan)})
     labels = tmp_path / "labels.csv"
     labels.write_text("".join(f"{name},A001\n" for name in scores))
     cases: list[tuple[tuple[Path, ...], dict[str, Any], str]] = [
@@ -145,7 +144,13 @@ def test_what_cannot_be_fused_is_said(store: Store, pair: tuple[Path, Path], tmp
         (pair, {}, r"give --fuse probabilities, logits \(softmax first\) or sums"),
         (pair, {"fuse": "softmax"}, "way to fuse scores is called 'softmax'"),
         (pair, {"fuse": "sums", "weights": (1.0,)}, "there are 1 weights for 2 files; give one each"),
-        (pair, {"fuse": "sums", "weights": (1.0, -1.0)}, "the weights 1.0, -1.0 do not add up to more than 0"),
+        (pair, {"fuse": "sums", "weights": (2.0, -1.0)}, "the weights 2.0, -1.0 are not all 0 or more"),
+        (pair, {"fuse": "sums", "weights": (0.0, 0.0)}, "the weights 0.0, 0.0 are not all 0 or more, with one above"),
+        (
+            (pair[0], blank),
+            {"fuse": "sums"},
+            r"blank\.pkl has 1 sequences whose scores are not finite\) cannot be scored",
+        ),
         (pair, {"fuse": "probabilities"}, r"has no probabilities: those of .* give --fuse logits"),
         ((pair[0], few), {"fuse": "sums"}, rf"few\.pkl and .* are not of the same sequences \(1 are .* {first}\)"),
         ((pair[0], narrow), {"fuse": "sums"}, r"narrow\.pkl has 59 classes and .* has 60"),
@@ -157,9 +162,8 @@ def test_what_cannot_be_fused_is_said(store: Store, pair: tuple[Path, Path], tmp
             fused(store, *files, **options)
 
 
-def test_only_classes_of_clips_are_fused(tmp_path: Path) -> None:
-    Human36M.sample(tmp_path / "raw")
-    store = har_bench.convert("h36m", tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
+def test_only_classes_of_clips_are_fused(samples: Samples, tmp_path: Path) -> None:
+    store = samples("h36m")
     har_bench.run("mean-pose", store, protocol="h36m/mpjpe", out=tmp_path / "p.parquet")
     twice = Ensemble((tmp_path / "p.parquet",) * 2, fuse="sums")
     with pytest.raises(HarBenchError, match="h36m/mpjpe scores no classes of clips, so nothing can be fused"):

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pytest
 
 import har_bench
-from har_bench.converters import ava as converter
 from har_bench.errors import HarBenchError
 from har_bench.protocols.frame_map.actions import ACTIONS, GROUPS
 from har_bench.protocols.frame_map.files import read_detections
@@ -25,6 +24,7 @@ from tests.frame_map_cases import (
     truth_batch,
     written,
 )
+from tests.sampled import Samples
 
 ROWS = ["v,0902,0.1,0.1,0.5,0.5,1,0"]
 FOUND = ["v,0902,0.1,0.1,0.5,0.5,1,0.5", "v,902.0,0.6,0.6,0.9,0.9,12,1e-3"]
@@ -128,11 +128,9 @@ def test_a_store_with_other_evaluated_actions(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def sample(samples: Samples) -> Store:
     """Films and Kinetics clips, in train and val."""
-    folder = tmp_path_factory.mktemp("sample")
-    converter.AVA.sample(folder / "raw")
-    return har_bench.convert("ava", folder / "raw", folder / "store", jobs=1, quiet=True)
+    return samples("ava")
 
 
 def perfect(store: Store, split: str) -> pa.Table:

@@ -239,11 +239,10 @@ def test_damaged_and_other_files_are_told_apart(merl_sample: Path, tmp_path: Pat
     assert read_detections(tmp_path / "other.mat", store) is None
 
 
-def test_a_store_without_the_released_results_is_refused_or_scored_by_its_labels(tmp_path: Path) -> None:
-    har_bench.registry.load("converters", "merl").sample(tmp_path / "raw")
-    (tmp_path / "raw" / "Results" / "frame_names.txt").unlink()
-    har_bench.convert("merl", tmp_path / "raw", tmp_path / "store")
-    store = har_bench.open_store(tmp_path / "store")
+def test_a_store_without_the_released_results_is_refused_or_scored_by_its_labels(
+    merl_unreleased: Store, tmp_path: Path
+) -> None:
+    store = merl_unreleased
     mine = store.table("segments", ["sequence", "start", "stop", "label"])
     mine = mine.filter(pc.equal(mine["sequence"], "33_1"))
     mine = mine.append_column("score", pa.array(np.ones(len(mine))))

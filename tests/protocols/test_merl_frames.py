@@ -145,12 +145,9 @@ def test_other_files_are_not_taken(merl_sample: Path, tmp_path: Path) -> None:
     assert read_frames(tmp_path, store) is None
 
 
-def test_a_store_without_the_released_results_is_refused(tmp_path: Path) -> None:
-    har_bench.registry.load("converters", "merl").sample(tmp_path / "raw")
-    (tmp_path / "raw" / "Results" / "frame_names.txt").unlink()
-    har_bench.convert("merl", tmp_path / "raw", tmp_path / "store")
+def test_a_store_without_the_released_results_is_refused(merl_unreleased: Store) -> None:
     with pytest.raises(HarBenchError, match="needs the classes of 33_1's images"):
-        har_bench.score(FrameMAP(), tmp_path / "store", {"33_1": np.zeros((4, 6))})
+        har_bench.score(FrameMAP(), merl_unreleased, {"33_1": np.zeros((4, 6))})
 
 
 # ---------------------------------------------------------------------------------------------- the released digits

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import har_bench
-from har_bench.converters.penn_action import PennAction
 from har_bench.converters.penn_action.sample import label, write_label
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch
@@ -31,6 +30,7 @@ from har_bench.schema import to_numpy, vector
 from har_bench.store import Store
 from tests.batches import SEEDS, merged, part, repeated, shared_out
 from tests.golden import leaves, load
+from tests.sampled import Samples
 
 SHOULDER, HIP = JOINTS.index("left_shoulder"), JOINTS.index("right_hip")
 
@@ -272,10 +272,8 @@ def predictor(store: Store) -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def sample_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    folder = tmp_path_factory.mktemp("penn")
-    PennAction.sample(folder / "raw")
-    return har_bench.convert("penn_action", folder / "raw", folder / "store", jobs=1, quiet=True)
+def sample_store(samples: Samples) -> Store:
+    return samples("penn_action")
 
 
 def test_rows_in_any_order_and_in_any_number_of_processes_score_the_same(sample_store: Store, tmp_path: Path) -> None:

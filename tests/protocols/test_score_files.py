@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import pickle
 from pathlib import Path
 
@@ -11,28 +12,20 @@ import pyarrow as pa
 import pytest
 
 import har_bench
-from har_bench.converters.ntu import NTU60, NTU120
-from har_bench.converters.penn_action import PennAction
 from har_bench.errors import HarBenchError
 from har_bench.protocols.accuracy import NTU60XSub, NTU60XView, NTU120XSet, NTU120XSub, PennAccuracy
 from har_bench.protocols.accuracy.protocol import Accuracy
 from har_bench.schema import vector
 from har_bench.store import Store
+from tests.sampled import Samples
 
 ALL = [PennAccuracy, NTU60XSub, NTU60XView, NTU120XSub, NTU120XSet]
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Store]:
+def stores(samples: Samples) -> dict[str, Store]:
     """The sample of every dataset, converted."""
-    made = {}
-    for converter in (PennAction, NTU60, NTU120):
-        folder = tmp_path_factory.mktemp(converter.dataset)
-        converter.sample(folder / "raw")
-        made[converter.dataset] = har_bench.convert(
-            converter.dataset, folder / "raw", folder / "store", jobs=1, quiet=True
-        )
-    return made
+    return {kind.dataset: samples(kind.dataset) for kind in ALL}
 
 
 def right_answers(protocol: Accuracy, store: Store) -> tuple[list[str], np.ndarray]:
@@ -81,6 +74,13 @@ def test_every_form_of_the_same_predictions_scores_the_same(
         ),
         "clips.pkl": pickle.dumps({name: row[None] for name, row in zip(names, scores, strict=True)}),
         "listed.pkl": pickle.dumps(list(scores)),
+        "ordered.pkl": pickle.dumps(list(scores)),
+        "scores.json": json.dumps(dict(zip(names, scores.tolist(), strict=True))).encode(),
+        "records.json.gz": gzip.compress(
+            json.dumps(
+                [{"name": name, "score": row} for name, row in zip(names, scores.tolist(), strict=True)]
+            ).encode()
+        ),
         "numbers.csv": csv_of("name", "pred", names, spelled_numbers(scores)),
         "bare.csv": csv_of(None, None, names, spelled_numbers(scores)),
         "words.csv": csv_of("video", "label", names, labels),
@@ -89,9 +89,14 @@ def test_every_form_of_the_same_predictions_scores_the_same(
     np.save(tmp_path / "array.npy", scores)
     (tmp_path / "array.txt").write_text("\n".join(names))
     (tmp_path / "listed_names.csv").write_bytes(csv_of("id", "name", range(len(names)), names))
+    clips = [{"frame_dir": name} for name in ("trained on", *names)]
+    splits = {"train": ["trained on"], "val": names[::-1]}  # their order is that of the annotations
+    files["ordered_ann.pkl"] = pickle.dumps({"split": splits, "annotations": clips})
+    np.savez(tmp_path / "each.npz", **dict(zip(names, scores, strict=True)))
+    np.savez(tmp_path / "both.npz", names=np.array(names), scores=scores)
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    for name in [*files, "array.npy"]:
+    for name in [*(name for name in files if "_ann" not in name), "array.npy", "each.npz", "both.npz"]:
         found = har_bench.score(kind(), store, tmp_path / name, resamples=0)
         assert found["top-1"] == pytest.approx(expected), name
 

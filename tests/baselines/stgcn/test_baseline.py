@@ -10,6 +10,7 @@ import pytest
 
 import har_bench
 from har_bench import HarBenchError, Store
+from har_bench.cli import main
 from har_bench.skeletons import skeleton
 from tests import motions
 from tests.motions import MotionAccuracy
@@ -44,6 +45,11 @@ def test_both_networks_learn(kind: str, store: Store) -> None:
     assert result.environment["kind"] == kind
 
 
+def test_stages_that_are_not_there_are_refused(store: Store) -> None:
+    with pytest.raises(HarBenchError, match="inflate is '4'; give stages from 2 to 3"):
+        STGCN(stages=3, inflate="4", channels=6, device="cpu").fit(store, MotionAccuracy())
+
+
 def test_the_four_streams_are_trained_saved_and_fused(store: Store, tmp_path: Path) -> None:
     model = STGCN(**TINY, streams=("all",), frames=8, epochs=2, batch=6)
     result = har_bench.run(model, store, protocol=MotionAccuracy(), save=tmp_path / "w")
@@ -52,6 +58,19 @@ def test_the_four_streams_are_trained_saved_and_fused(store: Store, tmp_path: Pa
     loaded = STGCN(device="cpu")
     assert har_bench.run(loaded, store, protocol=MotionAccuracy(), weights=tmp_path / "w").metrics == result.metrics
     assert (loaded.channels, loaded.inflate) == (6, "2")
+
+
+def test_our_weights_say_whose_they_are(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`har-bench classify` needs no --model for them."""
+    model = STGCN(**TINY, frames=8, epochs=1, batch=6)
+    model.fit(store, MotionAccuracy())
+    model.save(tmp_path / "w.safetensors")
+    np.save(tmp_path / "k.npy", np.ones((4, 33, 2), np.float32) * 50)
+    with pytest.raises(SystemExit):
+        main(
+            ["classify", str(tmp_path / "k.npy"), str(tmp_path / "o.csv"), "--weights", str(tmp_path / "w.safetensors")]
+        )
+    assert "the model has learnt on" in capsys.readouterr().err.replace("\n", " ")
 
 
 def published(path: Path, kind: Any = "st-gcn++", layout: str = "ntu25", classes: int = 60, *, seed: int = 0) -> Path:
@@ -75,6 +94,33 @@ def test_published_weights_load_by_their_names(kind: str, ntu: Store, tmp_path: 
     assert "epochs" not in told
     exact = STGCN(device="cpu", frames=12, clips=2, view="pyskl-float16")
     assert har_bench.run(exact, ntu, protocol="ntu60/xsub", weights=path).environment["view"] == "pyskl-float16"
+
+
+@pytest.mark.parametrize("form", ["module.", "without backbone", "with mmcv's average", "float16"])
+def test_published_weights_load_in_whatever_form(form: str, tmp_path: Path) -> None:
+    state = torch.load(published(tmp_path / "j.pth"), weights_only=True)["state_dict"]
+    forms = {
+        "module.": {f"module.{name}": value for name, value in state.items()},
+        "without backbone": {name.removeprefix("backbone."): value for name, value in state.items()},
+        "with mmcv's average": state | {f"ema_{name.replace('.', '_')}": value for name, value in state.items()},
+        "float16": {name: value.half() if value.is_floating_point() else value for name, value in state.items()},
+    }
+    torch.save({"state_dict": forms[form]}, tmp_path / "other.pth")
+    models = STGCN(), STGCN()
+    for model, name in zip(models, ("j.pth", "other.pth"), strict=True):
+        model.load(tmp_path / name)
+    one, other = (model.models["joint"].state_dict() for model in models)
+    assert all(torch.allclose(other[name], value, atol=1e-3) for name, value in one.items())
+
+
+def test_what_is_no_whole_network_of_pyskls_is_said(tmp_path: Path) -> None:
+    state = torch.load(published(tmp_path / "j.pth"), weights_only=True)["state_dict"]
+    torch.save({name: value for name, value in state.items() if "cls_head" not in name}, tmp_path / "b.pth")
+    with pytest.raises(HarBenchError, match=r"b\.pth has pyskl's backbone and no head of classes"):
+        STGCN().load(tmp_path / "b.pth")
+    torch.save({"data_bn.weight": torch.ones(2), "l1.gcn1.PA": torch.ones(3)}, tmp_path / "c.pth")
+    with pytest.raises(HarBenchError, match=r"c\.pth is no file that STGCN saved: it has 5 parameters in 2 tensors"):
+        STGCN().load(tmp_path / "c.pth")
 
 
 def test_a_folder_of_pyskls_files_is_fused(ntu: Store, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import ctypes
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -123,11 +124,17 @@ def executor(jobs: int, scheduler: str | None = None) -> Iterator[tuple[Executor
         yield InProcess(), 1
         return
     prepare()
-    context = multiprocessing.get_context("forkserver" if FORKS else "spawn")
+    context, others = multiprocessing.get_context("forkserver" if FORKS else "spawn"), multiprocessing.active_children()
     with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(dict(os.environ),)) as pool:
-        pool.submit(os.getpid)  # a process begins now, and not with the first task
-        pa.array([0])  # Arrow looks for pandas meanwhile, and not when everybody waits for this process
-        yield pool, jobs
+        try:
+            with _heard_later():
+                pool.submit(os.getpid)  # a process begins now, and not with the first task
+            pa.array([0])  # Arrow looks for pandas meanwhile, and not when everybody waits for this process
+            yield pool, jobs
+        except KeyboardInterrupt:
+            for worker in set(multiprocessing.active_children()).difference(others):
+                worker.terminate()  # which does not hear it, and may be long at a shard
+            raise
 
 
 def prepare(*modules: str) -> None:
@@ -143,7 +150,39 @@ def prepare(*modules: str) -> None:
         from multiprocessing import forkserver  # which other systems have not
 
         forkserver.set_forkserver_preload(["pandas", *modules])
-        forkserver.ensure_running()
+        with _unheard():
+            forkserver.ensure_running()
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Processes that begin inside do not hear Ctrl-C, which a terminal sends to every one: the first one ends them."""
+    if threading.current_thread() is not threading.main_thread():  # nobody else may say what is heard
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+
+
+@contextmanager
+def _heard_later() -> Iterator[None]:
+    """Ctrl-C is heard at the end of the block: a worker that has half begun is nobody's, and complains of its end."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or (
+        threading.current_thread() is not threading.main_thread()
+    ):
+        yield
+        return
+    pressed: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 @contextmanager
@@ -177,6 +216,7 @@ def _dask_client(scheduler: str) -> Iterator[Any]:
 
 def _begin(environment: dict[str, str]) -> None:
     """Give a worker the environment of its parent, and its end: an orphan would go on writing what is resumed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it
     os.environ.clear()
     os.environ.update(environment)
     with suppress(AttributeError, OSError):  # of the GNU C library
@@ -204,7 +244,8 @@ def unordered(pool: Executor, width: int, task: Callable[[T], R], items: Sequenc
             if isinstance(pool, Cluster):
                 width = max(pool.width(), 1)
             while len(running) < 2 * width and (item := next(waiting, None)) is not None:
-                running[pool.submit(task, item)] = item
+                with _heard_later():
+                    running[pool.submit(task, item)] = item
             if not running:
                 return
             finished, _ = wait(running, timeout=LOOK_EVERY_S, return_when=FIRST_COMPLETED)
@@ -216,5 +257,8 @@ def unordered(pool: Executor, width: int, task: Callable[[T], R], items: Sequenc
             'its work with `if __name__ == "__main__":`; a second run resumes'
         ) from error
     finally:
-        for future in running:
-            future.cancel()
+        if running and isinstance(pool, ProcessPoolExecutor):
+            pool.shutdown(wait=False, cancel_futures=True)  # it stumbles over what others cancel, if it breaks then
+        else:
+            for future in running:
+                future.cancel()

@@ -32,11 +32,14 @@ from .checking import check_tracklet
 from .clips import LABELS, Clip, Clips, opened, width_of
 from .lessons import bodies, films, rows_of
 from .losses import TERMS, Aim, Labels, Masking
-from .network import NAME, RELEASED, Architecture, Inputs, Layers, Network, zero_masks
+from .network import NAME, RELEASED, ROOM, Architecture, Inputs, Layers, Network, zero_masks
 from .released import Released, completed, configuration, own, released, told_by
 from .testing import Test, Told, annotated_at, box_of, by_second, detections, key_row, scored_second, scores, test_of
 from .training import Feed, Ways, adam, begun, learn
 from .windows import FRAMES, PEOPLE, Norm, Quirks, Windows, measured, norm_of, norm_read, stacked
+
+SHARES = ("ratio", "dropout", "drop_path", "ema")
+"""Options that are shares of one; all tokens may be hidden, but nothing else be left out or kept as a whole."""
 
 ALONE_PER = 256
 """On several devices LART's learning rate is told for so many windows a step."""
@@ -140,6 +143,9 @@ class LART(Trained, Baseline):
         self.actions = actions_of(protocol)
         if self.tested.kind == "truth":  # labels are not learnt
             return
+        for name in SHARES:
+            if getattr(self, name) > (1 if name == "ratio" else 1 - 1e-12):
+                raise HarBenchError(f"{name} is {getattr(self, name):g}, and is a share; give less than 1")
         made = self._made()
         clips = Clips(self.store, made.appearance.inside if made.appearance else 0)
         rows = rows_of(self.store, self.learn_from)
@@ -194,6 +200,11 @@ class LART(Trained, Baseline):
         )
 
     def _windows(self) -> Windows:
+        if self.frames > ROOM[0] or self.people > ROOM[1]:
+            raise HarBenchError(
+                f"windows of {self.frames} frames and {self.people} people are asked for, and lart has positions for "
+                f"{ROOM[0]} and {ROOM[1]}; give fewer"
+            )
         if self.norm is None:
             raise HarBenchError(
                 f"{self.origin} are LART's released weights, which see bodies less a mean that comes with PHALP; give "
@@ -364,7 +375,12 @@ class LART(Trained, Baseline):
         self.model = Network(made)
         weights.fill(self.model, found.models[NAME], str(found.path))
         self.norm = norm_of(options["mean"], options["deviation"], len(options["mean"]))
-        self.frames, self.people, self.origin = options["frames"], options["people"], found.path.name
+        for name in ("frames", "people"):
+            given = getattr(self, name)
+            if given not in (getattr(type(self), name), options[name]):
+                raise HarBenchError(f"{found.path} was made with {name}={options[name]}, not {given}; leave it out")
+            setattr(self, name, options[name])
+        self.origin = found.path.name
 
     def check(self, path: Path) -> Sequence[Finding]:
         """At which step a tracklet differs from the released ones.

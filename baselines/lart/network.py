@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from har_bench.errors import HarBenchError
+
 from .heads import BodyHead
 
 NAME = "lart"
@@ -28,6 +30,9 @@ ROOM = (250, 10)
 
 ACTIONS, KINETICS = 60, 400
 _BASE = 10000.0
+_WAVES = 4
+"""A position is a sine and a cosine of a frame and of a person."""
+
 _CONVOLUTION = 7
 
 
@@ -66,6 +71,19 @@ class Architecture:
     drop_path: float = 0.4
     actions: int = ACTIONS
     body: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse widths that no network has.
+
+        Raises:
+            HarBenchError: a layer of nothing, or tokens that the table of positions does not fill.
+        """
+        parts = [part for part in (self.pose, self.joints, self.appearance) if part is not None]
+        if min(map(min, parts)) < 1 or self.width % _WAVES:
+            raise HarBenchError(
+                f"lart's encoders give {'+'.join(str(part.outside) for part in parts)}, {self.width} numbers a token; "
+                f"give widths and between of 1 or more, whose tokens are a multiple of {_WAVES}"
+            )
 
     @property
     def width(self) -> int:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -38,6 +38,9 @@ AVERAGED = re.compile(r"-EMA\.ckpt$")
 
 _AVERAGE = "ema"
 """In the name of a moving average that a file has beside the last weights."""
+
+ENCODERS = {"pose": ("pose_shape_encoder", 2), "joints": ("joint_encoder", 4), "appearance": ("apperance_encoder", 4)}
+"""What the encoders of a token's parts are called, and their last layer."""
 
 _LAYER = re.compile(r"transformer\.layers\.(\d+)\.")
 
@@ -105,26 +108,28 @@ def architecture_of(state: State, path: Path) -> Architecture:
             raise HarBenchError(
                 f"{path} has attention of {inner} numbers, which are no heads of {made.head}; give LART's own"
             )
-        found = replace(
+        layers: dict[str, Any] = {
+            part: _layers(state, *where) if f"{where[0]}.0.weight" in state else None
+            for part, where in ENCODERS.items()
+        }
+        there = [part for part in layers.values() if part is not None]
+        tokens = state["mask_token"].shape[0]
+        if tokens != sum(part.outside for part in there):
+            raise HarBenchError(
+                f"{path} has encoders for {'+'.join(str(part.outside) for part in there)} of a token's {tokens} "
+                "numbers; it lacks one, so download it again"
+            )
+        return replace(
             made,
-            pose=_layers(state, "pose_shape_encoder", 2),
-            joints=_layers(state, "joint_encoder", 4) if "joint_encoder.0.weight" in state else None,
-            appearance=_layers(state, "apperance_encoder", 4) if "apperance_encoder.0.weight" in state else None,
+            **layers,
             depth=1 + max(int(found[1]) for name in state if (found := _LAYER.match(name))),
             heads=inner // made.head,
             hidden=state["transformer.layers.0.1.fn.net.0.weight"].shape[0],
             actions=state["action_head_ava.0.0.weight"].shape[0],
             body=all(f"{BODY}{name}" in state for name in BodyHead(1).state_dict()),
         )
-        tokens = state["mask_token"].shape[0]
     except (KeyError, IndexError, ValueError) as error:
         raise HarBenchError(f"{path} lacks tensors of LART's network ({error}); download it again") from error
-    if tokens != found.width:
-        raise HarBenchError(
-            f"{path} has the encoders of {configuration(found)}, which make {found.width} numbers of a token's "
-            f"{tokens}: it lacks one; download it again"
-        )
-    return found
 
 
 def _layers(state: State, name: str, last: int) -> Layers:

@@ -77,6 +77,10 @@ class STGCN(Classifier):
             at = tuple(int(stage) for stage in self.setting("inflate").split(","))
         except ValueError as error:
             raise HarBenchError(f"inflate is stages such as 5,8, and not {self.inflate!r}") from error
+        if not all(1 < stage <= self.setting("stages") for stage in at):
+            raise HarBenchError(
+                f"inflate is {self.setting('inflate')!r}; give stages from 2 to {self.setting('stages')}"
+            )
         return Architecture(self.kind, self.setting("channels"), self.setting("stages"), at, at, self.dropout)
 
     def network(self, learnt: Learnt) -> nn.Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -116,6 +117,23 @@ def test_a_conversion_needs_nobody_who_listens(closed: str, home: Path, tmp_path
     done = subprocess.run(["sh", "-c", f'"$0" "$@" >/dev/null {closed}', *COMMAND, *words], cwd=home)
     assert done.returncode == 0
     open_store(tmp_path / "store").validate()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no groups of processes")
+@pytest.mark.parametrize("seconds", [0.8, 1.3, 2.0])
+def test_ctrl_c_is_one_line_whatever_the_workers_are_at(seconds: float, home: Path, tmp_path: Path) -> None:
+    """A terminal sends it to every process of the command."""
+    words = ("convert", "mpii", "raw", tmp_path / "store", "--jobs", "2", "--quiet")
+    begun = subprocess.Popen(
+        [*COMMAND, *words], cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        said = begun.communicate(timeout=seconds)[1]
+    except subprocess.TimeoutExpired:
+        os.killpg(begun.pid, signal.SIGINT)
+        said = begun.communicate()[1]
+        assert begun.returncode == 0 or said.startswith(b"har-bench: stopped; ")
+    assert len(said.splitlines()) <= 1, said.decode()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such redirection")

@@ -64,6 +64,8 @@ def test_its_weights_are_read_and_tested_in_other_ways(
     test: str, trained: tuple[LART, Path, Any], stores: tuple[Store, Store]
 ) -> None:
     machine, path, _ = trained
+    with pytest.raises(HarBenchError, match="was made with people=2, not 3; leave it out"):
+        LART(people=3).load(path)
     again = LART(tracklets=str(stores[1].path), test=test, device="cpu")
     found = har_bench.run(again, stores[0], protocol=PROTOCOL, weights=path)
     assert found["mAP@0.5"] > 90
@@ -256,6 +258,11 @@ def test_what_is_missing_is_said_in_a_sentence(stores: tuple[Store, Store], tmp_
         ({"terms": "actions,kinetics"}, "needs the classes of the tracklets' films.*--set kinetics="),
         ({"terms": "poses"}, "term of lart's loss is called 'poses'"),
         ({"batch": 1, "devices": 2}, "batch is 1; give 2 or more"),
+        ({"frames": 251}, "lart has positions for 250 and 10; give fewer"),
+        ({"people": 11}, "lart has positions for 250 and 10; give fewer"),
+        ({"widths": "7,8,8"}, r"give 7\+8\+8, 23 numbers a token; .* a multiple of 4"),
+        ({"between": "0,8,8"}, "give widths and between of 1 or more"),
+        ({"drop_path": 1.0}, "drop_path is 1, and is a share; give less than 1"),
     ]
     for options, words in cases:
         with pytest.raises(HarBenchError, match=words):

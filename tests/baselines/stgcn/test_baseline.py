@@ -45,6 +45,11 @@ def test_both_networks_learn(kind: str, store: Store) -> None:
     assert result.environment["kind"] == kind
 
 
+def test_stages_that_are_not_there_are_refused(store: Store) -> None:
+    with pytest.raises(HarBenchError, match="inflate is '4'; give stages from 2 to 3"):
+        STGCN(stages=3, inflate="4", channels=6, device="cpu").fit(store, MotionAccuracy())
+
+
 def test_the_four_streams_are_trained_saved_and_fused(store: Store, tmp_path: Path) -> None:
     model = STGCN(**TINY, streams=("all",), frames=8, epochs=2, batch=6)
     result = har_bench.run(model, store, protocol=MotionAccuracy(), save=tmp_path / "w")

@@ -22,6 +22,9 @@ from .tracklets import ACTIONS, MISSHAPEN, POSES, Name, poses_of
 ANNOTATED = 2
 """What ``has_gt`` is where the actions are somebody's annotation."""
 
+SHARE, SLACK, HALF = 2.0, 1.1, 0.5
+"""No box in pixels is as small; how far boxes may go beyond a picture; and how many of them that are corners do."""
+
 _NUMBER = re.compile(r"(\d{1,9})\D*$")
 _SIZE = re.compile(r"(\d{1,5})\s*[xX×,]\s*(\d{1,5})")
 
@@ -101,6 +104,7 @@ def rows_of(clip: str, found: Mapping[Any, Any], size: tuple[int, int] | None, f
     keys = {(each.person, each.frame) for each in every}
     if len(keys) != len(every):
         raise ValueError("gt_track_id has a person twice in a frame")
+    _check_boxes(np.stack([each.box for each in every]), size)
     count, none = len(every), np.zeros(ACTIONS, np.uint8)
     annotated = np.array([each.actions is not None for each in every])
     width, height = size or (0, 0)
@@ -119,6 +123,18 @@ def rows_of(clip: str, found: Mapping[Any, Any], size: tuple[int, int] | None, f
         },
         POSES,
     )
+
+
+def _check_boxes(boxes: Floats, size: tuple[int, int] | None) -> None:
+    """Refuse (N, 4) boxes that are shares of the picture, or its corners, as PHALP's own description has them."""
+    if boxes.max() <= SHARE:
+        raise ValueError("gt_bbox has shares of the picture; they are x, y, w, h in pixels")
+    if size is None:
+        return
+    ends = boxes[:, :2] + boxes[:, 2:]
+    beyond, corners = (ends > SLACK * np.array(size)).any(axis=1), (boxes[:, 2:] > boxes[:, :2]).all()
+    if corners and beyond.mean() > HALF and (boxes[:, 2:] <= SLACK * np.array(size)).all():
+        raise ValueError("gt_bbox looks like x1, y1, x2, y2; its numbers are x, y, w, h")
 
 
 def _boxes(name: str, entry: Mapping[str, Any], flaws: list[str]) -> Iterator[Box]:

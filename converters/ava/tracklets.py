@@ -87,6 +87,9 @@ def parse(path: Path) -> Name | None:
     return Name(path.stem, None) if _FILM.fullmatch(path.stem) else None
 
 
+NEEDED = ("3d_joints", "camera", "bbox")
+"""What PHALP's results must have of everybody, besides a SMPL body; without the rest columns are null."""
+
 MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError, OverflowError, Malformed)
 """What is raised where a file's content is not what it should be."""
 
@@ -117,7 +120,9 @@ def poses_of(path: Path, found: Any, name: Name, flaws: list[str] | None = None)
             [_rows(name.clip, track, tracklet, flaws) for track, tracklet in tracks.items()] or [POSES.empty_table()]
         )
     except MISSHAPEN as error:
-        raise HarBenchError(f"{path} is not a whole tracklet ({type(error).__name__}: {error}); remove it") from error
+        what = "are no whole results of PHALP's" if name.track is None else "is not a whole tracklet"
+        reason = f"no {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
+        raise HarBenchError(f"{path} {what} ({reason}); remove it") from error
 
 
 def _rows(clip: str, track: int | None, tracklet: Mapping[str, Any], flaws: list[str]) -> pa.Table:
@@ -257,12 +262,14 @@ def _tracklet(places: list[tuple[str, Mapping[str, Any], int]]) -> dict[str, Any
     present = np.flatnonzero(detected)
     places, detected = places[present[0] : present[-1] + 1], detected[present[0] : present[-1] + 1]
     fields = {"3d_joints": (45, 3), "camera": (3,), "camera_bbox": (3,), "size": (2,), "bbox": (4,), "conf": ()}
+    given = [entry for _, entry, _ in places]  # some versions write no camera_bbox, size or conf
+    fields = {name: shape for name, shape in fields.items() if name in NEEDED or all(name in each for each in given)}
     values = {name: np.zeros((len(places), *shape)) for name, shape in fields.items()}
     body = np.zeros((len(places), 226))
     for row, (_, entry, position) in enumerate(places):
         if detected[row]:
             for name, array in values.items():
-                array[row] = entry[name][position]
+                array[row] = numbers(entry[name][position]).reshape(fields[name])
             smpl = entry["smpl"][position]
             parts = [numbers(smpl[part]).reshape(-1) for part in ("global_orient", "body_pose", "betas")]
             body[row] = np.concatenate(parts)
@@ -272,7 +279,7 @@ def _tracklet(places: list[tuple[str, Mapping[str, Any], int]]) -> dict[str, Any
         "fid": np.array([entry["time"] for _, entry, _ in places], np.float64).reshape(-1, 1, 1),
         "has_detection": detected.astype(np.float64).reshape(-1, 1, 1),
         "pose_shape": np.concatenate([body, values["camera"]], axis=1)[:, None],
-        **{name: values[name][:, None] for name in ("3d_joints", "camera", "camera_bbox")},
+        **{name: values[name][:, None] for name in ("3d_joints", "camera", "camera_bbox") if name in values},
         "frame_name": [frame for frame, _, _ in places],
-        **{f"frame_{name}": list(values[name]) for name in ("size", "bbox", "conf")},
+        **{f"frame_{name}": list(values[name]) for name in ("size", "bbox", "conf") if name in values},
     }

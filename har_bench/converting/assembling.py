@@ -57,6 +57,7 @@ def assemble(
         if table.num_rows:
             described.seals[name] = [parquet.write(table, parquet.table_path(partial, name))]
     store = Store(partial, described, parquet.ParquetTables(partial, described.parts, described.seals))
+    store.sequences = small["sequences"]  # which need not be read again
     described.published = [
         PublishedCount(what=check.what, expected=check.expected, found=check.found) for check in converter.check(store)
     ]

@@ -89,7 +89,7 @@ def error_terms(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
     Thorax, elbows and knees are two points each: their term is the mean of the two distances, not the distance of
     the means.
     """
-    return mpjpe_errors(_points(predicted), _points(truth))[:, TERMS].mean(axis=-1)  # type: ignore[no-any-return]
+    return _absolute(_points(predicted), _points(truth))
 
 
 def error_rel_terms(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
@@ -97,8 +97,7 @@ def error_rel_terms(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
 
     Its thorax is the mean over ``torso_proximal`` and ``head_distal``, and its head is ``head_proximal``.
     """
-    first, second = (poses - poses[:, ROOT : ROOT + 1] for poses in (_points(predicted), _points(truth)))
-    return mpjpe_errors(first, second)[:, RELATIVE_TERMS].mean(axis=-1)  # type: ignore[no-any-return]
+    return _relative(_points(predicted), _points(truth))
 
 
 def error(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> float:
@@ -109,6 +108,15 @@ def error(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> float:
 def error_rel(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     """The official code's ``error_rel()``: the mean of 14 terms of (N, 20, 3) poses, in their unit."""
     return float(error_rel_terms(predicted, truth).mean())
+
+
+def _absolute(predicted: Floats, truth: Floats) -> Floats:
+    return mpjpe_errors(predicted, truth)[:, TERMS].mean(axis=-1)  # type: ignore[no-any-return]
+
+
+def _relative(predicted: Floats, truth: Floats) -> Floats:
+    first, second = (poses - poses[:, ROOT : ROOT + 1] for poses in (predicted, truth))
+    return mpjpe_errors(first, second)[:, RELATIVE_TERMS].mean(axis=-1)  # type: ignore[no-any-return]
 
 
 def _points(poses: npt.ArrayLike) -> Floats:
@@ -170,7 +178,8 @@ class HumanEvaMPJPE(PoseAverages):
         """The additive statistics of one sequence; for ``error``, those of its 15 + 14 terms and no velocity."""
         if self.recipe.measure == "mpjpe":
             return super().sums(predicted, truth)
-        terms = (error_terms(predicted, truth), error_rel_terms(predicted, truth))
+        predicted, truth = (each.astype(np.float64, copy=False) for each in (predicted, truth))
+        terms = (_absolute(predicted, truth), _relative(predicted, truth))
         return np.concatenate(([len(truth), 0], *(each.sum(axis=0) for each in terms), [0]))
 
     def numbers(self, mean: Floats) -> dict[str, float]:

@@ -15,6 +15,7 @@ import pytest
 
 import har_bench
 from har_bench.converters.coco import COCO
+from har_bench.converters.coco.document import Document
 from har_bench.errors import HarBenchError
 from har_bench.skeletons import skeleton
 from har_bench.storing.fingerprint import of_table
@@ -345,3 +346,16 @@ def test_an_encoding_that_is_damaged_is_named(tmp_path: Path) -> None:
     (tmp_path / "people.json").write_bytes(json.dumps(content([person(1)])).encode("utf-16")[:501])
     with pytest.raises(HarBenchError, match=r"people\.json is no json, or damaged text of the encoding utf-16"):
         COCO().discover(tmp_path)
+
+
+@pytest.mark.parametrize("shift", range(17))
+def test_brackets_and_quotation_marks_are_found_wherever_they_stand_in_a_word_of_eight_bytes(
+    shift: int, tmp_path: Path
+) -> None:
+    numbers = [12345678, 0.5, [1.25] * shift, -1, [[]]]
+    records = [{"n": numbers, "t": '"]}[{\\' + "7" * shift + '"'}, {"n": [] if shift % 2 else 1e-7}, {}]
+    path = tmp_path / "any.json"
+    path.write_text(json.dumps({"k" * shift: "[{", "images": records, "other": {"1": [2]}}))
+    found = [record for batch in Document(path).records("images", dict) for record in batch.records]
+    assert found == records
+    assert Document(path).value("other") == {"1": [2]}

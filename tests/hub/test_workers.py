@@ -69,7 +69,9 @@ def test_what_is_loaded_for_workers_is_what_the_converter_needs(
 
 def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(ASLEEP)
-    with subprocess.Popen([sys.executable, "script.py"], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(
+        [sys.executable, "script.py"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as run:
         assert run.stdout is not None
         worker = int(run.stdout.readline())
         os.kill(worker, 0)

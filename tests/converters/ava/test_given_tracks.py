@@ -79,6 +79,16 @@ def test_what_is_no_box_is_left_out_and_what_is_no_such_file_dropped(tmp_path: P
             size_of(text)
 
 
+@pytest.mark.parametrize(
+    ("box", "words"),
+    [((300.0, 200.0, 600.0, 440.0), "looks like x1, y1, x2, y2"), ((0.1, 0.1, 0.3, 0.3), "has shares of the picture")],
+)
+def test_boxes_that_phalp_would_read_otherwise_are_refused(box: tuple[float, ...], words: str, tmp_path: Path) -> None:
+    raw = written(tmp_path / "raw/a_gt_tracks.pkl", {f"{frame:06d}.jpg": entry([1], box=box) for frame in (1, 2)})
+    with pytest.raises(HarBenchError, match=words):
+        convert(raw.parent, tmp_path / "store", options={"size": "640x480"}, strict=True)
+
+
 @pytest.mark.real
 def test_phalps_own_file_is_read_whole(tmp_path: Path) -> None:
     """263 frames of five people, who come and go."""

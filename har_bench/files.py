@@ -211,7 +211,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 def _temporary(path: Path) -> Path:
     """Where a file or folder grows before it takes its place."""
     # as much of the name as leaves room for the rest, where 255 bytes are allowed
-    stem = path.name.encode()[:200].decode(errors="ignore")
+    stem = os.fsencode(path.name)[:200].decode(errors="ignore")
     # random, for two machines that share the folder may have processes of one number
     return path.with_name(f".{stem}.{secrets.token_hex(6)}{UNFINISHED}")
 

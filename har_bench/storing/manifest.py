@@ -113,7 +113,7 @@ def read(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        begun = folder.with_name(folder.name + ".partial").is_dir()
+        begun = (folder.parent / f"{folder.name}.partial").is_dir()
         interrupted = "its conversion was interrupted: run the same convert command again"
         remedy = interrupted if begun else "convert the dataset first"
         raise HarBenchError(f"{folder} is not a store ({MANIFEST} is missing); {remedy}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,13 @@ def test_a_place_where_nothing_can_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(HarBenchError, match=r"f cannot be written .*; name a file somewhere else"):
         destination(tmp_path / "file" / "deep" / "f")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names are bytes there")
+def test_a_file_may_have_a_name_that_is_no_text(tmp_path: Path) -> None:
+    path = write_whole(tmp_path / os.fsdecode(b"caf\xe9.json"), b"{}")
+    assert [os.fsencode(each.name) for each in tmp_path.iterdir()] == [b"caf\xe9.json"]
+    assert path.read_bytes() == b"{}"
 
 
 @pytest.mark.parametrize("url", ["s3://", "s3://bucket/a", "memory://a/b?c", "ftp://127.0.0.1:1/x"])

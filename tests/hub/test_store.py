@@ -165,3 +165,10 @@ def test_a_file_that_is_no_store_is_said(tmp_path: Path) -> None:
     (tmp_path / "predictions.csv").write_text("sequence,frame\n")
     with pytest.raises(HarBenchError, match=r"predictions\.csv is no store; give the folder"):
         har_bench.open_store(tmp_path / "predictions.csv")
+
+
+@pytest.mark.parametrize("place", ["", ".", "..", "/"])
+def test_a_folder_without_a_name_is_no_store(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(HarBenchError, match=r"is not a store \(manifest\.json is missing\)"):
+        har_bench.open_store(place)

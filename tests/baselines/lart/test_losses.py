@@ -137,6 +137,24 @@ def test_the_loss_of_kinetics_is_that_of_the_films_whose_class_is_known() -> Non
     assert float(terms(network, nobody, masks, Aim(("kinetics",)))["kinetics"]) == 0
 
 
+def test_the_loss_of_kinetics_is_the_specification_s_in_numpy() -> None:
+    """No golden has it: the class token, the same for all windows, through 16 -> 16 -> 16 -> 400 with ReLU between;
+    cross entropy of the person that a window is about, the mean of the windows."""
+    network, one = Network(replace(TINY, pose=Layers(229, 6, 16))).eval().requires_grad_(False), some()
+    inputs = Inputs(*(torch.cat([part] * 2) for part in one.inputs[:2]))
+    batch = Batch(inputs, *(torch.cat([part] * 2) for part in one[1:4]), torch.tensor([399, 0]))
+    state = {name: value.numpy().astype(np.float64) for name, value in network.state_dict().items()}
+    hidden = state["class_token"][0, 0]
+    for layer in (0, 2, 4):
+        weight, bias = (state[f"action_head_kinetics.{layer}.{part}"] for part in ("weight", "bias"))
+        hidden = np.maximum(hidden, 0) if layer else hidden
+        hidden = weight @ hidden + bias
+    likely = np.exp(hidden - hidden.max()) / np.exp(hidden - hidden.max()).sum()
+    assert likely.shape == (400,)
+    found = terms(network, batch, zero_masks(inputs.detected), Aim(("kinetics",)))["kinetics"]
+    assert float(found) == pytest.approx(-np.log(likely[[399, 0]]).mean(), rel=1e-5)
+
+
 def test_what_is_called_idle_gets_no_gradient_and_all_else_some() -> None:
     network = Network(replace(TINY, drop_path=0.0))
     network.train()

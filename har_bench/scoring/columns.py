@@ -26,6 +26,8 @@ _NAME, _COUNTED = 160, 40
 
 WHOLE = ("frame", "person", "clip")
 NUMBERS = ("start", "stop", "score", "timestamp", "confidence", *DIMENSIONS)
+MEASURED = ("start", "stop", "timestamp", "keypoints", "keypoints_3d", "bbox", "bbox_normalised")
+"""Places and times, which are never true or false."""
 
 
 def table_of(columns: Mapping[str, Any]) -> pa.Table:
@@ -169,6 +171,8 @@ def as_arrays(rows: pa.Table) -> dict[str, Anything]:
         found = _shaped(field.name, to_numpy(values, field), shape_of(field))
         if field.name in WHOLE:
             found = whole(field.name, found)
+        elif field.name in MEASURED and found.dtype.kind == "b":
+            raise HarBenchError(f"column {field.name!r} of the predictions holds true and false; give numbers")
         elif field.name in NUMBERS:
             found = _wide(numbers(found, f"column {field.name!r} of the predictions"))
         arrays[field.name] = found

@@ -85,6 +85,10 @@ ODD: dict[str, tuple[Callable[[pa.Table], pa.Table], str]] = {
     "no sequence in a row": (with_column("sequence", lambda n: pa.array([None, *["a"] * (n - 1)])), "row 0"),
     "no sequence in the last row": (with_column("sequence", lambda n: pa.array([*["a"] * (n - 1), None])), "row "),
     "text as keypoints": (with_column("keypoints_3d", lambda n: pa.array(["a"] * n)), "holds 'a' and not numbers"),
+    "true and false as keypoints": (
+        with_column("keypoints_3d", lambda n: pa.array([[True, False, True] * 4] * n)),
+        "holds true and false; give numbers",
+    ),
     "a column twice": (lambda table: table.append_column("frame", table["frame"]), "column 'frame' twice"),
     "no row": (lambda table: table.slice(0, 0), "all of s000/right"),
 }

@@ -132,8 +132,11 @@ def executor(jobs: int, scheduler: str | None = None) -> Iterator[tuple[Executor
             pa.array([0])  # Arrow looks for pandas meanwhile, and not when everybody waits for this process
             yield pool, jobs
         except KeyboardInterrupt:
-            for worker in set(multiprocessing.active_children()).difference(others):
+            ours = set(multiprocessing.active_children()).difference(others)
+            for worker in ours:
                 worker.terminate()  # which does not hear it, and may be long at a shard
+            for worker in ours:
+                worker.join()
             raise
 
 
@@ -235,7 +238,7 @@ def _begin(environment: dict[str, str]) -> None:
 def unordered(pool: Executor, width: int, task: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[T, R]]:
     """``task(item)`` for every item, as they finish; at most two per worker are under way, so memory stays flat.
 
-    The first exception of a task is raised here, and tasks not yet begun are cancelled.
+    The first exception of a task is raised here, when those that have begun are over; the others are cancelled.
     """
     waiting = iter(items)
     running: dict[Future[R], T] = {}
@@ -257,8 +260,9 @@ def unordered(pool: Executor, width: int, task: Callable[[T], R], items: Sequenc
             'its work with `if __name__ == "__main__":`; a second run resumes'
         ) from error
     finally:
-        if running and isinstance(pool, ProcessPoolExecutor):
-            pool.shutdown(wait=False, cancel_futures=True)  # it stumbles over what others cancel, if it breaks then
+        if running and isinstance(pool, ProcessPoolExecutor):  # it stumbles over what others cancel, if it breaks then
+            interrupted = sys.exc_info()[0] is KeyboardInterrupt  # `executor` ends the workers; nobody waits for them
+            pool.shutdown(wait=not interrupted, cancel_futures=True)
         else:
             for future in running:
                 future.cancel()

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from har_bench import workers
+from har_bench import HarBenchError, workers
 from har_bench.converting.engine import make_converter, needed_by_workers
 
 LOADED = """
 import sys
-from har_bench import workers
+from har_bench import HarBenchError, workers
 def loaded(name):
     return name in sys.modules
 if __name__ == "__main__":
@@ -27,7 +27,7 @@ if __name__ == "__main__":
 
 ASLEEP = """
 import os, time
-from har_bench import workers
+from har_bench import HarBenchError, workers
 if __name__ == "__main__":
     with workers.executor(2) as (pool, width):
         print(pool.submit(os.getpid).result(), flush=True)
@@ -65,6 +65,24 @@ def test_what_is_loaded_for_workers_is_what_the_converter_needs(
     (tmp_path / "unforked_stranger.py").write_text("from tests.toy import Toy\nclass Own(Toy):\n    pass\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert needed_by_workers(make_converter("unforked_stranger:Own")) == [always]
+
+
+def fail_or_write(path: Path) -> None:
+    """Fail at the name of nothing; else write, but not at once."""
+    if not path.name:
+        raise HarBenchError("failed")
+    time.sleep(1)
+    path.write_text("late")
+
+
+def test_what_has_begun_is_over_when_another_task_has_failed(tmp_path: Path) -> None:
+    late = tmp_path / "late"
+    with pytest.raises(HarBenchError, match="failed"), workers.executor(2) as (pool, width):
+        list(workers.unordered(pool, width, fail_or_write, [late, Path(), *[tmp_path / str(n) for n in range(9)]]))
+    before = sorted(tmp_path.iterdir())
+    assert late in before
+    time.sleep(1.5)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:

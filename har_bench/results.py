@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 RESULT_SCHEMA = 1
 SEAL = "seal"
+OF_RUNS = ("seed", "output")
+"""Tables that a run adds to what scoring tells: of its trainings, and of its model's other outputs."""
 
 Row = dict[str, str | int | float | None]
 

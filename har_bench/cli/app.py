@@ -197,11 +197,12 @@ class Shown:
             HarBenchError: there is no such breakdown; what comes closest is named.
         """
         from har_bench.protocol import make_protocol
+        from har_bench.results import OF_RUNS
 
         chosen = make_protocol(protocol, recipe, options)
         titles = [table.title for table in chosen.tables]
         for name in self.names:
-            if name not in (*titles, "seed", "output"):  # of a run of several seeds, of a model with several outputs
+            if name not in (*titles, *OF_RUNS):
                 raise unknown(f"breakdown of {chosen.canonical}", name, titles)
 
 

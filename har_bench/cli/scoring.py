@@ -160,6 +160,7 @@ def run(
         model: Name on the leaderboard; the baseline's own by default.
         quiet: Show no progress.
     """
+    from har_bench.results import OF_RUNS
     from har_bench.running import run as once
     from har_bench.running import run_seeds
 
@@ -179,7 +180,7 @@ def run(
         quiet=quiet,
         settings=learner.settings(),
     )
-    made = [name for name in ("seed", "output") if name in result.tables]
+    made = [name for name in OF_RUNS if name in result.tables]
     _published(result, destination, shown, list(dict.fromkeys((*made, *shown.names))))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from har_bench.results import Result
+from har_bench.results import OF_RUNS, Result
 
 SAME = 1e-9
 """Relative difference of two numbers that other versions of libraries may make."""
@@ -23,7 +23,7 @@ COMPARED = ("metrics", "intervals", "tables", "counts")
 def differences(old: Result, new: Result) -> str:
     """The first numbers of a result that came out otherwise, in words; empty where all are the same.
 
-    What a later version adds does not count.
+    What a later version adds does not count, nor what a run tells besides the score of its predictions.
     """
     found = list(islice(_differing(old, new), NAMED + 1))
     return "; ".join(found[:NAMED]) + (" and more" if len(found) > NAMED else "")
@@ -31,6 +31,7 @@ def differences(old: Result, new: Result) -> str:
 
 def _differing(old: Result, new: Result) -> Iterator[str]:
     before, after = msgspec.to_builtins(old), msgspec.to_builtins(new)
+    before["tables"] = {title: rows for title, rows in before["tables"].items() if title not in OF_RUNS}
     for part in COMPARED:
         theirs = dict(_leaves(after[part], part))
         for path, value in _leaves(before[part], part):

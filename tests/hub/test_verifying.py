@@ -72,6 +72,16 @@ TAMPERED: dict[str, tuple[Tamper, str]] = {
 }
 
 
+def test_what_a_run_tells_of_its_trainings_is_no_difference(folder: Path, home: Path) -> None:
+    path = folder / "noise" / "result.json"
+    found = results.read(path)
+    seeds: list[results.Row] = [{"seed": name, "PCKh@0.5": 50.0} for name in ("0", "1", "mean", "standard deviation")]
+    readings = found.readings | {"seed": results.Reading(kind="facts")}
+    results.write(msgspec.structs.replace(found, tables=found.tables | {"seed": seeds}, readings=readings), path)
+    (only,) = verify(folder, stores=[home / "stores"])
+    assert only.status == "equal"
+
+
 def test_what_is_scored_again_equal_is_told(folder: Path, home: Path) -> None:
     (only,) = verify(folder, stores=[home / "stores"])
     assert (only.file, only.status) == (str(Path("noise") / "result.json"), "equal")

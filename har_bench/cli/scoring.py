@@ -16,7 +16,6 @@ from har_bench.errors import HarBenchError
 if TYPE_CHECKING:
     from har_bench.results import Result
 
-
 PLAIN, ALL = Recipe(), Shown()
 
 

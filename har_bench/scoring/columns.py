@@ -171,12 +171,21 @@ def as_arrays(rows: pa.Table) -> dict[str, Anything]:
         found = _shaped(field.name, to_numpy(values, field), shape_of(field))
         if field.name in WHOLE:
             found = whole(field.name, found)
-        elif field.name in MEASURED and found.dtype.kind == "b":
-            raise HarBenchError(f"column {field.name!r} of the predictions holds true and false; give numbers")
         elif field.name in NUMBERS:
+            refuse_truths(field.name, found, f"column {field.name!r} of the predictions")
             found = _wide(numbers(found, f"column {field.name!r} of the predictions"))
         arrays[field.name] = found
     return arrays
+
+
+def refuse_truths(name: str, values: Anything, what: str) -> None:
+    """Refuse true and false where places or times are asked for, which NumPy would take for 1 and 0.
+
+    Raises:
+        HarBenchError: they are; ``what`` is what it calls them.
+    """
+    if name in MEASURED and values.dtype.kind == "b":
+        raise HarBenchError(f"{what} holds true and false; give numbers")
 
 
 def _wide(values: Anything) -> Anything:

@@ -23,7 +23,7 @@ from har_bench.protocol.targets import keys
 from har_bench.schema import column, vector
 from har_bench.scoring.column_files import read_columns
 from har_bench.scoring.column_files import write as write
-from har_bench.scoring.columns import Columns, by_sequence, table_of
+from har_bench.scoring.columns import Columns, by_sequence, refuse_truths, table_of
 from har_bench.scoring.ensembles import Ensemble, fused
 from har_bench.scoring.held import Predictions as Predictions
 from har_bench.scoring.held import RowPredictions
@@ -83,6 +83,7 @@ def _array(array: Anything, protocol: Protocol, store: Store, digest: str, what:
         HarBenchError: it has another number of rows than are scored.
     """
     name, taken_for = _main_column(protocol), f"an array in the order of {protocol.row_order or 'the scored rows'}"
+    refuse_truths(name, array, what)
     if protocol.task != "pose":
         return RowPredictions(array, name, taken_for, digest)
     rows = keys(store, protocol)
@@ -108,6 +109,7 @@ def _piece(sequence: str, values: Any, name: str) -> Columns:
     """One sequence's array of the main column; for clips also their scores, or the number or name of their class."""
     what = f"the prediction of {sequence!r}"
     array = plain(values, what)
+    refuse_truths(name, array, what)
     if name == "scores" and array.ndim == 0:
         return {"label": array.reshape(1)}
     if array.dtype.kind not in "fiub":
@@ -171,4 +173,6 @@ def _foreign(foreign: Foreign, name: str, digest: str) -> Predictions:
         return RowPredictions(foreign.values, name, foreign.taken_for, digest)
     arrays: Mapping[str, Anything] = foreign.values
     pieces = {str(key): {name: np.asarray(values)} for key, values in arrays.items()}
+    for key, piece in pieces.items():
+        refuse_truths(name, piece[name], f"the prediction of {key!r}")
     return Predictions(pieces, foreign.taken_for, digest)

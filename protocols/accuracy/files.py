@@ -194,7 +194,8 @@ def _annotated(path: Path, content: Any, count: int) -> list[str]:
         every, splits = content.get("annotations"), content.get("split", {})
     try:
         names = [each["frame_dir"] if isinstance(each, Mapping) else each for each in every]
-        lists = [names, *([name for name in names if name in set(there)] for there in splits.values())]
+        held = [frozenset(there) for there in splits.values()]
+        lists = [names, *([name for name in names if name in there] for there in held)]
     except (TypeError, KeyError, AttributeError) as error:
         raise HarBenchError(f"{path} is no list of names and has no annotations of pyskl's; give either") from error
     fits = [each for each in lists if len(each) == count and all(isinstance(name, str) for name in each)]

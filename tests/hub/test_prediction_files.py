@@ -102,6 +102,18 @@ def test_what_is_odd_in_parquet_is_said(name: str, toy: har_bench.Store, tmp_pat
     assert expected in complaint(path, toy)
 
 
+def test_true_and_false_are_no_places_in_an_array_or_a_mapping(toy: har_bench.Store, tmp_path: Path) -> None:
+    truths = np.ones((predictions(toy).num_rows, 4, 3), bool)
+    np.save(tmp_path / "p.npy", truths)
+    for given, called in (
+        (truths, "the array of predictions"),
+        (tmp_path / "p.npy", "p.npy"),
+        ({"s000/right": truths}, "the prediction of 's000/right'"),
+    ):
+        with pytest.raises(HarBenchError, match=f"{called} holds true and false; give numbers"):
+            har_bench.score(PROTOCOL, toy, given, resamples=0)
+
+
 def test_columns_that_nobody_asks_for_may_hold_anything(toy: har_bench.Store, tmp_path: Path) -> None:
     table = predictions(toy)
     plain = har_bench.score(PROTOCOL, toy, table, resamples=0)["error"]

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 import har_bench
 from har_bench import devices, remote, workers
+from har_bench.errors import HarBenchError
 from har_bench.progress import progress
 from har_bench.protocol import Protocol, clues, identities, make_protocol
 from har_bench.protocol.clues import Clues
@@ -162,7 +163,11 @@ def _worker(
 def _score_part(pairs: Pairs, part: int) -> None:
     batches = pairs.part(part)
     if batches is not None:
-        pairs.way.protocol.update(*batches)
+        try:
+            pairs.way.protocol.update(*batches)
+        except HarBenchError as error:  # a protocol does not know which file its rows come from
+            file = str(pairs.source) if isinstance(pairs.source, str | Path) else ""
+            raise error if file in str(error) else HarBenchError(f"{file}: {error}") from error
         pairs.clues = clues.merged(pairs.clues, pairs.way.protocol.clues(*batches))
 
 

@@ -265,7 +265,7 @@ class Store:
         skeleton: str | None = None,
         sequences: Sequence[str] | None = None,
     ) -> pa.Table:
-        """Poses as one Arrow table (``.toframes.pandas_of()`` for pandas).
+        """Poses as one Arrow table (``.to_pandas()``, or :meth:`to_pandas`, for pandas).
 
         Args:
             split: such as ``test`` or ``tompson/valid``; where the split is a matter of persons, only those persons.

@@ -168,7 +168,7 @@ class Store:
             if name in (None, found.name):
                 return found
         if name is None:
-            raise HarBenchError(f"the {self.dataset} store has no joints")
+            raise HarBenchError(f"the {self.dataset} store {self.path} has no joints; convert annotations of keypoints")
         return skeleton(name)
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:

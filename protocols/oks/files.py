@@ -178,7 +178,7 @@ def read_results(path: Path, category: int = 1, part: str = "", images: Mapping[
         raise HarBenchError(f"{path} holds no detection; write at least one, as the official tool cannot score none")
     source = _Source(path, "record", range(len(found)))
     for name in ("image_id", "category_id", "score"):
-        _require_numbers(source, name, [getattr(one, name) for one in found], images or {})
+        _check_numbers(source, name, [getattr(one, name) for one in found], images or {})
     values, lengths = _joints(source, found)
     width = int(lengths[0])
     if width % 3 or not width:
@@ -209,7 +209,7 @@ def read_results(path: Path, category: int = 1, part: str = "", images: Mapping[
     )
 
 
-def _require_numbers(source: _Source, name: str, values: Sequence[Any], images: Mapping[str, int]) -> None:
+def _check_numbers(source: _Source, name: str, values: Sequence[Any], images: Mapping[str, int]) -> None:
     """Refuse a member that lacks a number, or has a text in its place, as the official tool cannot use it either."""
     if set(map(type, values)) <= {int, float}:
         return

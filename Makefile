@@ -18,6 +18,9 @@ lint: .venv/ready
 types: .venv/ready typed
 	.venv/bin/mypy
 
+# the tests start hundreds of processes, each of which would compile our modules anew
+unexport PYTHONDONTWRITEBYTECODE
+
 # each process takes half of the tests in their order, so that a module's fixtures are made in one of them only
 unit: .venv/ready
 	.venv/bin/pytest -n 2 --dist worksteal

@@ -144,7 +144,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "train": (
-        "martinez {h36m} --protocol h36m/mpjpe --set epochs=1 --save {out}/m.safetensors",
+        "martinez {h36m} --protocol h36m/mpjpe --set epochs=1 --set channels=16 --save {out}/m.safetensors",
         {
             **QUIET,
             "--save": "--save {out}/other.safetensors",
@@ -241,8 +241,8 @@ OTHER_WORDS = {
     "convert :coco": "coco {coco} {out}/store",
     "export :people": "{tracked} lart {out}/tracklets",
     "export :videos": "{videos} phalp {out}/tracks",
-    "run :martinez": "martinez {h36m} --protocol h36m/mpjpe --set epochs=1",
-    "train :learnt": "martinez {h36m} --protocol h36m/mpjpe --set epochs=1 --save {out}/n.safetensors",
+    "run :martinez": "martinez {h36m} --protocol h36m/mpjpe --set epochs=1 --set channels=16",
+    "train :learnt": "martinez {h36m} --protocol h36m/mpjpe --set epochs=1 --set channels=16 --save {out}/n.safetensors",
     "run :weights": "martinez {h36m} --protocol h36m/mpjpe",
     "lift :tracked": "videopose3d {tracked} {out}/j.npy --weights {lifter} --width 1920 --height 1080",
     "lift :videos": "videopose3d {videos} {out}/j.npy --weights {lifter} --width 1920 --height 1080",

@@ -25,7 +25,7 @@ ARCHIVES = (".zip", ".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".rar", ".7z", ".gz
 _PACKED = (".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", *ARCHIVES[:-4])  # never one file of a dataset
 _MAGIC = (b"PK\x03\x04", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c")
 _WORD = re.compile("[a-z]+")
-_ZIPPED = (".npz", ".pt", ".pth", ".bin", ".ckpt")  # zip files by design
+_ZIPPED = (".npz", ".pt", ".pth", ".bin", ".ckpt", ".xlsx")  # zip files by design
 _LISTED = 20_000  # entries that a description looks at
 _NAMED = 3
 
@@ -108,18 +108,22 @@ def home(raw: Path, holds: Callable[[Path], object], what: str, depth: int = DEP
     return found[0] if found else None
 
 
-def refuse_archive(raw: Path) -> None:
+def refuse_archive(raw: Path, inside: str = "the folder with what was in it") -> None:
     """Refuse a download that was not unpacked; ``.csv.gz`` and its kin, which readers may know, pass.
+
+    Args:
+        raw: the file or folder given.
+        inside: what messages ask for in its place.
 
     Raises:
         HarBenchError: ``raw`` is an archive of files, by its name or by its first bytes.
     """
     if not raw.is_file() or raw.suffix.lower() in _ZIPPED:
         return
-    with completing(raw, "give the folder of the dataset"), opening.opened(raw) as stream:
+    with completing(raw, f"give {inside}"), opening.opened(raw) as stream:
         head = stream.read(8)
     if raw.name.lower().endswith(_PACKED) or head.startswith(_MAGIC):
-        raise HarBenchError(f"{raw} is an archive; unpack it and give the folder with what was in it")
+        raise HarBenchError(f"{raw} is an archive; unpack it and give {inside}")
 
 
 def nothing_found(raw: Path, what: str, expected: str) -> HarBenchError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +49,8 @@ BROKEN = (
 """What libraries raise for a damaged file."""
 
 _SHORT = 1 << 20  # bytes of a CSV that one thread reads, which can tell lines
+
+_DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
 
 HELD = 448 << 20
 """Bytes that the rows of even the smallest file may become, where all rows may be the same."""
@@ -229,7 +232,9 @@ def _csv(path: Path) -> Predictions:
             io.BytesIO(text.encode()),
             read_options=pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=len(text) > _SHORT),
             parse_options=pa.csv.ParseOptions(delimiter=mark, invalid_row_handler=refused),
-            convert_options=pa.csv.ConvertOptions(column_types=kinds, strings_can_be_null=False),
+            convert_options=pa.csv.ConvertOptions(
+                column_types=kinds, strings_can_be_null=False, decimal_point=_decimal_point(text, mark)
+            ),
         )
     except pa.ArrowInvalid as error:
         if not odd:
@@ -238,6 +243,12 @@ def _csv(path: Path) -> Predictions:
         what = f"has {odd[0].actual_columns} cells in line{place} ({odd[0].text[:60]!r}) for {len(names)} columns"
         raise Malformed(what, "give every row a cell for each column") from error
     return Predictions(by_sequence(_gathered(path, spread)), "CSV in our columns", fingerprint.of_file(path))
+
+
+def _decimal_point(text: str, mark: str) -> str:
+    """A comma, where another sign separates the columns of the second row and a number in it has one."""
+    cells = text.partition("\n")[2].partition("\n")[0].split(mark)
+    return "," if mark != "," and any(_DECIMAL_COMMA.fullmatch(cell.strip().strip('"')) for cell in cells) else "."
 
 
 def _gathered(path: Path, spread: pa.Table) -> pa.Table:

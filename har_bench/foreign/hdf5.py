@@ -32,7 +32,9 @@ _PLAIN = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING, h5py.h5t.OPAQUE)
 """Types of attributes that are copied as they are; texts of varying length are looked at before."""
 
 _OUTSIDE = "write the numbers themselves into the file"
-_OBJECT = 512
+_OBJECT = 1 << 14
+"""Opening an object takes as long as making so many bytes; a name of one that is there already takes 40 in the file."""
+
 _DENSEST = 1100
 """Bytes that a byte of a compressed dataset may become: a little more than deflate can."""
 
@@ -96,19 +98,28 @@ def open_file(path: Path, *, whole: bool = True, attributes: Sequence[str] = ())
             unfold into more than a file of its size may, see :mod:`har_bench.foreign.budget`.
     """
     with completing(path, _REMEDY):
-        budget = Budget(opening.size_of(path))
-        if attributes:
-            refuse_endless(path)
-        with malformed():
-            for name in attributes:
-                refuse_long_texts(path, name)
-        file = _opened(path)
-        try:
-            _inspect(file, path, budget, whole=whole)
-        except BaseException:
-            file.close()
-            raise
-        return file
+        return inspected(path, whole=whole, attributes=attributes)
+
+
+def inspected(path: Path, *, whole: bool, attributes: Sequence[str] = ()) -> h5py.File:
+    """As :func:`open_file`, for callers that have a remedy of their own.
+
+    Raises:
+        Malformed: whatever :func:`open_file` refuses.
+    """
+    budget = Budget(opening.size_of(path))
+    if attributes:
+        refuse_endless(path)
+    with malformed():
+        for name in attributes:
+            refuse_long_texts(path, name)
+    file = _opened(path)
+    try:
+        _inspect(file, path, budget, whole=whole)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 @contextmanager
@@ -143,8 +154,10 @@ def attribute(holder: h5py.Group, name: str) -> Any:
 def _inspect(file: h5py.File, path: Path, budget: Budget, *, whole: bool) -> None:
     checked = False
     with malformed():
-        for name, dataset in _datasets(file):
+        for name, dataset in _members(file):
             budget.charge(_OBJECT)
+            if not isinstance(dataset, h5py.h5d.DatasetID):
+                continue
             if not checked and varies(dataset.get_type()):
                 refuse_endless(path)
                 checked = True
@@ -163,7 +176,12 @@ def _inspect(file: h5py.File, path: Path, budget: Budget, *, whole: bool) -> Non
 
 
 def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.h5d.DatasetID]]:
-    """Every dataset with its path; groups are gone through once, however many names they have."""
+    """Every dataset with its path."""
+    return ((name, member) for name, member in _members(file) if isinstance(member, h5py.h5d.DatasetID))
+
+
+def _members(file: h5py.File) -> Iterator[tuple[str, Any]]:
+    """Every object with its path; groups are gone through once, however many names they have."""
     waiting, seen = [("", file["/"].id)], set()
     while waiting:
         prefix, group = waiting.pop()
@@ -180,8 +198,7 @@ def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.h5d.DatasetID]]:
             member = h5py.h5o.open(group, link)
             if isinstance(member, h5py.h5g.GroupID):
                 waiting.append((f"{name}/", member))
-            elif isinstance(member, h5py.h5d.DatasetID):
-                yield name, member
+            yield name, member
 
 
 def _opened(path: Path) -> h5py.File:

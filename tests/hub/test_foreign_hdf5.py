@@ -221,3 +221,12 @@ def test_a_heap_with_free_space_of_no_size_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content[: free + 8] + bytes(8) + content[free + 16 :])
     with pytest.raises(HarBenchError, match=r"a\.h5 is damaged \(the heap at byte \d+\); "):
         open_hdf5(path)
+
+
+def test_names_of_one_dataset_count_as_so_many(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "strange.h5", "w", libver="latest") as file:
+        file["x"] = np.arange(3)
+        for number in range(6000):
+            file[f"{number}"] = file["x"]
+    with pytest.raises(HarBenchError, match=r"strange\.h5 unfolds into more than the [\d,]+ bytes"):
+        open_hdf5(tmp_path / "strange.h5")

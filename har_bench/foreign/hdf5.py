@@ -18,9 +18,8 @@ import numpy as np
 
 from har_bench.arrays import Anything
 from har_bench.errors import Malformed, completing
-from har_bench.foreign import opening
+from har_bench.foreign import chunks, opening
 from har_bench.foreign.budget import Budget
-from har_bench.foreign.chunks import held_text, unfolds_evenly, varies
 from har_bench.foreign.heaps import refuse_endless, refuse_long_texts
 from har_bench.foreign.members import Members
 
@@ -34,6 +33,9 @@ _PLAIN = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING, h5py.h5t.OPAQUE)
 _OUTSIDE = "write the numbers themselves into the file"
 _OBJECT = 1 << 14
 """Opening an object takes as long as making so many bytes; a name of one that is there already takes 40 in the file."""
+
+_CHUNK_HELD, _CHUNK_FOUND = 1 << 13, 1 << 9
+"""What HDF5 keeps of each chunk of what it reads, even of those that are not in the file, and the time it takes."""
 
 _DENSEST = 1100
 """Bytes that a byte of a compressed dataset may become: a little more than deflate can."""
@@ -158,7 +160,7 @@ def _inspect(file: h5py.File, path: Path, budget: Budget, *, whole: bool) -> Non
             budget.charge(_OBJECT)
             if not isinstance(dataset, h5py.h5d.DatasetID):
                 continue
-            if not checked and varies(dataset.get_type()):
+            if not checked and chunks.varies(dataset.get_type()):
                 refuse_endless(path)
                 checked = True
             creation = dataset.get_create_plist()
@@ -170,9 +172,12 @@ def _inspect(file: h5py.File, path: Path, budget: Budget, *, whole: bool) -> Non
             size = math.prod(shape) * dataset.get_type().get_size()
             if size > budget.allowed + _DENSEST * stored:
                 raise Malformed(f"claims that {name[:60]!r} has the shape {shape}, but has {stored} bytes of it")
+            pieces = chunks.count(dataset)
+            budget.again().charge(_CHUNK_HELD * pieces)
             if whole:
-                budget.charge(size + held_text(dataset, path, budget))
-                unfolds_evenly(dataset, path, budget)
+                budget.charge(_CHUNK_FOUND * pieces)
+                budget.charge(size + chunks.held_text(dataset, path, budget))
+                chunks.unfolds_evenly(dataset, path, budget)
 
 
 def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.h5d.DatasetID]]:

@@ -10,6 +10,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -69,6 +70,23 @@ def files(raw: Path, depth: int = DEPTH, *, avoid: Callable[[str], object] | Non
         except OSError:
             continue
         yield from (folder / name for name in names)
+
+
+def in_any_case(folder: Path, inner: str) -> Path:
+    """A path below a folder as it is spelled there, in small or capital letters; as asked for where there is none.
+
+    Args:
+        folder: a folder that is there.
+        inner: the path below it, with slashes.
+    """
+    for part in inner.split("/"):
+        exact = folder / part
+        if not exact.exists():
+            with suppress(OSError):
+                spelled = (path for path in sorted(folder.iterdir()) if path.name.casefold() == part.casefold())
+                exact = next(spelled, exact)
+        folder = exact
+    return folder
 
 
 def homes(raw: Path, holds: Callable[[Path], object], depth: int = DEPTH) -> list[Path]:

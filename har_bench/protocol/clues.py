@@ -257,15 +257,18 @@ def _apart(predicted: Floats, truth: Floats, there: Bools) -> Bools:
     return lengths(apart) > HALF * extents(np.where(there[..., None], truth, np.nan))
 
 
-PERSONS: Mapping[str, Note] = {
-    # of a model with an AP of 40, half the persons are found; on its right detections no clue reaches 0.1
-    name: replace(POINTS[name], text=POINTS[name].text.replace("nearly all", "most"), least=0.6)
-    for name in ("one place", "normalised", "too small", "too large", "elsewhere", "x and y", "left and right", "order")
-} | {
+ONE_SCORE: Mapping[str, Note] = {
     "one score": Note(
         "all detections have the same score: they are ranked by nothing but their place in the file", least=1.0
     )
 }
+"""What is wrong with detections that cannot be ranked."""
+
+PERSONS: Mapping[str, Note] = {
+    # of a model with an AP of 40, half the persons are found; on its right detections no clue reaches 0.1
+    name: replace(POINTS[name], text=POINTS[name].text.replace("nearly all", "most"), least=0.6)
+    for name in ("one place", "normalised", "too small", "too large", "elsewhere", "x and y", "left and right", "order")
+} | dict(ONE_SCORE)
 """What may be wrong with detected persons, whom nobody has matched yet."""
 
 

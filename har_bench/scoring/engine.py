@@ -182,7 +182,9 @@ def _score_part(pairs: Pairs, part: int) -> None:
             pairs.way.protocol.update(*batches)
         except HarBenchError as error:  # a protocol does not know which file its rows come from
             file = str(pairs.source) if isinstance(pairs.source, str | Path) else ""
-            raise error if file in str(error) else HarBenchError(f"{file}: {error}") from error
+            if file in str(error):
+                raise
+            raise HarBenchError(f"{file}: {error}") from error
         pairs.clues = clues.merged(pairs.clues, pairs.way.protocol.clues(*batches))
 
 

@@ -153,6 +153,12 @@ def test_joints_in_an_image_that_are_written_otherwise_are_told(
 WRITTEN_OTHERWISE: dict[tuple[str, str], tuple[str, Change, str]] = {
     ("ava/frame-map", "pixels"): ("bbox_normalised", lambda boxes: boxes * 300, "pixels"),
     ("ava/frame-map", "inverted"): ("bbox_normalised", lambda boxes: boxes[:, [2, 3, 0, 1]], "inverted"),
+    ("ava/frame-map", "rows first"): ("bbox_normalised", lambda boxes: boxes[:, [1, 0, 3, 2]], "y1, x1, y2, x2"),
+    ("ava/frame-map", "from -1"): ("bbox_normalised", lambda boxes: 2 * boxes - 1, "from -1 to 1"),
+    ("ava/frame-map", "between keyframes"): ("timestamp", lambda seconds: seconds + 0.5, "no annotated keyframe"),
+    ("ava/frame-map", "no labels"): ("label", lambda labels: labels + 80, "not scored"),
+    ("ava/frame-map", "one score"): ("score", lambda scores: scores * 0 + 1, "the same score"),
+    ("temporal/map", "one score"): ("score", lambda scores: scores * 0 + 1, "the same score"),
     ("ava/frame-map", "frames"): ("timestamp", lambda seconds: seconds * 30, "frame numbers"),
     ("ava/frame-map", "from the clip's beginning"): ("timestamp", lambda seconds: seconds - 900, "900"),
     ("ntu60/xsub", "from 1"): ("scores", lambda scores: np.roll(scores, 1, axis=1), "1-based"),
@@ -190,6 +196,16 @@ def test_intervals_that_end_before_they_begin_are_told(store_of: Callable[[str],
     turned = rows.set_column(start, "start", rows["stop"]).set_column(stop, "stop", rows["start"])
     notes = told("merl/midpoint-ap", store_of("merl/midpoint-ap"), turned)
     assert [note for note in notes if "end before they begin" in note], notes
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_scores_of_images_with_the_background_first_are_told(first: int, store_of: Callable[[str], Store]) -> None:
+    store = store_of("merl/frame-map")
+    videos = make_protocol("merl/frame-map").select(store.sequences).to_pylist()
+    labels = {video["sequence"]: np.array(video["results_labels"]) for video in videos}
+    scores = {name: np.eye(6)[(classes + first) % 6] for name, classes in labels.items()}
+    notes = har_bench.score("merl/frame-map", store, scores, resamples=0).notes
+    assert [("background the first column" in note) for note in notes] == [True] * first
 
 
 def test_a_note_changes_no_number(store_of: Callable[[str], Store]) -> None:

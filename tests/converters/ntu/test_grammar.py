@@ -162,7 +162,8 @@ def test_a_file_without_a_number_of_frames_is_no_skeleton_file(content: bytes, t
     assert found.sequences.num_rows == 0
     (reject,) = found.rejects
     assert reject.action == "dropped"
-    assert reject.reason.startswith("S001C001P001R001A001.skeleton does not begin with a number of frames")
+    wrong = "does not begin with a number of frames" if content else "is empty"
+    assert reject.reason.startswith(f"S001C001P001R001A001.skeleton {wrong}")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from har_bench.arrays import Ints
 from har_bench.converter import Reject, nothing_kept
 from har_bench.errors import HarBenchError
-from har_bench.foreign import opening
+from har_bench.foreign import compressed
 from har_bench.foreign.mat import load_mat
 from har_bench.foreign.texts import lines
 
@@ -116,7 +116,7 @@ def read_scored(path: Path, source: str, rejects: list[Reject]) -> dict[str, Sco
         HarBenchError: it has lines, and none is a frame and its class.
     """
     written = [
-        (number, line) for number, line in enumerate(map(str.strip, lines(opening.read(path), str(path))), 1) if line
+        (number, line) for number, line in enumerate(map(str.strip, lines(compressed.read(path), str(path))), 1) if line
     ]
     if written and not any(letter.isdigit() for letter in written[0][1]):  # a header
         del written[0]

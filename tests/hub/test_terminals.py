@@ -115,7 +115,7 @@ def test_a_width_that_no_screen_has_is_not_believed(columns: str) -> None:
 def test_a_time_that_is_no_number_is_left_out_of_account(home: Path) -> None:
     """NumPy's f2py, which SciPy imports, would fail over it."""
     environment = os.environ | {"SOURCE_DATE_EPOCH": "yesterday"}
-    done = subprocess.run([*COMMAND, "list", "recipes"], capture_output=True, env=environment)
+    done = subprocess.run([*COMMAND, "list", "protocols"], capture_output=True, env=environment)
     assert (done.returncode, done.stderr) == (0, b"")
 
 

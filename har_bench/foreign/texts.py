@@ -162,8 +162,13 @@ def comma_separated(data: bytes, name: str) -> bytes:
 _DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
 
 
+def has_decimal_comma(cell: str) -> bool:
+    """Whether a cell is a number written as half of Europe does."""
+    return _DECIMAL_COMMA.fullmatch(cell) is not None
+
+
 def _point(cell: str) -> str:
-    return cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell
+    return cell.replace(",", ".") if has_decimal_comma(cell) else cell
 
 
 def _rejoined(cells: list[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from har_bench.arrays import Ints
 from har_bench.errors import HarBenchError, Malformed, completing, unknown
 from har_bench.foreign import hdf5, opening, pages
 from har_bench.foreign.budget import Budget
+from har_bench.foreign.texts import has_decimal_comma
 from har_bench.schema import vector
 from har_bench.scoring.columns import (
     DIMENSIONS,
@@ -49,8 +49,6 @@ BROKEN = (
 """What libraries raise for a damaged file."""
 
 _SHORT = 1 << 20  # bytes of a CSV that one thread reads, which can tell lines
-
-_DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
 
 HELD = 448 << 20
 """Bytes that the rows of even the smallest file may become, where all rows may be the same."""
@@ -248,7 +246,7 @@ def _csv(path: Path) -> Predictions:
 def _decimal_point(text: str, mark: str) -> str:
     """A comma, where another sign separates the columns of the second row and a number in it has one."""
     cells = text.partition("\n")[2].partition("\n")[0].split(mark)
-    return "," if mark != "," and any(_DECIMAL_COMMA.fullmatch(cell.strip().strip('"')) for cell in cells) else "."
+    return "," if mark != "," and any(has_decimal_comma(cell.strip().strip('"')) for cell in cells) else "."
 
 
 def _gathered(path: Path, spread: pa.Table) -> pa.Table:

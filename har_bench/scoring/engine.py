@@ -199,7 +199,9 @@ def _score_part(pairs: Pairs, part: int) -> None:
             pairs.way.protocol.update(*batches)
         except HarBenchError as error:  # a protocol does not know which file its rows come from
             file = str(pairs.source) if isinstance(pairs.source, str | Path) else ""
-            raise error if file in str(error) else HarBenchError(f"{file}: {error}") from error
+            if file in str(error):
+                raise
+            raise HarBenchError(f"{file}: {error}") from error
         asked = len(batches[1]) if isinstance(pairs.engine, ByRow) else len(batches[0].sequences)
         gaps = {"gaps": clues.Clue(pairs.engine.gaps, asked)}
         pairs.clues = clues.merged(pairs.clues, {**pairs.way.protocol.clues(*batches), **gaps})

@@ -64,8 +64,17 @@ def _text(path: Path) -> tuple[bytes, Budget]:
 def _weighed(path: Path) -> tuple[bytes, Budget]:
     """A text with no more values than a file of its size may hold, and what is left to spend."""
     found, budget = _text(path)
-    budget.charge(_VALUE * found.count(b",") + _CONTAINER * (found.count(b"[") + found.count(b"{")))
+    charge_values(found, budget)
     return found, budget
+
+
+def charge_values(content: bytes, budget: Budget) -> None:
+    """Pay for the values of a text before they are made.
+
+    Raises:
+        Malformed: there are more than a file of its size may hold.
+    """
+    budget.charge(_VALUE * content.count(b",") + _CONTAINER * (content.count(b"[") + content.count(b"{")))
 
 
 def read(

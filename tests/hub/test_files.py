@@ -109,12 +109,14 @@ def test_a_raw_file_is_named_from_the_raw_root_on(tmp_path: Path) -> None:
 
 def test_of_two_who_fill_one_folder_the_second_leaves_it_alone_and_says_so(tmp_path: Path) -> None:
     place = tmp_path / "site"
-    with (
-        pytest.raises(HarBenchError, match=r"site was made by another command meanwhile; use what it holds, or name"),
-        whole_folder(place) as mine,
-    ):
-        (mine / "index.html").write_text("mine")
-        with whole_folder(place) as theirs:
-            (theirs / "index.html").write_text("theirs")
+
+    def write(text: str) -> None:
+        with whole_folder(place) as growing:
+            (growing / "index.html").write_text(text)
+            if text == "mine":
+                write("theirs")
+
+    with pytest.raises(HarBenchError, match="site was made by another command meanwhile; use what it holds, or name"):
+        write("mine")
     assert (place / "index.html").read_text() == "theirs"
     assert list(tmp_path.iterdir()) == [place]

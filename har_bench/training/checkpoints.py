@@ -68,8 +68,8 @@ def newest(folder: Path) -> Path | None:
     except OSError as error:
         raise HarBenchError(f"{folder} cannot hold checkpoints ({error.strerror}); name another folder") from error
     latest, before = folder / LATEST, folder / BEFORE
-    for name in (LATEST, BEFORE, BEST, CURVES, PICTURE):
-        if (path := folder / name).exists():
+    for path in (folder / each for each in (LATEST, BEFORE, BEST, CURVES, PICTURE)):
+        if path.exists():
             _require_file(path)
     there = [path for path in (latest, before) if path.exists()]
     damages = {path: damage for path in there if (damage := _damage(path))}

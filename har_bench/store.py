@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -63,7 +62,7 @@ def open_store(path: str | Path) -> Store:
         >>> store.sequence("S9/Directions 1/54138969").keypoints_3d.shape      # doctest: +SKIP
         (2356, 32, 3)
     """
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str) and not hasattr(path, "__fspath__"):
         raise HarBenchError(f"a store cannot be a {type(path).__name__}; give the path of a converted dataset")
     store = _opened(path)
     if not store.manifest.seals:

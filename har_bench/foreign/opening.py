@@ -31,7 +31,7 @@ def size_of(path: Path) -> int:
         raise _unreadable(error) from error
     _refuse_what_is_no_file(status.st_mode)
     if not status.st_size:
-        raise Malformed("is empty", "was it written or downloaded completely?")
+        raise _empty()
     return status.st_size
 
 
@@ -68,8 +68,9 @@ def content(path: Path) -> bytes:
     Raises:
         Malformed: as :func:`size_of`.
     """
-    size_of(path)
     with opened(path) as stream:
+        if not os.fstat(stream.fileno()).st_size:
+            raise _empty()
         try:
             return stream.read()
         except (OSError, MemoryError) as error:
@@ -111,6 +112,10 @@ def _refuse_what_is_no_file(mode: int) -> None:
         raise Malformed("is a folder", "name a file")
     if not stat.S_ISREG(mode):
         raise Malformed("is a pipe or a device and no file", "write what comes out of it to a file first")
+
+
+def _empty() -> Malformed:
+    return Malformed("is empty", "was it written or downloaded completely?")
 
 
 def _unreadable(error: Exception) -> Malformed:

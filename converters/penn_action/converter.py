@@ -234,9 +234,9 @@ def defects(labels: list[Label], frames: _Frames) -> list[list[str]]:
     lengths = np.array([len(label.joints) for label in labels])
     firsts = lengths.cumsum() - lengths
     box, joints, visible, _ = frames
-    edge = np.repeat([label.size or (np.inf, np.inf) for label in labels], lengths, axis=0)[:, None] - 1
+    edge = np.repeat([label.size or (np.inf, np.inf) for label in labels], lengths, axis=0) - 1
     x1, y1, x2, y2 = box.T
-    low, high = box[:, None, :2], box[:, None, 2:]
+    low, high = box[:, :2], box[:, 2:]
     seen = np.where(visible[..., None], joints, np.nan)
     # comparisons with NaN, of an unseen joint or an absent box, are false
     by_frame = {
@@ -253,8 +253,8 @@ def defects(labels: list[Label], frames: _Frames) -> list[list[str]]:
 
 
 def _any_outside(points: Floats, low: Floats | int, high: Floats) -> Bools:
-    """(T,) whether any of (T, N, 2) points lies beyond the bounds."""
-    return _any(((points < low) | (points > high)).reshape(len(points), -1))
+    """(T,) whether any of (T, N, 2) points lies beyond the bounds (T, 2); NaN does not."""
+    return _any((np.fmin.reduce(points, axis=1) < low) | (np.fmax.reduce(points, axis=1) > high))
 
 
 def _counts(sequences: pa.Table, poses: pa.Table) -> dict[str, int]:

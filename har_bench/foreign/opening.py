@@ -69,12 +69,10 @@ def content(path: Path) -> bytes:
         Malformed: as :func:`size_of`.
     """
     with opened(path) as stream:
-        if not os.fstat(stream.fileno()).st_size:
-            raise _empty()
-        try:
-            return stream.read()
-        except (OSError, MemoryError) as error:
-            raise _unreadable(error) from error
+        found = _bytes(stream)
+    if not found:
+        raise _empty()
+    return found
 
 
 def read(path: Path, remedy: str = "download it again") -> bytes:
@@ -83,8 +81,16 @@ def read(path: Path, remedy: str = "download it again") -> bytes:
     Raises:
         HarBenchError: nothing is there, or something else than a file, or it may not be read.
     """
-    with completing(path, remedy):
-        return content(path) if not path.is_file() or path.stat().st_size else b""
+    with completing(path, remedy), opened(path) as stream:
+        return _bytes(stream)
+
+
+def _bytes(stream: BufferedReader) -> bytes:
+    """All of a file; nothing where its size is 0, as that of the system's own files that do not come to an end."""
+    try:
+        return stream.read() if os.fstat(stream.fileno()).st_size else b""
+    except (OSError, MemoryError) as error:
+        raise _unreadable(error) from error
 
 
 @contextmanager

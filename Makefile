@@ -18,6 +18,9 @@ lint: .venv/ready
 types: .venv/ready typed
 	.venv/bin/mypy
 
+# the tests start hundreds of processes, each of which would compile our modules anew
+unexport PYTHONDONTWRITEBYTECODE
+
 # each process takes half of the tests in their order, so that a module's fixtures are made in one of them only
 unit: .venv/ready
 	.venv/bin/pytest -n 2 --dist worksteal
@@ -31,7 +34,8 @@ gpu: .venv/ready
 	.venv/bin/python -m tests.gpu.run $(OUT) $(if $(DATA),--data $(DATA))
 
 # What an environment is made with; "ready" in it says that it was finished. One that was not, because the Python was
-# wrong, the network went away or somebody interrupted, is made anew.
+# wrong, the network went away or somebody interrupted, is made anew. Python compiles modules when they are first
+# imported; pip would take half a minute for those that nobody ever imports.
 NEW_ENOUGH = import sys; sys.exit(None if sys.version_info >= (3, 11) else \
 	"har_bench needs Python 3.11 or newer, and $(PYTHON) is " + ".".join(map(str, sys.version_info[:2])) + \
 	"; say which one: make $(MAKECMDGOALS) PYTHON=python3.12")

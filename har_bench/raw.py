@@ -10,6 +10,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -25,7 +26,7 @@ ARCHIVES = (".zip", ".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".rar", ".7z", ".gz
 _PACKED = (".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", *ARCHIVES[:-4])  # never one file of a dataset
 _MAGIC = (b"PK\x03\x04", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c")
 _WORD = re.compile("[a-z]+")
-_ZIPPED = (".npz", ".pt", ".pth", ".bin", ".ckpt")  # zip files by design
+_ZIPPED = (".npz", ".pt", ".pth", ".bin", ".ckpt", ".xlsx")  # zip files by design
 _LISTED = 20_000  # entries that a description looks at
 _NAMED = 3
 _ELSEWHERE = frozenset("\\:\0")  # letters that lead away on some system
@@ -72,6 +73,23 @@ def files(raw: Path, depth: int = DEPTH, *, avoid: Callable[[str], object] | Non
         yield from (folder / name for name in names)
 
 
+def in_any_case(folder: Path, inner: str) -> Path:
+    """A path below a folder as it is spelled there, in small or capital letters; as asked for where there is none.
+
+    Args:
+        folder: a folder that is there.
+        inner: the path below it, with slashes.
+    """
+    for part in inner.split("/"):
+        exact = folder / part
+        if not exact.exists():
+            with suppress(OSError):
+                spelled = (path for path in sorted(folder.iterdir()) if path.name.casefold() == part.casefold())
+                exact = next(spelled, exact)
+        folder = exact
+    return folder
+
+
 def homes(raw: Path, holds: Callable[[Path], object], depth: int = DEPTH) -> list[Path]:
     """The folders, at or below ``raw``, that a layout begins in; none of them lies in another.
 
@@ -109,18 +127,22 @@ def home(raw: Path, holds: Callable[[Path], object], what: str, depth: int = DEP
     return found[0] if found else None
 
 
-def refuse_archive(raw: Path) -> None:
+def refuse_archive(raw: Path, inside: str = "the folder with what was in it") -> None:
     """Refuse a download that was not unpacked; ``.csv.gz`` and its kin, which readers may know, pass.
+
+    Args:
+        raw: the file or folder given.
+        inside: what messages ask for in its place.
 
     Raises:
         HarBenchError: ``raw`` is an archive of files, by its name or by its first bytes.
     """
     if not raw.is_file() or raw.suffix.lower() in _ZIPPED:
         return
-    with completing(raw, "give the folder of the dataset"), opening.opened(raw) as stream:
+    with completing(raw, f"give {inside}"), opening.opened(raw) as stream:
         head = stream.read(8)
     if raw.name.lower().endswith(_PACKED) or head.startswith(_MAGIC):
-        raise HarBenchError(f"{raw} is an archive; unpack it and give the folder with what was in it")
+        raise HarBenchError(f"{raw} is an archive; unpack it and give {inside}")
 
 
 def nothing_found(raw: Path, what: str, expected: str) -> HarBenchError:

@@ -144,6 +144,7 @@ def vector(
 ) -> pa.Array:
     """An (N, ...) array as a flat fixed-size-list column; rows where ``mask`` is true become null."""
     array = np.ascontiguousarray(values)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # Arrow takes no other machine's bytes
     flat = pa.array(array.reshape(-1), type=kind)
     size = math.prod(array.shape[1:])
     return pa.FixedSizeListArray.from_arrays(flat, size, mask=None if mask is None else pa.array(mask))

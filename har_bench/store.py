@@ -168,7 +168,7 @@ class Store:
             if name in (None, found.name):
                 return found
         if name is None:
-            raise HarBenchError(f"the {self.dataset} store has no joints")
+            raise HarBenchError(f"the {self.dataset} store {self.path} has no joints; convert annotations of keypoints")
         return skeleton(name)
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -265,7 +265,7 @@ class Store:
         skeleton: str | None = None,
         sequences: Sequence[str] | None = None,
     ) -> pa.Table:
-        """Poses as one Arrow table (``.toframes.pandas_of()`` for pandas).
+        """Poses as one Arrow table (``.to_pandas()``, or :meth:`to_pandas`, for pandas).
 
         Args:
             split: such as ``test`` or ``tompson/valid``; where the split is a matter of persons, only those persons.

@@ -117,6 +117,11 @@ def closed_form(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@cache
+def errors(store: Store, path: Path, **options: Any) -> Any:
+    return har_bench.score("h36m/mpjpe", store, path, resamples=0, options=options)
+
+
 def blocks(golden: dict[str, Any]) -> list[str]:
     """What a golden file has numbers of per action."""
     return [name for name, values in golden.items() if "per_action" in values]
@@ -125,7 +130,7 @@ def blocks(golden: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("block", blocks(CLOSED_FORM))
 def test_the_closed_form_prediction_scores_as_the_golden_says(block: str, h36m: Store, closed_form: Path) -> None:
     golden, options = CLOSED_FORM[block], h36m_data.options_of(block)
-    result = har_bench.score("h36m/mpjpe", h36m, closed_form, resamples=0, options=options)
+    result = errors(h36m, closed_form, **options)
     assert result.counts["frames"] == golden["frames"]
     suffix = "64" if options.get("every") else ""
     averages = {row["average"]: row for row in result.tables["average"]}
@@ -159,15 +164,15 @@ def test_deephar_wants_its_own_joints(h36m: Store, closed_form: Path) -> None:
 
 def test_real_predictions_of_poses_are_never_suspected(h36m: Store, closed_form: Path) -> None:
     """But where one frame in 64 was predicted, the speed of the joints means nothing, and that is said."""
-    assert har_bench.score("h36m/mpjpe", h36m, closed_form, resamples=0).notes == []
-    (note,) = har_bench.score("h36m/mpjpe", h36m, ONE_IN_64, resamples=0, options={"every": 64}).notes
+    assert errors(h36m, closed_form).notes == []
+    (note,) = errors(h36m, ONE_IN_64, every=64).notes
     assert "MPJVE" in note
 
 
 @pytest.mark.parametrize("block", blocks(LIFTED))
 def test_real_predictions_in_metres_score_as_the_golden_says(block: str, h36m: Store) -> None:
     golden, options = LIFTED[block], h36m_data.options_of(block)
-    result = har_bench.score("h36m/mpjpe", h36m, ONE_IN_64, resamples=0, options=options)
+    result = errors(h36m, ONE_IN_64, **options)
     averages = {row["average"]: row for row in result.tables["average"]}
     for row, expected in (
         (averages["action mean"], golden["action_mean"]),

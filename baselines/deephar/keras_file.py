@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from har_bench.errors import Malformed, completing
 from har_bench.foreign import opening
-from har_bench.foreign.hdf5 import attribute, malformed, open_file, values
+from har_bench.foreign.budget import Budget
+from har_bench.foreign.hdf5 import attribute, malformed, open_file
 from har_bench.training import weights
 
 from . import keras_three
@@ -28,6 +29,9 @@ from .layers import Network
 _REMEDY = "give what Keras wrote with save_weights, or with save"
 _WHOLE = "model_weights"
 _LAYERS, _WEIGHTS = "layer_names", "weight_names"
+_LAYER = 1 << 14
+"""Looking for a layer takes as long as making so many bytes; a list may name one again and again."""
+
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -43,7 +47,7 @@ class KerasFile:
         self._arrays: dict[Tensor, npt.NDArray[Any]] = {}
         groups: dict[str, dict[str, dict[str, tuple[int, ...]]]] = {}
         with completing(path, _REMEDY), _plain(path) as (inside, called), _opened(inside) as file, malformed():
-            for name, array in _tensors(file, called):
+            for name, array in _tensors(file, called, Budget(opening.size_of(inside))):
                 self._arrays[name] = array
                 layers = groups.setdefault(name.group, {})
                 layers.setdefault(name.layer, {})[name.tensor] = array.shape
@@ -101,17 +105,18 @@ def _plain(path: Path) -> Iterator[tuple[Path, Mapping[str, str]]]:
         yield found
 
 
-def _tensors(file: h5py.File, called: Mapping[str, str]) -> Iterator[tuple[Tensor, npt.NDArray[Any]]]:
+def _tensors(file: h5py.File, called: Mapping[str, str], budget: Budget) -> Iterator[tuple[Tensor, npt.NDArray[Any]]]:
     root = file.get(_WHOLE, file)
     names = _texts(root, _LAYERS)
     if names is None and "layers" in file:
-        yield from keras_three.tensors(file, called)
+        yield from keras_three.tensors(file, called, budget)
         return
     if names is None:
         raise Malformed("is no file of a Keras network (it has no layer_names)")
     for group in names:
         if group not in root:
             raise Malformed(f"names the layer {group!r} and has no group for it", "is the download complete?")
+        budget.charge(_LAYER)
         for name in _texts(root[group], _WEIGHTS) or []:
             if name not in root[group]:
                 raise Malformed(f"names the tensor {group}/{name} and has none", "is the download complete?")
@@ -119,7 +124,7 @@ def _tensors(file: h5py.File, called: Mapping[str, str]) -> Iterator[tuple[Tenso
             key = Tensor(group, layer.rpartition("/")[2] or group, tensor.partition(":")[0])
             if not isinstance(root[group][name], h5py.Dataset):
                 raise Malformed(f"has a group for the tensor {group}/{name}")
-            yield key, values(root[group][name])
+            yield key, keras_three.paid(root[group][name], budget)
 
 
 def _texts(group: h5py.Group, name: str) -> list[str] | None:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 import numpy.typing as npt
 
 from har_bench.errors import Malformed
@@ -24,7 +23,7 @@ from har_bench.files import write_whole
 from har_bench.foreign import json_file, opening
 from har_bench.foreign.archive import Archive
 from har_bench.foreign.budget import Budget
-from har_bench.foreign.hdf5 import attribute
+from har_bench.foreign.hdf5 import attribute, values
 
 from .keras_names import Tensor
 
@@ -39,6 +38,9 @@ _NAMELESS = (
     "does not say what its layers are called, as early versions of Keras 3 do not",
     "save the whole model as .keras, or the weights with a newer Keras",
 )
+_TENSOR = 1 << 12
+"""Opening a tensor takes as long as making so many bytes."""
+
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 _SEPARABLE = ("depthwise_kernel", "pointwise_kernel")
 _PIECE = re.compile(r"(\d+)")
@@ -101,15 +103,16 @@ def _snake(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))).lower()
 
 
-def tensors(file: h5py.File, names: Mapping[str, str]) -> Iterator[tuple[Tensor, npt.NDArray[Any]]]:
+def tensors(file: h5py.File, names: Mapping[str, str], budget: Budget) -> Iterator[tuple[Tensor, npt.NDArray[Any]]]:
     """All tensors, in the order in which the layers are numbered; those of what optimised the model are left out.
 
     Args:
         file: as ``save_weights`` of Keras 3 writes it.
         names: what layers are called by their places, from a configuration; the file says it itself without.
+        budget: of the file.
 
     Raises:
-        Malformed: neither says it.
+        Malformed: neither says it, or the tensors come to more than a file of its size may hold.
     """
     places: dict[str, list[int]] = {}
 
@@ -121,9 +124,19 @@ def tensors(file: h5py.File, names: Mapping[str, str]) -> Iterator[tuple[Tensor,
     file.visititems(visit)
     for place in sorted(places, key=_counted):
         called = [_called(file, each, names) for each in _above(place)]
-        arrays = [np.asarray(file[f"{place}/{_VARIABLES}/{number}"][()]) for number in sorted(places[place])]
+        arrays = [paid(file[f"{place}/{_VARIABLES}/{number}"], budget) for number in sorted(places[place])]
         for name, array in zip(_told(arrays), arrays, strict=True):
             yield Tensor(called[0], called[-1], name), array
+
+
+def paid(dataset: h5py.Dataset, budget: Budget) -> npt.NDArray[Any]:
+    """A tensor, once it is paid for: many names may lead to one.
+
+    Raises:
+        Malformed: all together are more than a file of its size may hold.
+    """
+    budget.charge(_TENSOR + dataset.nbytes)
+    return values(dataset)
 
 
 def _counted(place: str) -> list[tuple[str, int]]:

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from har_bench.errors import HarBenchError
-from har_bench.foreign import opening
+from har_bench.foreign import compressed
 from har_bench.foreign.texts import utf8
 
 _BLOCK = re.compile(r"(?:item|label)\s*\{([^{}]*)\}")
@@ -38,7 +38,7 @@ def read_actions(path: Path) -> list[Action]:
     Raises:
         HarBenchError: the file is no action list, or gives a number to two classes.
     """
-    data = opening.read(path)
+    data = compressed.read(path)
     text = utf8(data, str(path)).decode("utf-8", "replace") if len(data) < _MAX_BYTES else ""
     actions: dict[int, Action] = {}
     blocks = _BLOCK.findall(text)

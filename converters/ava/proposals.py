@@ -84,7 +84,7 @@ def _reason(place: tuple[str, float] | None, value: object, seen: set[tuple[str,
     if not FILM[0] <= place[1] <= FILM[1]:
         return f"second {place[1]:g} is not between {FILM[0]:g} and {FILM[1]:g}, as AVA's are"
     if place in seen:
-        return "the keyframe occurs twice"
+        return "the keyframe occurs twice, here or in another file of proposals"
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu" or value.ndim != 2:
         return "not an (N, 5) array of x1, y1, x2, y2, score"
     return "" if value.shape[1] in (4, 5) else "not an (N, 5) array of x1, y1, x2, y2, score"

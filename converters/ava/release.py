@@ -282,7 +282,7 @@ def _lists(release: Release, videos: _Videos, rejects: list[Reject]) -> None:
 def _lines(path: Path) -> list[tuple[int, str]]:
     """The entries of a list, one a line, with the numbers of their lines."""
     found = [(number, fields(line, {1})[0]) for number, line in enumerate(lines(compressed.read(path), str(path)), 1)]
-    odd = next((number for number, text in found if not text.isascii()), None)
+    odd = next((number for number, text in found if not text.isascii() or "<" in text), None)
     if odd is not None:
         raise HarBenchError(f"{path} is not a list of names, at line {odd}; download it again")
     return [(number, text) for number, text in found if text]

@@ -16,7 +16,7 @@ import pyarrow as pa
 from har_bench.cameras import Camera, calibration
 from har_bench.converter import Check, Converter, Reject, Shard, Tables, without
 from har_bench.errors import HarBenchError
-from har_bench.raw import files, refuse_archive
+from har_bench.raw import files, in_any_case, refuse_archive
 from har_bench.schema import CAMERAS, column, poses_schema, sequences_schema, solo_poses, table
 
 from . import metadata as h36m_metadata
@@ -161,8 +161,8 @@ class Human36M(Converter):
 
 def _metadata_path(raw: Path) -> Path | None:
     """The official ``metadata.xml``: in the raw folder, beside it, or in a folder below it, the nearest."""
-    beside = [raw / "metadata.xml", raw.parent / "metadata.xml"]
-    below = (path for path in files(raw, avoid=of_media) if path.name == "metadata.xml")
+    beside = [in_any_case(folder, "metadata.xml") for folder in (raw, raw.parent)]
+    below = (path for path in files(raw, avoid=of_media) if path.name.lower() == "metadata.xml")
     return next((path for path in beside if path.is_file()), None) or next(below, None)
 
 

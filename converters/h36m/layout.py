@@ -17,6 +17,7 @@ from har_bench.errors import HarBenchError
 from har_bench.raw import DEPTH, files, folders, nothing_found
 
 from .archives import NPZ, Form, Recording, positions
+from .metadata import spelled
 
 LAYOUTS = (
     "S*/MyPoseFeatures/D3_Positions/*.cdf (the official Poses_D3_Positions_S*.tgz, unpacked, in one folder or one "
@@ -27,9 +28,10 @@ LAYOUTS = (
 BASELINE = "3D_positions"
 """What 3d-pose-baseline calls the folder of its h5 files."""
 
-_KIND = re.compile(r"(?:Poses_)?(?P<kind>D[23]_Positions(?:_mono)?|3D_positions)(?:_S\d{1,2})?")
-_UNIVERSAL = re.compile(r"(?:Poses_)?D3_Positions_mono_universal(?:_S\d{1,2})?")
-_SUBJECT = re.compile(r"(?:.*_)?(S\d{1,2})")
+_KIND = re.compile(r"(?:Poses_)?(?P<kind>D[23]_Positions(?:_mono)?|3D_positions)(?:_S\d{1,2})?", re.IGNORECASE)
+_KINDS = {kind.lower(): kind for kind in ("D3_Positions", "D3_Positions_mono", "D2_Positions", BASELINE)}
+_UNIVERSAL = re.compile(r"(?:Poses_)?D3_Positions_mono_universal(?:_S\d{1,2})?", re.IGNORECASE)
+_SUBJECT = re.compile(r"(?:.*_)?(S\d{1,2})", re.IGNORECASE)
 _FETCHED = "annot.h5"
 _MEDIA = {"imagesequence", "images", "videos", "myvideos", "frames", "mysegmentsmat"}
 
@@ -66,7 +68,7 @@ def recordings(raw: Path) -> list[Recording]:
 def _kind(folder: Path) -> str:
     """What a folder's files hold, by its name; empty for another folder."""
     match = _KIND.fullmatch(folder.name)
-    return match["kind"] if match else ""
+    return _KINDS.get(match["kind"].lower(), "") if match else ""
 
 
 def _recordings(kinds: list[tuple[Path, str]], form: Form) -> Iterator[Recording]:
@@ -74,7 +76,9 @@ def _recordings(kinds: list[tuple[Path, str]], form: Form) -> Iterator[Recording
     for folder, kind in kinds:
         subject = _subject(folder)
         for path in files(folder, 0) if subject else ():
-            if path.suffix == f".{form}" and not path.stem.startswith("_ALL"):  # the range-of-motion take
+            if path.suffix.lower() == f".{form}" and not path.stem.upper().startswith(
+                "_ALL"
+            ):  # the range-of-motion take
                 _keep(subjects.setdefault(subject, _Kept({}, {}, {})), kind, path)
     for subject, kept in subjects.items():
         for name in {**kept.world, **kept.mono}:
@@ -92,18 +96,20 @@ def _recordings(kinds: list[tuple[Path, str]], form: Form) -> Iterator[Recording
 def _subject(folder: Path) -> str:
     """The nearest folder, itself included, that names a subject; empty where none does."""
     near = (folder, *folder.parents[:5])
-    return next((match[1] for each in near if (match := _SUBJECT.fullmatch(each.name))), "")
+    return next((match[1].upper() for each in near if (match := _SUBJECT.fullmatch(each.name))), "")
 
 
 def _keep(kept: _Kept, kind: str, path: Path) -> None:
     """``Walking 1.cdf`` of the world and ``Walking 1.54138969.cdf`` of a camera; blanks may be underscores."""
     if kind in ("D3_Positions", BASELINE):
-        place, key = kept.world, path.stem.replace("_", " ")
+        place, key = kept.world, spelled(path.stem.replace("_", " "))
     else:
         name, _, key = path.stem.rpartition(".")
         if not name:
             return
-        place = (kept.mono if kind == "D3_Positions_mono" else kept.pixels).setdefault(name.replace("_", " "), {})
+        place = (kept.mono if kind == "D3_Positions_mono" else kept.pixels).setdefault(
+            spelled(name.replace("_", " ")), {}
+        )
     if place.setdefault(key, path) != path:
         raise HarBenchError(f"{place[key]} and {path} hold the same sequence; remove one of them")
 
@@ -112,7 +118,7 @@ def _npz(raw: Path) -> Iterator[Recording]:
     if raw.is_file():
         paths = [raw] if raw.suffix == ".npz" else []
     else:
-        paths = [path for path in files(raw, avoid=of_media) if path.name == NPZ]
+        paths = [path for path in files(raw, avoid=of_media) if path.name.lower() == NPZ]
     if len(paths) > 1:
         raise HarBenchError(f"{paths[0]} and {paths[1]} hold the same sequences; remove one of them")
     for path in paths:
@@ -125,7 +131,7 @@ def _refuse(raw: Path, kinds: list[Path]) -> list[Recording]:
     """Say which other part of Human3.6M is there, or what else."""
     universal = next((folder for folder in kinds if _UNIVERSAL.fullmatch(folder.name)), None)
     pixels = next(
-        (folder for folder in kinds if (found := _KIND.fullmatch(folder.name)) and "D2" in found["kind"]), None
+        (folder for folder in kinds if (found := _KIND.fullmatch(folder.name)) and "D2" in found["kind"].upper()), None
     )
     fetched = next((folder / _FETCHED for folder in kinds if (folder / _FETCHED).is_file()), None)
     if fetched is None and raw.name == _FETCHED and raw.is_file():

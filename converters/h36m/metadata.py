@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from har_bench.cameras import Camera
 from har_bench.errors import HarBenchError
-from har_bench.foreign import opening
+from har_bench.foreign import compressed
 from har_bench.foreign.texts import utf8
 
 FPS = 50.0
@@ -99,6 +99,11 @@ class Metadata(msgspec.Struct, frozen=True, dict=True):
     takes: tuple[Take, ...]
 
     @cached_property
+    def spellings(self) -> dict[str, str]:
+        """The names of sequences, official and canonical, by their small letters."""
+        return {name.lower(): name for take in self.takes for name in (take.name, take.official)}
+
+    @cached_property
     def _by_name(self) -> dict[tuple[str, str], Take]:
         return {(take.subject, take.name): take for take in self.takes}
 
@@ -156,6 +161,15 @@ def packaged() -> Metadata:
     return msgspec.json.decode(files(__package__).joinpath("metadata.json").read_bytes(), type=Metadata)
 
 
+def spelled(name: str) -> str:
+    """A sequence's name as the official files spell it, whatever its letters' case; others as they are.
+
+    >>> spelled("WALKING 1"), spelled("takingphoto"), spelled("my dance")
+    ('Walking 1', 'TakingPhoto', 'my dance')
+    """
+    return packaged().spellings.get(name.lower(), name)
+
+
 def read(path: Path) -> Metadata:
     """Read the official file.
 
@@ -163,7 +177,7 @@ def read(path: Path) -> Metadata:
         HarBenchError: it is not Human3.6M's ``metadata.xml``.
     """
     try:
-        content = opening.read(path)
+        content = compressed.read(path)
         plain = utf8(content, str(path))
         # expat bounds the expansion of entities, and nothing outside the file is fetched; a text's encoding is known,
         # whatever its first line says

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from har_bench.cameras import Camera, distort
 from har_bench.errors import HarBenchError
-from har_bench.foreign import opening
+from har_bench.foreign import compressed
 from har_bench.foreign.texts import utf8
 
 COLOUR = ("C1", "C2", "C3")
@@ -153,7 +153,7 @@ def _numbers(path: Path, count: int, what: str) -> npt.NDArray[np.float64]:
 
 
 def _text(path: Path) -> str:
-    return utf8(opening.read(path), str(path)).decode("latin1")
+    return utf8(compressed.read(path), str(path)).decode("latin1")
 
 
 def _number(word: str) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from har_bench.converter import Reject
 from har_bench.errors import HarBenchError
-from har_bench.raw import homes
+from har_bench.raw import files, homes, in_any_case
 
 from .c3d import Trajectories, read_c3d
 from .calibration import CAMERAS, Calibration, Sync, read_cal, read_measures, read_sync
@@ -70,8 +70,8 @@ def recordings(raw: Path) -> Iterator[Recording]:
         if folder is None:
             continue
         mocap = _capture(folder, take.stem)
-        sync = _by_camera(folder / "Sync_Data", f"{take.stem}_({{}}).ofs")
-        if mocap or sync or _by_camera(folder / "Image_Data", f"{take.stem}_({{}}).avi"):
+        sync = _by_camera(folder, f"Sync_Data/{take.stem}_({{}}).ofs")
+        if mocap or sync or _by_camera(folder, f"Image_Data/{take.stem}_({{}}).avi"):
             yield Recording(
                 take,
                 folder,
@@ -79,7 +79,7 @@ def recordings(raw: Path) -> Iterator[Recording]:
                 _capture(folder, "Static"),
                 _measures(folder),
                 sync,
-                _by_camera(folder / "Calibration_Data", "{}.cal"),
+                _by_camera(folder, "Calibration_Data/{}.cal"),
                 home=_home(folder, raw),
             )
 
@@ -100,28 +100,34 @@ def subjects(raw: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for home in homes(raw, _inside):
         for folder in _inside(home):
-            if folder.name in found:
-                raise HarBenchError(f"{found[folder.name]} and {folder} are the same subject; remove one of them")
-            found[folder.name] = folder
+            name = folder.name.upper()
+            if name in found:
+                raise HarBenchError(f"{found[name]} and {folder} are the same subject; remove one of them")
+            found[name] = folder
     return found
 
 
 def _inside(folder: Path) -> list[Path]:
     """The subjects' folders in a folder, or itself if it is one."""
-    if folder.name in SUBJECTS and any((folder / part).is_dir() for part in PARTS):
+    if folder.name.upper() in SUBJECTS and _tells(folder):
         return [folder]
-    return [folder / name for name in SUBJECTS if any((folder / name / part).is_dir() for part in PARTS)]
+    return [path for name in SUBJECTS if _tells(path := in_any_case(folder, name))]
+
+
+def _tells(folder: Path) -> bool:
+    """Whether a folder has one of those that tell of takes."""
+    return any(in_any_case(folder, part).is_dir() for part in PARTS)
 
 
 def strangers(raw: Path) -> list[Path]:
     """Motion capture under the names of no take."""
     known = {(take.subject, take.stem) for take in published().takes}
-    found = sorted(path for folder in subjects(raw).values() for path in (folder / "Mocap_Data").glob("*.c3d"))
-    named = [(path.parents[1].name, path.stem) for path in found]
+    known = {(subject, stem.lower()) for subject, stem in known}
     return [
         path
-        for path, name in zip(found, named, strict=True)
-        if name not in known and path.stem != "Static" and not path.name.startswith(".")
+        for subject, folder in subjects(raw).items()
+        for path in files(in_any_case(folder, "Mocap_Data"), 0)
+        if path.suffix.lower() == ".c3d" and (subject, path.stem.lower()) not in known and path.stem.lower() != "static"
     ]
 
 
@@ -210,21 +216,21 @@ def _present(recording: Recording, path: Path | None, name: str) -> Path:
 
 def _capture(folder: Path, stem: str) -> Path | None:
     """A ``.c3d`` file, else its ``.mat`` twin."""
-    candidates = (folder / "Mocap_Data" / f"{stem}{suffix}" for suffix in (".c3d", ".mat"))
+    candidates = (in_any_case(folder, f"Mocap_Data/{stem}{suffix}") for suffix in (".c3d", ".mat"))
     return next((path for path in candidates if path.is_file()), None)
 
 
 def _read_capture(path: Path) -> Trajectories:
-    return read_c3d(path) if path.suffix == ".c3d" else read_mat(path)
+    return read_c3d(path) if path.suffix.lower() == ".c3d" else read_mat(path)
 
 
 def _measures(folder: Path) -> Path | None:
     """``S1.mp``, or whatever the only ``.mp`` file is called."""
-    found = sorted((folder / "Mocap_Data").glob("*.mp"))
-    named = [path for path in found if path.stem == folder.name]
+    found = [path for path in files(in_any_case(folder, "Mocap_Data"), 0) if path.suffix.lower() == ".mp"]
+    named = [path for path in found if path.stem.upper() == folder.name.upper()]
     return next(iter(named or found), None)
 
 
 def _by_camera(folder: Path, pattern: str) -> dict[str, Path]:
-    paths = {camera: folder / pattern.format(camera) for camera in CAMERAS}
+    paths = {camera: in_any_case(folder, pattern.format(camera)) for camera in CAMERAS}
     return {camera: path for camera, path in paths.items() if path.is_file()}

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from har_bench.converter import Check, Converter, Reject, Shard, Tables, without
-from har_bench.raw import files, home, nothing_found, refuse_archive, split_word
+from har_bench.raw import files, home, in_any_case, nothing_found, refuse_archive, split_word
 from har_bench.schema import SEGMENTS as ALL_SEGMENTS
 from har_bench.schema import column, poses_schema, sequences_schema, table, vector
 
@@ -93,7 +93,7 @@ PUBLISHED_INSTANCES = {
 SCORED_FRAMES = 56_760
 """Lines of ``Results/frame_names.txt``: the test videos at 15 fps."""
 
-_NAME = re.compile(r"([0-9]{1,3})_([0-9]{1,3})_label")
+_NAME = re.compile(r"([0-9]{1,3}_[0-9]{1,3})_label\.mat", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,8 @@ class MERL(Converter):
         raw = raw.absolute()
         refuse_archive(raw)
         found = home(raw, _labels, "MERL Shopping") or raw
-        lists = [path for path in (found / FRAMES, found.parent / FRAMES, raw / FRAMES) if path.is_file()]
+        homes = (in_any_case(folder, FRAMES.as_posix()) for folder in (found, found.parent, raw))
+        lists = [path for path in homes if path.is_file()]
         job = _Job(
             raw=raw,
             labels=tuple(_labels(found)),
@@ -166,7 +167,7 @@ class MERL(Converter):
         for path in job.labels:
             instances = read_instances(path, job.source(path), rejects)
             if instances is not None:
-                videos[path.stem.removesuffix("_label")] = instances
+                videos[path.stem[: -len("_label")]] = instances
         scored = read_scored(job.frames, job.source(job.frames), rejects) if job.frames else {}
         annotations = [one for path in job.clips for one in read_clips(path, job.source(path), rejects)]
         rows = [_video(name, scored.get(name)) for name in videos] + _clips(annotations, rejects)
@@ -205,8 +206,8 @@ class MERL(Converter):
 
 def _labels(folder: Path) -> list[Path]:
     """The label files of a folder that holds :data:`LABELS`, or is it."""
-    inside = folder / LABELS if (folder / LABELS).is_dir() else folder
-    return sorted(path for path in inside.glob("*.mat") if _NAME.fullmatch(path.stem))
+    named = in_any_case(folder, LABELS)
+    return [path for path in files(named if named.is_dir() else folder, 0) if _NAME.fullmatch(path.name)]
 
 
 def _clip_files(raw: Path, found: Path) -> list[Path]:

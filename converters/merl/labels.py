@@ -14,7 +14,7 @@ import pyarrow as pa
 from har_bench.arrays import Ints
 from har_bench.converter import Reject, nothing_kept
 from har_bench.errors import HarBenchError
-from har_bench.foreign import opening
+from har_bench.foreign import compressed
 from har_bench.foreign.mat import load_mat
 from har_bench.foreign.texts import lines
 
@@ -117,7 +117,7 @@ def read_scored(path: Path, source: str, rejects: list[Reject]) -> dict[str, Sco
     Raises:
         HarBenchError: it has lines, and none is a frame and its class.
     """
-    found = lines(opening.read(path), str(path))
+    found = lines(compressed.read(path), str(path))
     given, numbers = _LINES.findall("\n".join(found)), np.arange(1, len(found) + 1)
     if len(given) < len(found):
         given, numbers, wrong = _one_by_one(found, source)

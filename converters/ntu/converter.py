@@ -16,7 +16,7 @@ from har_bench.raw import files, folders, nothing_found, refuse_archive
 from . import archives as ntu_archives
 from . import skeleton_file as ntu_skeleton_file
 from .archives import Part
-from .metadata import is_sequence_folder, packaged, published, recorded, sample, setups
+from .metadata import SUFFIX, is_sequence_folder, of_skeleton_file, packaged, published, recorded, sample, setups
 from .sample import write_sample
 from .skeleton_file import FLAGS, Frames, SkeletonFile
 from .tables import DEFECTS, POSES, Clip, Columns, single, tables, to_millimetres
@@ -24,7 +24,6 @@ from .tables import DEFECTS, POSES, Clip, Columns, single, tables, to_millimetre
 if TYPE_CHECKING:
     from har_bench.store import Store
 
-SUFFIX = ".skeleton"
 SKELETON = "skeleton"
 """What the column ``form`` calls the official files."""
 FILES = 128
@@ -74,8 +73,8 @@ class _NTU(Converter):
             shards = self._shards(listed, base) or ntu_archives.discover(listed, base, self.classes)
             if shards:
                 return shards
-        names = ((path, sample(path.name.removesuffix(SUFFIX))) for path in files(raw, avoid=is_sequence_folder))
-        others = [path for path, of in names if of and of.action > self.classes and path.name.endswith(SUFFIX)]
+        names = ((path, of_skeleton_file(path.name)) for path in files(raw, avoid=is_sequence_folder))
+        others = [path for path, name in names if name and (of := sample(name)) and of.action > self.classes]
         if others:
             raise HarBenchError(
                 f"{raw} holds only classes beyond the {self.classes} of {self.dataset}, such as {others[0].name}; "
@@ -100,9 +99,9 @@ class _NTU(Converter):
         found: dict[str, Path] = {}
         strangers = []
         for path in present:
-            if not path.name.endswith(SUFFIX):
+            name = of_skeleton_file(path.name)
+            if name is None:
                 continue
-            name = path.name.removesuffix(SUFFIX)
             of = sample(name)
             if of is None:
                 strangers.append(path)
@@ -122,7 +121,7 @@ class _NTU(Converter):
         clips = []
         for path in shard.sources:
             source = path.relative_to(part.base).as_posix()
-            of = sample(path.name.removesuffix(SUFFIX))
+            of = sample(of_skeleton_file(path.name) or "")
             try:
                 found = _read(path)
             except HarBenchError as error:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+SUFFIX = ".skeleton"
 NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 CAMERAS, REPLICATIONS, CLASSES_PER_SETUP = 3, 2, 60
 LAST_OF_60 = 17
@@ -68,6 +69,18 @@ def sample(name: str) -> Sample | None:
     """The numbers in a name; None when it is no sequence's."""
     match = NAME.fullmatch(name)
     return Sample(*map(int, match.groups())) if match else None
+
+
+def of_skeleton_file(name: str) -> str | None:
+    """The sequence that a ``.skeleton`` file is called after, in capitals as the official ones are; None for others.
+
+    >>> of_skeleton_file("s001c001p001r001a001.SKELETON"), of_skeleton_file("notes.txt")
+    ('S001C001P001R001A001', None)
+    """
+    if not name.lower().endswith(SUFFIX):
+        return None
+    bare = name[: -len(SUFFIX)]
+    return bare.upper() if NAME.fullmatch(bare.upper()) else bare
 
 
 def is_sequence_folder(name: str) -> bool:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from har_bench.arrays import Bytes, Floats, Ints, kernel
 from har_bench.errors import HarBenchError
-from har_bench.foreign import opening
+from har_bench.foreign import compressed
 from har_bench.foreign.texts import utf8
 
 JOINTS = 25
@@ -116,8 +116,9 @@ class _Odd(NamedTuple):
 
 
 def read(path: Path) -> SkeletonFile:
-    """Read a file; see :func:`parse`."""
-    return parse(utf8(opening.read(path), str(path)), str(path))
+    """Read a file, which may be compressed; see :func:`parse`."""
+    text = utf8(compressed.read(path), str(path))
+    return parse(text if b"\n" in text else text.replace(b"\r", b"\n"), str(path))
 
 
 def parse(text: bytes, name: str) -> SkeletonFile:

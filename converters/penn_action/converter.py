@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from har_bench.arrays import Bools, Floats
 from har_bench.converter import Check, Converter, Reject, Shard, Tables, without
-from har_bench.raw import home, nothing_found, refuse_archive
+from har_bench.raw import files, home, in_any_case, nothing_found, refuse_archive
 from har_bench.schema import column, poses_schema, sequences_schema, table, to_numpy, vector
 
 from .labels import JOINTS, README_NAMES, TORSOS, Label, read_label, torsos
@@ -86,7 +86,7 @@ PUBLISHED = {
 }
 """The README's number of sequences, the split of ICCV 2013, and counts of the 2,326 official files."""
 
-_NAME = re.compile(r"\d{4}\.mat")
+_NAME = re.compile(r"\d{4}\.mat", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -171,8 +171,8 @@ class PennAction(Converter):
 
 def _labels(folder: Path) -> list[Path]:
     """The label files under the folder that holds ``labels``, or is it, in the order of their names."""
-    pattern = "*.mat" if folder.name == "labels" else "labels/*.mat"
-    return sorted(path for path in folder.glob(pattern) if _NAME.fullmatch(path.name))
+    inside = folder if folder.name.lower() == "labels" else in_any_case(folder, "labels")
+    return [path for path in files(inside, 0) if _NAME.fullmatch(path.name)] if inside.is_dir() else []
 
 
 class _Frames(NamedTuple):

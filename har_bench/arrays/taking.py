@@ -75,6 +75,9 @@ def plain(values: Any, what: str) -> npt.NDArray[Any]:
         values: anything that is an array.
         what: how messages call it.
 
+    Returns:
+        Values in this machine's order of bytes.
+
     Raises:
         HarBenchError: it is ragged, complex, a mapping, or no array at all.
     """
@@ -93,7 +96,7 @@ def plain(values: Any, what: str) -> npt.NDArray[Any]:
             return array.astype(np.float64)
     if array.dtype.kind == "O" and not all(isinstance(each, str | None) for each in array.flat):
         return _unpacked(array, what)
-    return array
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _off_device(tensor: Any) -> npt.NDArray[Any]:

@@ -149,6 +149,11 @@ class Classifier(Trained, ClipModel):
         for name in self.streams:
             found = self._softmax(name, reel, which, np.concatenate(places))
             total += WEIGHTS[name] * found.reshape(len(clips), -1, learnt.classes).mean(axis=1, dtype=np.float64)
+        if not np.isfinite(total).all():
+            raise HarBenchError(
+                f"the scores of {type(self).__name__} are no numbers, as after a training that diverged; lower the "
+                "learning rate (lr) and train again, or give other weights"
+            )
         return np.asarray(total / sum(WEIGHTS[name] for name in self.streams), np.float32)
 
     def places(self, length: int) -> Ints:

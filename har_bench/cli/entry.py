@@ -14,6 +14,9 @@ from har_bench.cli.app import app
 from har_bench.cli.terminal import UnheardError, complain, heard, warnings_as_sentences
 from har_bench.errors import HarBenchError
 
+UNDERSTOOD = {"COLUMNS": r"[1-9]\d{0,3}", "SOURCE_DATE_EPOCH": r"\d{1,12}"}
+"""Of the environment: the width of a screen, and the time that NumPy's f2py, which SciPy imports, would fail over."""
+
 FAILED, INTERRUPTED, UNHEARD = 1, 130, 141
 """Exit statuses; the last two are those of a program that SIGINT or SIGPIPE ended."""
 
@@ -31,8 +34,9 @@ def main(words: Sequence[str] | None = None) -> None:
         words: the command line; what the program was called with by default.
     """
     _open_streams()
-    if not re.fullmatch(r"[1-9]\d{0,3}", os.environ.get("COLUMNS", ""), re.ASCII):  # no width that a screen has
-        os.environ.pop("COLUMNS", None)
+    for name, sound in UNDERSTOOD.items():
+        if not re.fullmatch(sound, os.environ.get(name, ""), re.ASCII):
+            os.environ.pop(name, None)
     for stream in (sys.stdout, sys.stderr):
         _make_plain(stream)
     try:

@@ -113,6 +113,14 @@ def _inflated(raw: bytes, size: int) -> bytes:
     return found
 
 
+def count(dataset: h5py.h5d.DatasetID) -> int:
+    """Into how many chunks a dataset is cut, whether they are in the file or not; 0 where it is whole."""
+    creation = dataset.get_create_plist()
+    if creation.get_layout() != h5py.h5d.CHUNKED:
+        return 0
+    return math.prod(-(-length // side) for length, side in zip(dataset.shape, creation.get_chunk(), strict=True))
+
+
 def unfolds_evenly(dataset: h5py.h5d.DatasetID, path: Path, budget: Budget) -> None:
     """Refuse chunks that are larger than the file explains, or that unfold into more than a chunk.
 

@@ -18,9 +18,8 @@ import numpy as np
 
 from har_bench.arrays import Anything
 from har_bench.errors import Malformed, completing
-from har_bench.foreign import opening
+from har_bench.foreign import chunks, opening
 from har_bench.foreign.budget import Budget
-from har_bench.foreign.chunks import held_text, unfolds_evenly, varies
 from har_bench.foreign.heaps import refuse_endless, refuse_long_texts
 from har_bench.foreign.members import Members
 
@@ -32,7 +31,12 @@ _PLAIN = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING, h5py.h5t.OPAQUE)
 """Types of attributes that are copied as they are; texts of varying length are looked at before."""
 
 _OUTSIDE = "write the numbers themselves into the file"
-_OBJECT = 512
+_OBJECT = 1 << 14
+"""Opening an object takes as long as making so many bytes; a name of one that is there already takes 40 in the file."""
+
+_CHUNK_HELD, _CHUNK_FOUND = 1 << 13, 1 << 9
+"""What HDF5 keeps of each chunk of what it reads, even of those that are not in the file, and the time it takes."""
+
 _DENSEST = 1100
 """Bytes that a byte of a compressed dataset may become: a little more than deflate can."""
 
@@ -96,19 +100,28 @@ def open_file(path: Path, *, whole: bool = True, attributes: Sequence[str] = ())
             unfold into more than a file of its size may, see :mod:`har_bench.foreign.budget`.
     """
     with completing(path, _REMEDY):
-        budget = Budget(opening.size_of(path))
-        if attributes:
-            refuse_endless(path)
-        with malformed():
-            for name in attributes:
-                refuse_long_texts(path, name)
-        file = _opened(path)
-        try:
-            _inspect(file, path, budget, whole=whole)
-        except BaseException:
-            file.close()
-            raise
-        return file
+        return inspected(path, whole=whole, attributes=attributes)
+
+
+def inspected(path: Path, *, whole: bool, attributes: Sequence[str] = ()) -> h5py.File:
+    """As :func:`open_file`, for callers that have a remedy of their own.
+
+    Raises:
+        Malformed: whatever :func:`open_file` refuses.
+    """
+    budget = Budget(opening.size_of(path))
+    if attributes:
+        refuse_endless(path)
+    with malformed():
+        for name in attributes:
+            refuse_long_texts(path, name)
+    file = _opened(path)
+    try:
+        _inspect(file, path, budget, whole=whole)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 @contextmanager
@@ -143,9 +156,11 @@ def attribute(holder: h5py.Group, name: str) -> Any:
 def _inspect(file: h5py.File, path: Path, budget: Budget, *, whole: bool) -> None:
     checked = False
     with malformed():
-        for name, dataset in _datasets(file):
+        for name, dataset in _members(file):
             budget.charge(_OBJECT)
-            if not checked and varies(dataset.get_type()):
+            if not isinstance(dataset, h5py.h5d.DatasetID):
+                continue
+            if not checked and chunks.varies(dataset.get_type()):
                 refuse_endless(path)
                 checked = True
             creation = dataset.get_create_plist()
@@ -157,13 +172,21 @@ def _inspect(file: h5py.File, path: Path, budget: Budget, *, whole: bool) -> Non
             size = math.prod(shape) * dataset.get_type().get_size()
             if size > budget.allowed + _DENSEST * stored:
                 raise Malformed(f"claims that {name[:60]!r} has the shape {shape}, but has {stored} bytes of it")
+            pieces = chunks.count(dataset)
+            budget.require(_CHUNK_HELD * pieces)
             if whole:
-                budget.charge(size + held_text(dataset, path, budget))
-                unfolds_evenly(dataset, path, budget)
+                budget.charge(_CHUNK_FOUND * pieces)
+                budget.charge(size + chunks.held_text(dataset, path, budget))
+                chunks.unfolds_evenly(dataset, path, budget)
 
 
 def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.h5d.DatasetID]]:
-    """Every dataset with its path; groups are gone through once, however many names they have."""
+    """Every dataset with its path."""
+    return ((name, member) for name, member in _members(file) if isinstance(member, h5py.h5d.DatasetID))
+
+
+def _members(file: h5py.File) -> Iterator[tuple[str, Any]]:
+    """Every object with its path; groups are gone through once, however many names they have."""
     waiting, seen = [("", file["/"].id)], set()
     while waiting:
         prefix, group = waiting.pop()
@@ -180,8 +203,7 @@ def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.h5d.DatasetID]]:
             member = h5py.h5o.open(group, link)
             if isinstance(member, h5py.h5g.GroupID):
                 waiting.append((f"{name}/", member))
-            elif isinstance(member, h5py.h5d.DatasetID):
-                yield name, member
+            yield name, member
 
 
 def _opened(path: Path) -> h5py.File:

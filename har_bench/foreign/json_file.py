@@ -67,8 +67,17 @@ def _text(path: Path) -> tuple[bytes, Budget]:
 def _weighed(path: Path) -> tuple[bytes, Budget]:
     """A text with no more values than a file of its size may hold, and what is left to spend."""
     found, budget = _text(path)
-    budget.charge(_VALUE * _count(found, b",") + _CONTAINER * (_count(found, b"[") + _count(found, b"{")))
+    charge_values(found, budget)
     return found, budget
+
+
+def charge_values(content: bytes, budget: Budget) -> None:
+    """Pay for the values of a text before they are made.
+
+    Raises:
+        Malformed: there are more than a file of its size may hold.
+    """
+    budget.charge(_VALUE * _count(content, b",") + _CONTAINER * (_count(content, b"[") + _count(content, b"{")))
 
 
 def _count(content: bytes, letter: bytes) -> int:
@@ -156,5 +165,38 @@ def decode(content: bytes, kind: type[T] | Any = Any, *, what: str = "json", not
         if number:
             line = content.count(b"\n", 0, number.start()) + 1
             raise Malformed(f"holds {number[1].decode()} in line {line}, which JSON has not") from error
-        raise Malformed(f"is not {what} ({str(error)[:200]})") from error
+        raise Malformed(f"is not {what} ({told(error)})") from error
     return found
+
+
+_OTHER = re.compile(r"Expected (`[^`]*`.*?)(?:, got `([^`]*)`)?(?: - at `\$\.?([^`]*)`)?")
+_LACKS = re.compile(r"Object missing required field `([^`]*)`(?: - at `\$\.?([^`]*)`)?")
+_KINDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+
+
+def told(error: Exception) -> str:
+    """What a decoder complains about, in words: where something stands that is no such thing as is expected.
+
+    >>> told(ValueError("Expected `int | null`, got `str` - at `$[0].id`"))
+    'at [0].id stands a text, and not a whole number or null'
+    """
+    text = str(error)
+    lacks, other = _LACKS.fullmatch(text), _OTHER.fullmatch(text)
+    if lacks:
+        return f"{lacks[2] or 'it'} has no {lacks[1]!r}"
+    if other is None:
+        return text[:200]
+    wanted = re.sub(r"`([^`]*)`", lambda kinds: " or ".join(_kind(one) for one in kinds[1].split(" | ")), other[1])
+    return f"at {other[3] or 'its beginning'} stands {_kind(other[2] or 'something else')}, and not {wanted}"
+
+
+def _kind(name: str) -> str:
+    return _KINDS.get(name, name)

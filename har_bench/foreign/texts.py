@@ -43,7 +43,7 @@ def utf8(data: bytes, name: str) -> bytes:
     if encoding is None:
         return data.removeprefix(codecs.BOM_UTF8)
     try:
-        return data[len(mark) :].decode(encoding).encode()
+        return data[len(mark) :].decode(encoding).lstrip("\ufeff").encode()  # some programs write two marks
     except UnicodeError as error:
         raise HarBenchError(
             f"{name} begins as {encoding.upper()} and is damaged ({error}); save it as UTF-8"
@@ -131,6 +131,48 @@ def _bare(cell: str) -> str:
         if len(cell) > 1 and cell[0] == cell[-1] == mark:
             cell = cell[1:-1].strip()
     return cell
+
+
+def comma_separated(data: bytes, name: str) -> bytes:
+    r"""A table as UTF-8 with commas, for readers that know nothing else: without mark, quotation marks or blanks.
+
+    Cells that hold a comma of their own are quoted. Behind another separator, which the first row tells, a number may
+    have a decimal comma.
+
+    Args:
+        data: a file's content.
+        name: what the error calls the file.
+
+    >>> comma_separated(b'"a" ; 0,5\r\nb;1', "a.csv")
+    b'a,0.5\nb,1\n'
+
+    Raises:
+        HarBenchError: as :func:`utf8`.
+    """
+    text = utf8(data, name)
+    first = text[: text.find(b"\n") if b"\n" in text else None]
+    if b"," in first and not any(mark in first for mark in (b'"', b"'", b";", b"\t", b"|", b", ")):
+        return text  # the usual case
+    rows = [line for line in lines(text, name) if line.strip()]
+    mark = max(SEPARATORS, key=rows[0].count) if rows else ","
+    made = (_rejoined([_point(cell) if mark != "," else cell for cell in _cells(row, mark)]) for row in rows)
+    return "".join(f"{row}\n" for row in made).encode("utf-8", "surrogateescape")
+
+
+_DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
+
+
+def has_decimal_comma(cell: str) -> bool:
+    """Whether a cell is a number written as half of Europe does."""
+    return _DECIMAL_COMMA.fullmatch(cell) is not None
+
+
+def _point(cell: str) -> str:
+    return cell.replace(",", ".") if has_decimal_comma(cell) else cell
+
+
+def _rejoined(cells: list[str]) -> str:
+    return ",".join(f'"{cell}"' if "," in cell else cell for cell in cells)
 
 
 def is_header(cells: Collection[str]) -> bool:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from har_bench.arrays import Singles
-from har_bench.errors import HarBenchError
+from har_bench.errors import Malformed
 from har_bench.skeletons import Skeleton
+
+Width = TypeVar("Width", np.float32, np.float64)
+
+_WAYS = {"right": (0, 1), "left": (0, -1), "down": (1, 1), "up": (1, -1), "forward": (2, 1), "backward": (2, -1)}
+"""Along which of the camera's axes a word goes, and in which direction."""
 
 
 class Axes(NamedTuple):
@@ -24,6 +31,19 @@ class Axes(NamedTuple):
     def words(self) -> str:
         """``x right, y down, z forward``."""
         return f"x {self.x}, y {self.y}, z {self.z}"
+
+    @classmethod
+    def told(cls, words: str) -> Axes:
+        """The axes of such words.
+
+        Raises:
+            Malformed: they are no three axes.
+        """
+        found = re.fullmatch("x ([a-z]+), y ([a-z]+), z ([a-z]+)", words)
+        axes = cls(*found.groups()) if found else None
+        if axes is None or {_WAYS[way][0] for way in axes if way in _WAYS} != {0, 1, 2}:
+            raise Malformed(f"has the axes {words[:60]!r}, which are none such as {CAMERA.words!r}")
+        return axes
 
 
 CAMERA = Axes("right", "down", "forward")
@@ -77,15 +97,11 @@ class Scene:
     sequence: str = ""
 
 
-def upright(joints: Singles, axes: Axes) -> Singles:
-    """(..., 3) joints along :data:`UPRIGHT` axes.
-
-    Raises:
-        HarBenchError: axes that are none of these.
-    """
-    x, y, z = (joints[..., axis] for axis in range(3))
-    if axes == CAMERA:
-        return np.stack([x, -y, -z], axis=-1)
-    if axes == WORLD:
-        return np.stack([x, z, -y], axis=-1)
-    raise HarBenchError(f"joints along {axes.words} cannot be turned upright; give the camera's axes or the world's")
+def turned(joints: npt.NDArray[Width], given: Axes, wanted: Axes) -> npt.NDArray[Width]:
+    """(..., 3) joints along other axes."""
+    axes, signs = zip(*(_WAYS[way] for way in given), strict=True)
+    wished, ways = zip(*(_WAYS[way] for way in wanted), strict=True)
+    places = [axes.index(axis) for axis in wished]
+    along = np.array(ways, joints.dtype) * np.array(signs, joints.dtype)[places]
+    found: npt.NDArray[Width] = joints[..., places] * along
+    return found

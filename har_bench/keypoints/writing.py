@@ -17,7 +17,7 @@ from har_bench import files
 from har_bench.arrays import Singles
 from har_bench.errors import HarBenchError
 from har_bench.keypoints.bvh import bvh, with_constant_bones
-from har_bench.keypoints.motion import CAMERA, UPRIGHT, Axes, Motion, Scene, upright
+from har_bench.keypoints.motion import CAMERA, UPRIGHT, Axes, Motion, Scene, turned
 from har_bench.schema import column, table
 from har_bench.scoring import predictions
 from har_bench.skeletons import skeleton
@@ -217,7 +217,7 @@ def _trc(path: Path, scene: Scene, everybody: bool) -> None:
         "\t\t" + "\t".join(f"{axis}{marker + 1}" for marker in range(len(names)) for axis in "XYZ"),
         "",
     ]
-    for frame, row in zip(motion.frames, upright(motion.joints, scene.axes).reshape(count, -1), strict=True):
+    for frame, row in zip(motion.frames, turned(motion.joints, scene.axes, UPRIGHT).reshape(count, -1), strict=True):
         numbers = "\t".join(f"{value:.{DECIMALS}f}" for value in row)
         lines.append(f"{frame + 1}\t{frame / rate:.6f}\t{numbers}")
     files.write_whole(path, ("\n".join(lines) + "\n").encode())
@@ -225,7 +225,7 @@ def _trc(path: Path, scene: Scene, everybody: bool) -> None:
 
 def _bvh(path: Path, scene: Scene, everybody: bool) -> None:
     del everybody
-    joints = upright(scene.motions[0].joints, scene.axes).astype(np.float64)
+    joints = turned(scene.motions[0].joints, scene.axes, UPRIGHT).astype(np.float64)
     files.write_whole(path, bvh(joints, scene.skeleton, float(scene.fps or 0)).encode())
 
 

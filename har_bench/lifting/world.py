@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from har_bench.arrays import Singles
+from har_bench.keypoints.motion import CAMERA, WORLD, turned
 
 SAID = "the room is a guess: the camera is taken to be level, and {who} to stand on the floor"
 
@@ -25,11 +26,11 @@ def in_room(motions: Sequence[Singles], *, placed: bool) -> tuple[list[Singles],
         The joints, and what is guessed. Where persons are placed, z is 0 at the lowest joint of all frames; else it is
         at each frame's own lowest joint, so that nobody ever leaves the floor.
     """
-    turned = [np.stack([joints[..., 0], joints[..., 2], -joints[..., 1]], axis=-1) for joints in motions]
+    level = [turned(joints, CAMERA, WORLD) for joints in motions]
     if placed:
-        floor = min(float(joints[..., 2].min()) for joints in turned)
-        down = [joints - np.array([0, 0, floor], np.float32) for joints in turned]
+        floor = min(float(joints[..., 2].min()) for joints in level)
+        down = [joints - np.array([0, 0, floor], np.float32) for joints in level]
         return [joints.astype(np.float32) for joints in down], SAID.format(who="the lowest foot of all frames")
-    for joints in turned:
+    for joints in level:
         joints[..., 2] -= joints[..., 2].min(axis=1, keepdims=True)
-    return [joints.astype(np.float32) for joints in turned], SAID.format(who="the lowest foot of every frame")
+    return [joints.astype(np.float32) for joints in level], SAID.format(who="the lowest foot of every frame")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import threading
 import warnings
@@ -23,6 +24,12 @@ MOST_PIXELS = 2 * 89_478_485
 ALWAYS_PIXELS, PIXELS_PER_BYTE = 1 << 25, 12
 """What any file may unfold to, and what a larger one may: photographs have 2 to 10 pixels in a byte."""
 
+MOST_SCANS = 32
+"""Of a JPEG; a progressive one in four colours has eighteen."""
+
+_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
+_BEGIN, _SCAN, _END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+
 _BROKEN = (
     *(OSError, EOFError, ValueError, SyntaxError, TypeError, LookupError, AttributeError, ArithmeticError),
     *(AssertionError, NotImplementedError, struct.error),
@@ -43,11 +50,13 @@ def read_image(path: Path, *, upright: bool = False) -> Bytes:
 
     Raises:
         HarBenchError: no such file, no image, a damaged one, one of more than ``MOST_PIXELS``, or of more than 33
-            million and than 12 for each byte of the file.
+            million and than 12 for each byte of the file, or a JPEG of more than ``MOST_SCANS``.
     """
     try:
         with opened(path) as image:
             _refuse_unfolding(path, image)
+            if image.format in ("JPEG", "MPO"):
+                _refuse_scans(path)
             image.load()
             return _rgb(_turned(image) if upright else image)
     except Image.DecompressionBombError as error:
@@ -96,6 +105,19 @@ def _refuse_unfolding(path: Path, image: Image.Image) -> None:
             f"{path} says that its {size:,} bytes are {image.width} x {image.height} pixels, more than "
             f"{PIXELS_PER_BYTE} a byte; save it smaller"
         )
+
+
+def _refuse_scans(path: Path) -> None:
+    """A scan that changes nothing takes ten bytes, and as long as any other."""
+    content = opening.content(path)
+    if content.count(_SCAN) <= MOST_SCANS:  # most often all is said: they may stand in what follows the image, too
+        return
+    scans, at = 0, 0
+    while (found := _MARKER.search(content, at)) and found[0] != _END:
+        at = found.end() + (0 if found[0] == _BEGIN else int.from_bytes(content[found.end() : found.end() + 2]))
+        scans += found[0] == _SCAN
+    if scans > MOST_SCANS:
+        raise HarBenchError(f"{path} draws its picture {scans:,} times, in as many scans; save it again")
 
 
 def _turned(image: Image.Image) -> Image.Image:

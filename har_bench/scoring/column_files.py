@@ -18,6 +18,7 @@ from har_bench.arrays import Ints
 from har_bench.errors import HarBenchError, Malformed, completing, unknown
 from har_bench.foreign import hdf5, opening, pages
 from har_bench.foreign.budget import Budget
+from har_bench.foreign.texts import has_decimal_comma
 from har_bench.schema import vector
 from har_bench.scoring.columns import (
     DIMENSIONS,
@@ -109,6 +110,8 @@ def read_columns(path: Path) -> Predictions | None:
     kind, reader = readers[path.suffix.lower()]
     with _named(path, kind):
         opening.size_of(path)
+        if reader is _parquet and not files.is_utf8(path):
+            raise Malformed("cannot be read by Arrow, for its name is not UTF-8", "rename it")
         return reader(path)
 
 
@@ -229,7 +232,9 @@ def _csv(path: Path) -> Predictions:
             io.BytesIO(text.encode()),
             read_options=pa.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=len(text) > _SHORT),
             parse_options=pa.csv.ParseOptions(delimiter=mark, invalid_row_handler=refused),
-            convert_options=pa.csv.ConvertOptions(column_types=kinds, strings_can_be_null=False),
+            convert_options=pa.csv.ConvertOptions(
+                column_types=kinds, strings_can_be_null=False, decimal_point=_decimal_point(text, mark)
+            ),
         )
     except pa.ArrowInvalid as error:
         if not odd:
@@ -238,6 +243,12 @@ def _csv(path: Path) -> Predictions:
         what = f"has {odd[0].actual_columns} cells in line{place} ({odd[0].text[:60]!r}) for {len(names)} columns"
         raise Malformed(what, "give every row a cell for each column") from error
     return Predictions(by_sequence(_gathered(path, spread)), "CSV in our columns", fingerprint.of_file(path))
+
+
+def _decimal_point(text: str, mark: str) -> str:
+    """A comma, where another sign separates the columns of the second row and a number in it has one."""
+    cells = text.partition("\n")[2].partition("\n")[0].split(mark)
+    return "," if mark != "," and any(has_decimal_comma(cell.strip().strip('"')) for cell in cells) else "."
 
 
 def _gathered(path: Path, spread: pa.Table) -> pa.Table:

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 import har_bench
 from har_bench import devices, remote, workers
+from har_bench.errors import HarBenchError
 from har_bench.progress import progress
 from har_bench.protocol import Protocol, clues, identities, make_protocol
 from har_bench.protocol.clues import Clues
@@ -28,6 +29,10 @@ from har_bench.scoring.ways import Missing, Remedies, Way
 from har_bench.store import Store, open_store
 
 SEED = 20180615
+
+GAPS = clues.Note(
+    "{hits} of {of} predictions that are asked for are missing or not finite, and count as errors", least=0
+)
 
 
 def score(
@@ -88,7 +93,7 @@ def _result(pairs: Pairs, resamples: int, model: str) -> Result:
     chosen, given, store = pairs.way.protocol, pairs.predictions, pairs.store
     scores = chosen.compute()
     metrics = {name: float(value) for name, value in scores.metrics.items()}
-    ignored = len(set(given.names()) - set(pairs.selected["sequence"].to_pylist()))
+    others = set(given.names()) - set(pairs.selected["sequence"].to_pylist())
     layout = pairs.engine.layout if isinstance(pairs.engine, ByRow) else ""
     return Result(
         protocol=chosen.name,
@@ -105,7 +110,7 @@ def _result(pairs: Pairs, resamples: int, model: str) -> Result:
         intervals=_intervals(chosen, resamples),
         tables={title: [plain(row) for row in rows] for title, rows in scores.tables.items()},
         counts={name: int(count) for name, count in scores.counts.items()}
-        | ({"ignored_sequences": ignored} if ignored else {}),
+        | ({"ignored_sequences": len(others)} if others else {}),
         fingerprints={"store": store.fingerprint, "predictions": given.fingerprint, **given.members},
         versions=_versions(chosen.device)
         | {"converter": f"{store.manifest.converter} {store.manifest.converter_version}"},
@@ -118,8 +123,36 @@ def _result(pairs: Pairs, resamples: int, model: str) -> Result:
         },
         model=model or (Path(pairs.source).stem if isinstance(pairs.source, str | Path) else ""),
         readings=chosen.readings(scores.tables),
-        notes=[*given.notes, *clues.notes(chosen.notes, pairs.clues), *chosen.remarks()],
+        notes=[
+            *_all_elsewhere(pairs, others),
+            *given.notes,
+            *_scattered(pairs),
+            *clues.notes({"gaps": GAPS, **chosen.notes}, pairs.clues),
+            *chosen.remarks(),
+        ],
     )
+
+
+def _all_elsewhere(pairs: Pairs, others: set[str]) -> list[str]:
+    """That no prediction is of a sequence that is scored, as those of another split would be."""
+    if not others or len(others) < len(set(pairs.predictions.names())):
+        return []
+    return [
+        f"no prediction is of any of the {pairs.selected.num_rows:,} sequences scored, all are of {len(others):,} "
+        f"others, such as {min(others)!r}: is the split the right one?"
+    ]
+
+
+def _scattered(pairs: Pairs) -> list[str]:
+    """That rows without frame numbers are taken in an order that nothing vouches for."""
+    given = pairs.predictions
+    rows = given.of(next(iter(given.names()), "")) or {}
+    if not (isinstance(pairs.engine, ByRow) and given.scattered) or "frame" in rows:
+        return []
+    return [
+        "the rows of a sequence do not stand together and have no column 'frame': they were taken for its frames in "
+        "the order of the file"
+    ]
 
 
 def _score_all(pairs: Pairs, jobs: int, scheduler: str | None, *, quiet: bool) -> None:
@@ -162,8 +195,16 @@ def _worker(
 def _score_part(pairs: Pairs, part: int) -> None:
     batches = pairs.part(part)
     if batches is not None:
-        pairs.way.protocol.update(*batches)
-        pairs.clues = clues.merged(pairs.clues, pairs.way.protocol.clues(*batches))
+        try:
+            pairs.way.protocol.update(*batches)
+        except HarBenchError as error:  # a protocol does not know which file its rows come from
+            file = str(pairs.source) if isinstance(pairs.source, str | Path) else ""
+            if file in str(error):
+                raise
+            raise HarBenchError(f"{file}: {error}") from error
+        asked = len(batches[1]) if isinstance(pairs.engine, ByRow) else len(batches[0].sequences)
+        gaps = {"gaps": clues.Clue(pairs.engine.gaps, asked)}
+        pairs.clues = clues.merged(pairs.clues, {**pairs.way.protocol.clues(*batches), **gaps})
 
 
 def _intervals(protocol: Protocol, resamples: int) -> dict[str, Interval]:

@@ -20,6 +20,7 @@ from har_bench.errors import HarBenchError, completing
 from har_bench.files import readable
 from har_bench.foreign import npy, opening
 from har_bench.protocol.targets import keys
+from har_bench.raw import refuse_archive
 from har_bench.schema import column, vector
 from har_bench.scoring.column_files import read_columns
 from har_bench.scoring.column_files import write as write
@@ -149,6 +150,7 @@ def _from_file(path: Path, protocol: Protocol, store: Store) -> Predictions:
             raise HarBenchError(f"{path} does not exist; give a file of predictions")
         if not path.is_dir():
             opening.size_of(path)
+            refuse_archive(path, "the file of predictions that was in it")
     foreign = protocol.read_foreign(path, store)
     if foreign is not None:
         opened = _foreign(foreign, _main_column(protocol), fingerprint.of_path(path))
@@ -156,7 +158,11 @@ def _from_file(path: Path, protocol: Protocol, store: Store) -> Predictions:
         return opened
     if path.suffix == ".npy":
         what = f"the array of {path}"
-        return _array(numbers(npy.load(path), what), protocol, store, fingerprint.of_path(path), what)
+        array = npy.load(path)
+        if not array.ndim:
+            kind = type(array.item()).__name__
+            raise HarBenchError(f"{what} holds a {kind}; write one array of numbers, or our columns as .parquet")
+        return _array(numbers(array, what), protocol, store, fingerprint.of_path(path), what)
     found = read_columns(path)
     if found is None:
         raise HarBenchError(

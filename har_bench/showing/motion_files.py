@@ -17,9 +17,9 @@ from har_bench import skeletons
 from har_bench.arrays import Floats, Ints
 from har_bench.errors import Malformed, completing
 from har_bench.foreign import opening, texts
+from har_bench.keypoints.motion import CAMERA, UPRIGHT, Axes, turned
 from har_bench.skeletons import Skeleton
 
-_TO_CAMERA = np.array([1.0, -1.0, -1.0])
 _HEADER = 5
 """Lines of a ``.trc`` before its rows."""
 
@@ -68,7 +68,7 @@ def _trc(lines: list[str]) -> Motion:
     """Five lines of header, then frame, time and the coordinates."""
     names = [name for name in lines[3].split("\t")[2:] if name]
     rows = np.array([line.split("\t") for line in lines[_HEADER:] if line.strip()], np.float64)
-    joints = rows[:, 2:].reshape(len(rows), len(names), 3) * _TO_CAMERA
+    joints = turned(rows[:, 2:].reshape(len(rows), len(names), 3), UPRIGHT, CAMERA)
     bones = _layout(names)
     places = [names.index(name) for name in bones.joints]
     return _alone(joints[:, places], bones, int(rows[0, 0]) - 1, float(lines[2].split("\t")[0]))
@@ -85,8 +85,10 @@ def _csv(lines: list[str]) -> Motion:
     rows = [line.split(",") for line in lines[1:] if line.strip()]
     column = {name: [row[place] for row in rows] for place, name in enumerate(names) if name != "notes"}
     axes = [name for name in column if re.fullmatch("[xyz]_[a-z]+_mm", name)]
+    along = Axes.told(", ".join(name.removesuffix("_mm").replace("_", " ") for name in axes))
     bones = _layout(list(dict.fromkeys(column["joint"])))
     joints = np.array([column[name] for name in axes], np.float64).T.reshape(-1, len(bones), 3)
+    joints = turned(joints, along, CAMERA)
     frame, person = (np.array(column[name][:: len(bones)], np.int64) for name in ("frame", "person"))
     times = np.unique(np.array(column.get("time_s", []), np.float64))
     places = [column["joint"][: len(bones)].index(name) for name in bones.joints]
@@ -115,7 +117,7 @@ def _bvh(lines: list[str]) -> Motion:
     at = lines.index("MOTION")
     nodes = list(_nodes(lines[1:at]))
     rows = np.array([line.split() for line in lines[at + 3 :] if line.strip()], np.float64)
-    joints = _forward(nodes, rows) * _TO_CAMERA
+    joints = turned(_forward(nodes, rows), UPRIGHT, CAMERA)
     kept = [place for place, node in enumerate(nodes) if not node.name.startswith("to_")]
     bones = _layout([nodes[place].name for place in kept])
     places = {nodes[place].name: place for place in kept}

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 
 from har_bench import skeletons
 from har_bench.arrays import Floats, Ints
-from har_bench.errors import HarBenchError, unknown
+from har_bench.errors import HarBenchError, completing, unknown
 from har_bench.foreign import json_file, npy
 from har_bench.keypoints import open_tracks
+from har_bench.keypoints.motion import CAMERA, Axes, turned
 from har_bench.schema import texts_of
 from har_bench.scoring.column_files import read_columns
 from har_bench.showing import motion_files
@@ -34,14 +35,14 @@ class Rows:
         frame: (n,) of each row.
         person: (n,) of each row.
         points: (n, J, 2 or 3) by ``keypoints`` and ``keypoints_3d``.
-        facts: what the file says of itself: ``layout``, ``fps``, ``width``, ``height``.
+        facts: what the file says of itself: ``layout``, ``fps``, ``width``, ``height``, and the ``axes`` of space.
         bones: of the joints, where the file names them.
     """
 
     name: str
     frame: Ints
     person: Ints
-    points: Mapping[str, Floats]
+    points: dict[str, Floats]
     facts: Mapping[str, str]
     bones: Skeleton | None = None
 
@@ -71,6 +72,10 @@ def stage_of(
     frames = chosen(rows.frame, span, rows.name)
     told = layout or rows.facts.get("layout")
     bones = rows.bones or _bones(told, next(iter(rows.points.values())).shape[1], "keypoints_3d" in rows.points)
+    if "axes" in rows.facts and "keypoints_3d" in rows.points:
+        with completing(path, "lift the video again"):
+            given = Axes.told(rows.facts["axes"])
+        rows.points["keypoints_3d"] = turned(rows.points["keypoints_3d"], given, CAMERA)
     points = {key: Points(dense(frames, rows.frame, rows.person, each), bones) for key, each in rows.points.items()}
     size = tuple(int(rows.facts[side]) for side in ("width", "height") if side in rows.facts)
     rate = float(rows.facts["fps"]) if rows.facts.get("fps") else None
@@ -133,7 +138,7 @@ def _of_lifted(path: Path, content: dict[str, Any]) -> Rows:
             np.concatenate([start + np.arange(len(each)) for start, each in zip(first, joints, strict=True)]),
             np.repeat([each.get("person", 0) for each in persons], [len(each) for each in joints]),
             {"keypoints_3d": np.concatenate(joints)},
-            {"layout": content["layout"], "fps": str(content.get("fps") or "")},
+            {name: str(content[name]) for name in ("layout", "fps", "axes") if content.get(name)},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise HarBenchError(f"{path} holds no joints of har-bench lift ({error!r}); lift the video again") from error

@@ -19,9 +19,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from har_bench.errors import HarBenchError
-from har_bench.foreign import opening
-from har_bench.foreign.hdf5 import attribute, open_file
+from har_bench.errors import HarBenchError, Malformed
+from har_bench.foreign import json_file, opening
+from har_bench.foreign.budget import Budget
+from har_bench.foreign.hdf5 import attribute, inspected, open_file
 from har_bench.storing import seals
 from har_bench.storing.manifest import Manifest, decode
 
@@ -37,7 +38,7 @@ def manifest_in(path: Path) -> Manifest:
     """
     with seals.undamaged(path), _opened(path) as file:
         if MANIFEST in file:
-            return decode(file[MANIFEST][:].tobytes(), path)
+            return decode(_text(file[MANIFEST], path), path)
         if MANIFEST in file.attrs:
             return decode(str(attribute(file, MANIFEST)).encode(), path)
         raise HarBenchError(f"{path} holds no store (no manifest in it); convert the dataset again")
@@ -52,9 +53,21 @@ def holds_store(path: Path) -> bool:
         return False
 
 
+def _text(held: h5py.Dataset, path: Path) -> bytes:
+    """A manifest's bytes; they are packed, and a small file may claim very many."""
+    budget = Budget(opening.size_of(path), json_file.FACTOR)
+    budget.charge(held.nbytes)
+    found = bytes(held[:].tobytes())
+    json_file.charge_values(found, budget)
+    return found
+
+
 def _opened(path: Path) -> h5py.File:
     opening.require_file(path)
-    return h5py.File(path, "r")
+    try:
+        return inspected(path, whole=False)
+    except Malformed as wrong:
+        raise seals.damaged(path, f"it {wrong}") from wrong
 
 
 class Hdf5Tables:
@@ -93,16 +106,19 @@ class Hdf5Tables:
 
     def _table(self, name: str) -> _Table:
         if name not in self._tables:
-            self._tables[name] = _Table(self.path, self.file[name], self._seals.get(name))
+            count = len(self._parts[name])
+            self._tables[name] = _Table(self.path, self.file[name], count, self._seals.get(name))
         return self._tables[name]
 
 
 class _Table:
     """The group of one table; its values are compared with their seals as they are read."""
 
-    def __init__(self, path: Path, group: h5py.Group, sealed: Sequence[str] | None) -> None:
+    def __init__(self, path: Path, group: h5py.Group, parts: int, sealed: Sequence[str] | None) -> None:
         self.path, self.group, self.seals = path, group, sealed
         self.schema = pa.ipc.read_schema(pa.py_buffer(bytes(attribute(group, "schema"))))
+        if group[".starts"].shape != (parts + 1,):
+            raise seals.damaged(path, f"it does not say where the {parts} parts of {group.name[1:]} begin")
         self.starts: list[int] = group[".starts"][:].tolist()
         self._sealed: dict[int, seals.Sealed] = {}
         self._texts: dict[str, pa.Array] = {}  # the distinct texts of a column, read once

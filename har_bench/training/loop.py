@@ -162,12 +162,29 @@ class _Learner(lightning.LightningModule):
             self.starting(self.model, self.epoch)
         self.rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         self.sums = {}
+        self.lost = torch.full((), -1, device=self.device)  # the first step without a loss, in the memory of a device
 
-    def training_step(self, batch: Any, _: int) -> torch.Tensor:
+    def training_step(self, batch: Any, step: int) -> torch.Tensor:
         terms = self.losses(self.model, batch)
         for name, term in {**terms, "batches": torch.ones((), device=self.device)}.items():
             self.sums[name] = self.sums.get(name, torch.zeros((), device=self.device)) + term.detach()
-        return torch.stack(list(terms.values())).sum()
+        loss = torch.stack(list(terms.values())).sum()
+        self.lost = torch.where((self.lost < 0) & ~loss.detach().isfinite(), step, self.lost)
+        return loss
+
+    def refuse_lost(self, means: Mapping[str, float], step: int) -> None:
+        """A loss that is no number will not be one again.
+
+        Raises:
+            HarBenchError: it is none, since a step of this epoch.
+        """
+        if all(map(math.isfinite, means.values())):
+            return
+        since = f", from its step {step + 1} on" if step >= 0 else ""
+        raise HarBenchError(
+            f"the loss of epoch {self.epoch + 1} is not finite{since}; lower the learning rate, or see whether what is "
+            "learnt from is complete"
+        )
 
     def on_train_batch_end(self, *_: Any) -> None:
         if self.plan.stepped:
@@ -177,11 +194,7 @@ class _Learner(lightning.LightningModule):
         for name, value in self.sums.items():
             self.sums[name] = self.trainer.strategy.reduce(value, reduce_op="sum")
         means = self.means()
-        if not all(map(math.isfinite, means.values())):
-            raise HarBenchError(
-                f"the loss of epoch {self.epoch + 1} is not finite; lower the learning rate, or see whether the true "
-                "poses are complete"
-            )
+        self.refuse_lost(means, int(self.trainer.strategy.reduce(self.lost, reduce_op="max")))
         found = self.trainer.strategy.broadcast(self._evaluation())
         self.judged = next(iter(found), "")
         self.history.append({"epoch": self.epoch + 1.0, "lr": self.rate, **means, **found})
@@ -280,7 +293,9 @@ class _Keeper(Checkpoint):
             self._told = time.monotonic()
             learner = cast(_Learner, pl_module)
             part = (batch_idx + 1) / learner.plan.steps if learner.plan.steps else 0.0
-            note = f"epoch {learner.epoch + 1}, batch {batch_idx + 1}, {_words(learner.means())}"
+            means = learner.means()
+            learner.refuse_lost(means, int(learner.lost))
+            note = f"epoch {learner.epoch + 1}, batch {batch_idx + 1}, {_words(means)}"
             self._shown.tell(note, part=min(part, 1.0))
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

@@ -119,9 +119,11 @@ def _labels(predictions: Batch, classes: int, spellings: Mapping[str, int] | Non
     if counts.max() > 1:
         name = predictions.names()[int(np.argmax(counts > 1))]
         raise HarBenchError(f"{name} has {counts.max()} labels; give one, or the scores of every clip")
+    if values.dtype.kind == "b":
+        raise HarBenchError(f"the labels are true and false, and {protocol} has {classes} classes; give their numbers")
     there = np.ones(len(values), bool)
     if spellings is not None:
-        numbers = np.array([spellings.get(str(value), NOTHING) for value in values], np.int64)
+        numbers = np.array([_class_of(str(value), spellings, classes) for value in values], np.int64)
     else:
         there = np.isfinite(values)  # the engine lets others pass only where they count as errors
         whole = there & (values == np.floor(values)) & (values >= 0) & (values < classes)
@@ -137,6 +139,12 @@ def _labels(predictions: Batch, classes: int, spellings: Mapping[str, int] | Non
     predicted = np.full(len(counts), NOTHING)
     predicted[counts == 1] = numbers
     return predicted
+
+
+def _class_of(label: str, spellings: Mapping[str, int], classes: int) -> int:
+    """By its name, or by its number in digits."""
+    number = int(label) if label.isdecimal() and len(label) < 10 else NOTHING
+    return spellings.get(label, number if number < classes else NOTHING)
 
 
 def _owner(starts: Ints, row: int) -> int:

@@ -13,7 +13,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from har_bench.errors import HarBenchError, completing, listed
-from har_bench.foreign import compressed, json_file, npy, pickles
+from har_bench.foreign import compressed, json_file, npy, pickles, texts
 from har_bench.foreign.npz import open_npz
 from har_bench.foreign.numbers import numbers
 from har_bench.protocol import Foreign
@@ -31,19 +31,20 @@ from har_bench.schema import vector
 Scores = npt.NDArray[np.floating[Any]]
 
 NAMES = ("name", "sample", "sample_name", "video", "video_name", "file", "filename", "frame_dir")
-LISTS = ("names", "sequences", "sequence")
+LISTS = ("names", "sequences", "sequence", *NAMES)
 JSON = (".json", ".json.gz", ".json.xz")
 IN_RECORDS = ("sequence", *NAMES, "img_key", "video_id")
 SCORES = ("scores", "score", "pred_scores", "pred_score")
 """What a record of a pickled list calls the name of its clip, and its scores."""
 
-LABELS = ("pred", "prediction", "predicted", "pred_label", "predicted_label", "pred_0based", "label")
-"""Headers of csv files, the first one found is taken: beside a ``pred``, a ``label`` is the truth, and not read."""
+LABELS = ("pred", "prediction", "predicted", "pred_label", "predicted_label", "pred_0based", "label", "labels")
+"""What predicted classes are called; the first is taken: beside a ``pred``, a ``label`` is the truth, and not read."""
 
 _ENDINGS = re.compile(r"(_(rgb|ir|depth))?(\.(skeleton|avi|mp4|npy|npz|mat|txt|pkl|jpg|png))+$", re.IGNORECASE)
 _BETWEEN = re.compile(r"[\W_]+")
 _NUMBERED = re.compile(r"test_(\d+)")
 _SIDE = ("{}.txt", "{}.csv", "{}_names.txt", "{}_names.csv", "{}_names.pkl", "{}_ann.pkl")
+_SCALARS = (str, int, float, np.integer, np.floating)
 _DIGITS = 4  # Penn Action's names are numbers of four digits
 
 
@@ -76,12 +77,18 @@ def _archive(path: Path) -> Any:
     """The arrays of an ``.npz`` by name, or what its arrays ``names`` and ``scores`` say."""
     file = open_npz(path)
     held = {name: file[name] for name in file}
-    names, scores = (next((held[key] for key in keys if key in held), None) for keys in (LISTS, SCORES))
-    if names is None or scores is None:
+    names, answers = (next((held[key] for key in keys if key in held), None) for keys in (LISTS, (*SCORES, *LABELS)))
+    if names is None or answers is None:
         return held
-    if names.ndim != 1 or names.dtype.kind != "U" or len(names) != len(scores):
-        raise HarBenchError(f"{path} has {names.shape} names and {scores.shape} scores; give a name for every row")
-    return [list(pair) for pair in zip(names.tolist(), scores, strict=True)]
+    if names.dtype.kind == "S":
+        names = np.char.decode(names, "utf-8", "replace")
+    texts_alone = names.dtype.kind == "U" or all(isinstance(each, str) for each in names.flat)
+    if names.ndim != 1 or not texts_alone or not answers.ndim or len(names) != len(answers):
+        raise HarBenchError(
+            f"{path} has names of the shape {names.shape} and scores of the shape {answers.shape}; give a name, as "
+            "text, for every row"
+        )
+    return [list(pair) for pair in zip(names.tolist(), answers, strict=True)]
 
 
 def _from_content(
@@ -117,7 +124,7 @@ def _records(content: Sequence[Any]) -> tuple[list[str], list[Any]] | None:
 def _pair(record: Any) -> tuple[str, Any] | None:
     if isinstance(record, Mapping):
         name = next((record[key] for key in IN_RECORDS if isinstance(record.get(key), str)), None)
-        scores = next((record[key] for key in SCORES if key in record), None)
+        scores = next((record[key] for key in (*SCORES, *LABELS) if key in record), None)
         if isinstance(scores, Mapping):  # as mmaction2 1.x wraps them
             scores = scores.get("item")
         return None if name is None or scores is None else (name, scores)
@@ -138,10 +145,12 @@ def _by_number(path: Path, names: Sequence[str], order: Sequence[str]) -> list[s
 
 
 def _named(path: Path, names: Sequence[str], scores: Sequence[Any] | Scores) -> pa.Table:
-    """A row per clip: each name's scores are (C,), or (n, C) of n clips."""
+    """A row per clip: each name's scores are (C,), or (n, C) of n clips; or it has the number or name of a class."""
     if isinstance(scores, np.ndarray) and scores.ndim == 2 and scores.shape[1]:
         with completing(path, "give its scores as numbers (N, C)"):
             return pa.table({"sequence": list(names), "scores": vector(numbers(scores))})
+    if all(isinstance(value, _SCALARS) and not isinstance(value, bool | np.bool_) for value in scores):
+        return pa.table({"sequence": list(names), "label": numbered(scores)})
     clips = []
     for name, value in zip(names, scores, strict=True):
         with completing(f"{path}: {name}", "give its scores as (C,) or (clips, C)"):
@@ -209,8 +218,9 @@ def _from_csv(path: Path, known: Collection[str]) -> Foreign | None:
     rows = _rows(path)
     if not rows or "sequence" in rows[0]:
         return None
-    name = next((rows[0].index(header) for header in NAMES if header in rows[0]), None)
-    label = next((rows[0].index(header) for header in LABELS if header in rows[0]), None)
+    headers = [cell.lower() for cell in rows[0]]
+    name = next((headers.index(header) for header in IN_RECORDS if header in headers), None)
+    label = next((headers.index(header) for header in LABELS if header in headers), None)
     if name is not None and label is not None:
         what = f"csv, columns {rows[0][name]} and {rows[0][label]}"
         rows = rows[1:]
@@ -221,11 +231,23 @@ def _from_csv(path: Path, known: Collection[str]) -> Foreign | None:
     short = next((number for number, row in enumerate(rows) if len(row) <= max(name, label)), None)
     if short is not None:
         raise HarBenchError(f"{path}: row {short + 1} of the data has {len(rows[short])} cells; is it cut off?")
-    labels: list[Any] = [row[label] for row in rows]
-    if all(text.isdecimal() for text in labels):
-        labels = [int(text) for text in labels]
+    labels = numbered([row[label] for row in rows])
     names = _in_store([row[name] for row in rows], known)
     return Foreign(pa.table({"sequence": pa.array(names, pa.string()), "label": labels}), what)
+
+
+def numbered(labels: Iterable[Any]) -> list[Any]:
+    """Labels that are all whole numbers, as text or with a decimal point, as whole numbers; others as they are.
+
+    >>> numbered(["3", "4.0"]), numbered(["3", "run"])
+    ([3, 4], ['3', 'run'])
+    """
+    given = list(labels)
+    try:
+        values = [float(each) for each in given]
+    except (TypeError, ValueError):
+        return given
+    return [int(value) for value in values] if all(map(float.is_integer, values)) else given
 
 
 def _rows(path: Path) -> list[list[str]]:
@@ -234,9 +256,9 @@ def _rows(path: Path) -> list[list[str]]:
     Raises:
         HarBenchError: the file is damaged, too large, or no text.
     """
-    content = compressed.read(path)
+    content = texts.comma_separated(compressed.read(path), str(path))
     try:
-        file = io.StringIO(content.decode("utf-8-sig"), newline="")
+        file = io.StringIO(content.decode(), newline="")
         return [[cell.strip() for cell in row] for row in csv.reader(file) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise HarBenchError(f"{path} is not readable as csv ({error}); was it written completely?") from error

@@ -21,7 +21,7 @@ import pyarrow as pa
 from har_bench.arrays import Floats, Ints
 from har_bench.errors import HarBenchError
 from har_bench.protocol import Batch, Foreign, Options, Protocol, Records, Scores, of_split, option
-from har_bench.protocol.clues import Clues, Note, counted
+from har_bench.protocol.clues import Clue, Clues, Note, counted
 from har_bench.protocol.declarations import Along, Facts, Groups, Metric, Recipe, Table, by_name
 from har_bench.results import Row
 from har_bench.store import Store
@@ -86,6 +86,14 @@ NOTES: Mapping[str, Note] = {
         "of background? classes count from 0 here",
         least=0.5,
     ),
+    "last": Note(
+        "most true classes have the lowest score of all: are the numbers losses or distances? the better class has the "
+        "higher score",
+        least=0.5,
+    ),
+    "equal": Note(
+        "most rows have the same score for every class, and the first class wins: are they scores?", least=0.5
+    ),
     "behind": Note("most predicted classes are the true one minus 1: are the labels shifted by one class?", least=0.5),
 }
 
@@ -135,6 +143,12 @@ def sliced(*slices: str) -> tuple[Table, ...]:
         Facts("read_as"),
         Groups("length"),
     )
+
+
+def _equal(predictions: Batch) -> Clue:
+    """Rows of scores that prefer no class."""
+    scores = predictions.columns.get("scores", np.zeros(0))
+    return counted(scores.min(axis=1) == scores.max(axis=1)) if scores.ndim == 2 and scores.size else Clue(0, 0)
 
 
 class Accuracy(Protocol):
@@ -242,14 +256,15 @@ class Accuracy(Protocol):
             self.state.add(name, Answer(first, second, place, free, tuple(_text(value) for value in label), read_as))
 
     def clues(self, truth: Batch, predictions: Batch) -> Clues:
-        """Whether the predicted classes are the true ones moved by one."""
-        del predictions
+        """Whether the predicted classes are the true ones moved by one, or the scores are none."""
         found = [self.state[name] for name in truth.names()]
         answered = np.array([answer.predicted != NOTHING and not answer.given for answer in found], bool)
         moved = np.array([answer.predicted - answer.true for answer in found], np.int64)
         return {
             "from one": counted(moved == 1, answered),
             "behind": counted(moved == -1, answered),
+            "last": counted(np.array([answer.rank for answer in found]) == self.classes - 1, answered),
+            "equal": _equal(predictions),
         }
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:

@@ -249,8 +249,12 @@ class FrameMAP(Protocol):
 
     def clues(self, truth: Batch, predictions: Batch) -> Clues:
         """Whether boxes, times or labels look like others than AVA's."""
-        del truth
-        return clues.of_detections(predictions) if len(predictions) else {}
+        if not len(predictions):
+            return {}
+        codes = coded(truth.starts, self._ticks(truth["timestamp"], "the store has"))
+        every = np.union1d(codes, listed(truth.sequences, "empty"))
+        true = codes, truth["bbox_normalised"].reshape(-1, 4).astype(np.float64)
+        return clues.of_detections(predictions, self._codes(predictions), every, np.array(self.actions), true)
 
     def _objects(self, truth: Batch) -> Objects:
         """The boxes of evaluated actions that count."""

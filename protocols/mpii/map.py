@@ -236,9 +236,13 @@ class MultiPersonAP(Protocol):
         """Whether the detected points look like others than pixels of the image."""
         if not len(predictions) or predictions["keypoints"].ndim != 3:
             return {}
-        annotated = truth["keypoints"]
         return clues.of_persons(
-            predictions["keypoints"], predictions["score"], predictions.starts, annotated, truth.starts
+            predictions["keypoints"],
+            predictions["score"],
+            predictions.starts,
+            truth["keypoints"],
+            truth.starts,
+            skeleton("mpii16").flip,
         )
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:

@@ -163,7 +163,7 @@ class PoseAverages(Protocol):
         """Whether the poses look like others than the recipe asks for: their unit, root, axes and sides."""
         layout = skeleton(self.recipe.joints)
         found = clues.of_poses(predictions["keypoints_3d"], truth["keypoints_3d"], truth.starts, layout.flip)
-        return {name: clue for name, clue in found.items() if name != "absolute" or self.relative}
+        return {name: clue for name, clue in found.items() if name not in ("absolute", "root") or self.relative}
 
     @property
     def relative(self) -> bool:

@@ -8,17 +8,31 @@ from typing import cast
 import numpy as np
 
 from har_bench.arrays import Bools, Floats, Ints
-from har_bench.protocol.clues import Clues, Note, alike, closer, counted, in_pieces, lengths, sampled, seen
+from har_bench.protocol.clues import (
+    POINTS,
+    Clues,
+    Note,
+    alike,
+    closer,
+    counted,
+    in_pieces,
+    lengths,
+    reordered,
+    sampled,
+    seen,
+)
 
 AXES: Mapping[str, tuple[tuple[int, int], ...]] = {
     "x,-y,z": ((0, 1), (1, -1), (2, 1)),
     "x,-y,-z": ((0, 1), (1, -1), (2, -1)),
     "x,-z,y": ((0, 1), (2, -1), (1, 1)),
     "x,z,-y": ((0, 1), (2, 1), (1, -1)),
+    "x,z,y": ((0, 1), (2, 1), (1, 1)),
+    "x,y,-z": ((0, 1), (1, 1), (2, -1)),
     "-x,y,z": ((0, -1), (1, 1), (2, 1)),
     "-x,y,-z": ((0, -1), (1, 1), (2, -1)),
 }
-"""Turns and mirrorings of the axes that are met in the field: y up, z up, mirrored, seen from behind."""
+"""Turns and mirrorings of the axes that are met in the field: y up, z up, z before y, mirrored, seen from behind."""
 
 UNITS = {"m": ("metres", 300.0, 3000.0), "cm": ("centimetres", 3.0, 30.0)}
 """How a unit is called, and how many times smaller than in mm its numbers may be."""
@@ -39,6 +53,14 @@ NOTES: Mapping[str, Note] = {
         "nearly all predicted roots are farther from the origin than the pose is large: are the poses absolute? this "
         "recipe takes them relative to the root; the recipe recentred subtracts it"
     ),
+    "root": Note(
+        "nearly all poses are much closer to the truth with their root moved to the origin: this recipe takes them "
+        "relative to the root; the recipe recentred subtracts it",
+        unless="absolute",
+    ),
+    "one place": Note(
+        "nearly all predicted poses have all joints in one place: is it the model's output that was written?"
+    ),
     **{
         axes: Note(
             f"nearly all poses are much closer to the truth with their axes as {axes}: the camera's frame is asked "
@@ -50,6 +72,7 @@ NOTES: Mapping[str, Note] = {
         "nearly all poses are much closer to the truth with left and right joints exchanged: are the joints in another "
         "order, or the images mirrored?"
     ),
+    "order": POINTS["order"],
 }
 
 
@@ -79,13 +102,21 @@ def _of_poses(predicted: Floats, truth: Floats, swap: Ints) -> Clues:
             units |= inside
             found[unit] = counted(inside, whole)
         found["scale"] = counted(same & ~units & ((ratio > 2) | (ratio < 0.5)), whole)
+        found["one place"] = counted(radius == 0, whole)
+        found["root"] = counted(closer(mine, given, true, there), whole)
         found["absolute"] = counted(np.linalg.norm(given[:, 0], axis=-1) > 2 * radius, whole & (radius > 0))
         sized = mine * np.where(np.isfinite(ratio), ratio, 1.0)[:, None, None]
     turned = {axes: _turned(sized, axes) for axes in AXES}
     best = np.argmin([lengths(points - true).sum(axis=1) for points in turned.values()], axis=0)
+    explained = np.zeros(len(given), bool)
     for place, (axes, points) in enumerate(turned.items()):
-        found[axes] = counted((best == place) & closer(points, sized, true, there), whole)
-    found["left and right"] = counted(closer(sized[:, swap], sized, true, there), whole)
+        shown = (best == place) & closer(points, sized, true, there)
+        explained |= shown
+        found[axes] = counted(shown, whole)
+    mirrored = closer(sized[:, swap], sized, true, there)
+    found["left and right"] = counted(mirrored, whole)
+    middles = (points - points.mean(axis=1, keepdims=True) for points in (sized, true))  # the root may be another joint
+    found["order"] = counted(reordered(*middles) & ~mirrored & ~explained, whole)
     return found
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -14,9 +15,10 @@ import pyarrow as pa
 
 from har_bench.arrays import Floats, Ints
 from har_bench.errors import HarBenchError, listed
-from har_bench.foreign import compressed, json_file
+from har_bench.foreign import compressed, json_file, texts
 from har_bench.foreign.json_numbers import numbers
 from har_bench.protocol import Batch
+from har_bench.raw import file_name
 from har_bench.schema import vector
 
 _COCO = "a json file as COCO defines it"
@@ -98,6 +100,21 @@ class _Source(NamedTuple):
         return f"{self.word} {self.numbers[row]} of {self.path}"
 
 
+class _Wrapped(msgspec.Struct, gc=False):
+    """Detections that are not the whole file, but a list in it."""
+
+    annotations: list[_Detection] = []
+    predictions: list[_Detection] = []
+    results: list[_Detection] = []
+
+    @property
+    def detections(self) -> list[_Detection]:
+        return self.annotations or self.predictions or self.results
+
+
+_WRAPPED = re.compile(rb'\s*\{\s*"(annotations|predictions|results)"\s*:\s*')
+
+
 class Results(NamedTuple):
     """A results file's detections of one category, in its order.
 
@@ -119,34 +136,49 @@ class Results(NamedTuple):
 
 
 def is_results(path: Path) -> bool:
-    """Whether a file is a json list, plain or compressed, whose first member has ``keypoints``."""
+    """Whether a file is a json list, plain or compressed, whose first member has ``keypoints``; it may be wrapped."""
     if ".json" not in path.suffixes[-2:]:
         return False
     try:
-        head = compressed.beginning(path, 1 << 16)
+        head = texts.utf8(compressed.beginning(path, 1 << 16), str(path))
     except HarBenchError:
         return False
-    text = head.lstrip()
+    listed_in = _WRAPPED.match(head)
+    text = head[listed_in.end() :] if listed_in else head.lstrip()
     return text[:1] == b"[" and (b'"keypoints"' in head or text[1:].lstrip()[:1] == b"]")
 
 
-def read_results(path: Path, category: int = 1, part: str = "") -> Results:
+def refuse_other_json(path: Path) -> None:
+    """Say of a json that is no results file what it is; of anything else nothing.
+
+    Raises:
+        HarBenchError: it is one.
+    """
+    if ".json" in path.suffixes[-2:] and path.is_file():
+        head = texts.utf8(compressed.beginning(path, 1 << 16), str(path)).decode("utf-8", "replace").strip()
+        without = "has no 'keypoints' in its first record" if head[:1] == "[" else f"begins with {head[:40]!r}"
+        raise HarBenchError(f"{path} {without}; write a list of {{'image_id', 'category_id', 'keypoints', 'score'}}")
+
+
+def read_results(path: Path, category: int = 1, part: str = "", images: Mapping[str, int] | None = None) -> Results:
     """The detections of one category; those of others are left out, as nobody of theirs is looked for.
 
     Args:
         path: a json file, plain or compressed.
         category: the category id.
         part: whose scores are wanted, where detections have scores of parts, such as ``foot_score``.
+        images: the ids of images by their names, which messages tell those who gave names.
 
     Raises:
         HarBenchError: no detection at all, or one that lacks a field or has another number of joints.
     """
-    found: list[_Detection] = json_file.read(path, list[_Detection], what=_COCO, not_finite=_as_text)
+    read: Any = json_file.read(path, list[_Detection] | _Wrapped, what=_COCO, not_finite=_as_text)
+    found: list[_Detection] = read.detections if isinstance(read, _Wrapped) else read
     if not found:
         raise HarBenchError(f"{path} holds no detection; write at least one, as the official tool cannot score none")
     source = _Source(path, "record", range(len(found)))
     for name in ("image_id", "category_id", "score"):
-        _check_numbers(source, name, [getattr(one, name) for one in found])
+        _check_numbers(source, name, [getattr(one, name) for one in found], images or {})
     values, lengths = _joints(source, found)
     width = int(lengths[0])
     if width % 3 or not width:
@@ -177,8 +209,8 @@ def read_results(path: Path, category: int = 1, part: str = "") -> Results:
     )
 
 
-def _check_numbers(source: _Source, name: str, values: Sequence[Any]) -> None:
-    """Refuse a member that lacks a number, or has a text in its place."""
+def _check_numbers(source: _Source, name: str, values: Sequence[Any], images: Mapping[str, int]) -> None:
+    """Refuse a member that lacks a number, or has a text in its place, as the official tool cannot use it either."""
     if set(map(type, values)) <= {int, float}:
         return
     row, value = next((row, each) for row, each in enumerate(values) if type(each) not in (int, float))
@@ -186,9 +218,14 @@ def _check_numbers(source: _Source, name: str, values: Sequence[Any]) -> None:
         raise HarBenchError(
             f"{source.name(row)} has no {name}; give every detection image_id, category_id, keypoints and score"
         )
-    kind = "a text" if isinstance(value, str) else f"a {type(value).__name__}"
+    if not isinstance(value, str):
+        kind = type(value).__name__
+        raise HarBenchError(f"{source.name(row)} has a {kind}, {str(value)[:20]!r}, as {name}; write it as a number")
+    known = images.get(file_name(value)) if name == "image_id" else None
+    number = f" (here {known})" if known is not None else ""
     raise HarBenchError(
-        f"{source.name(row)} has {kind}, {str(value)[:20]!r}, as {name}; write it as a number, without quotation marks"
+        f"{source.name(row)} has a text, {value[:20]!r}, as {name}; write it as a number{number}, without quotation "
+        "marks"
     )
 
 
@@ -313,31 +350,45 @@ def _joints(source: _Source, people: Sequence[_Joints]) -> tuple[Floats, Ints]:
 
 
 def _numbers(
-    source: _Source, name: str, texts: Sequence[msgspec.Raw], parts: Ints | None = None
+    source: _Source, name: str, lists: Sequence[msgspec.Raw], parts: Ints | None = None
 ) -> tuple[Floats, Ints]:
     """The numbers of all lists, one after the other, and how many each has.
 
     Args:
         source: the records.
         name: what the numbers are.
-        texts: the lists.
+        lists: each a text.
         parts: how many lists each record has; by default one.
 
     Raises:
         HarBenchError: one is no list of numbers.
     """
     try:
-        return numbers(texts)
+        return numbers(lists)
     except msgspec.DecodeError:
-        for row, text in enumerate(texts):
+        flat = []
+        for row, text in enumerate(lists):
             try:
-                numbers([text])
+                flat.append(_flat(text))
+                numbers(flat[-1:])
             except msgspec.DecodeError as error:
                 record = row if parts is None else int(np.searchsorted(np.cumsum(parts), row, "right"))
                 raise HarBenchError(
-                    f"{source.name(record)} has {name} that are no list of numbers ({error}); mend it"
+                    f"{source.name(record)} has {name} that are no list of numbers ({json_file.told(error)}); mend it"
                 ) from error
-        raise
+        return numbers(flat)
+
+
+def _flat(text: msgspec.Raw) -> msgspec.Raw:
+    """A list of x, y, v for each joint, as one list of all of them; any other list as it is.
+
+    Raises:
+        msgspec.DecodeError: a joint has other than three numbers.
+    """
+    if not bytes(text).replace(b" ", b"").startswith(b"[["):
+        return text
+    joints = msgspec.json.decode(text, type=list[tuple[float, float, float]])
+    return msgspec.Raw(msgspec.json.encode(list(chain.from_iterable(joints))))
 
 
 def _check_lengths(source: _Source, name: str, lengths: Ints, width: int) -> None:

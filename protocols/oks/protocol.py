@@ -24,6 +24,7 @@ from har_bench.protocol import Batch, Foreign, Options, Protocol, Records, Score
 from har_bench.protocol.clues import Clues
 from har_bench.protocol.declarations import Along, Curve, Metric, by_name
 from har_bench.protocol.tables import cell
+from har_bench.raw import file_name
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
 from har_bench.store import Store
@@ -106,6 +107,7 @@ class OKS(Protocol):
         self.finite = self.options.nan == "refused"
         self.sigmas = np.array(self.options.sigmas)
         self._categories = "choose others with the options category and split"
+        self._flip = np.zeros(0, np.int64)
         self.part = self.options.part or next(iter(self.recipe.parts), "")
         if self.part and self.part not in self.recipe.parts:
             raise unknown(f"part of {self.name}:{self.recipe.name}", self.part, self.recipe.parts)
@@ -122,8 +124,9 @@ class OKS(Protocol):
             HarBenchError: neither the store nor the user has sigmas.
         """
         self._categories = _categories(store)
+        joints = store.skeleton()
+        self._flip = np.asarray(joints.flip)
         if not self.options.sigmas:
-            joints = store.skeleton()
             if not joints.sigmas:
                 raise HarBenchError(f"the joints {joints.name} of {store.path} have no sigmas; give the option sigmas")
             self.sigmas = _tenths(joints.sigmas)
@@ -131,9 +134,12 @@ class OKS(Protocol):
     def read_foreign(self, path: Path, store: Store) -> Foreign | None:
         """COCO's results json (also .json.gz, .json.xz): a list of image_id, category_id, keypoints and score."""
         if not files.is_results(path):
+            files.refuse_other_json(path)
             return None
-        results = files.read_results(path, self.options.category, self.part)
         images = self._of_split(store.sequences)
+        ids = (file_name(name) for name in images["sequence"].to_pylist())
+        known = dict(zip(ids, images["image_id"].to_pylist(), strict=True))
+        results = files.read_results(path, self.options.category, self.part, known)
         at = files.places(path, results, images["image_id"].to_numpy())
         sequences = images["sequence"].combine_chunks().take(pa.array(at))
         boxes = "with boxes" if results.bbox is not None else "without boxes"
@@ -193,8 +199,15 @@ class OKS(Protocol):
         if not len(predictions) or predictions["keypoints"].ndim != 3:
             return {}
         annotated = np.where(truth["visibility"][..., None] > 0, truth["keypoints"], np.nan)
+        if predictions["keypoints"].shape[1:] != annotated.shape[1:] or len(self._flip) != annotated.shape[1]:
+            return {}
         return clues.of_persons(
-            predictions["keypoints"], predictions["score"], predictions.starts, annotated, truth.starts
+            predictions["keypoints"],
+            predictions["score"],
+            predictions.starts,
+            annotated,
+            truth.starts,
+            self._flip,
         )
 
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
@@ -292,7 +305,10 @@ class OKS(Protocol):
         starts, columns = given.starts, dict(given.columns)
         if columns["keypoints"].shape[1:] != (width, 2):
             shape = columns["keypoints"].shape[1:]
-            raise HarBenchError(f"the predicted keypoints have shape {shape} and the annotated ones ({width}, 2)")
+            raise HarBenchError(
+                f"the predicted keypoints have {shape[0]} joints of {shape[1]} numbers, the annotated ones {width} of "
+                "2; predict these"
+            )
         kept = np.ones(len(given), bool)
         if self.finite:  # what is not finite is here only where gaps count as errors: as no detection
             kept = np.isfinite(columns["keypoints"]).all(axis=(1, 2)) & np.isfinite(columns["score"])

@@ -8,7 +8,7 @@ import numpy as np
 
 from har_bench.arrays import Floats
 from har_bench.protocol import Batch
-from har_bench.protocol.clues import Clues, Note, column, counted
+from har_bench.protocol.clues import ONE_SCORE, Clues, Note, column, counted, of_scores
 
 NOTES: Mapping[str, Note] = {
     "inverted": Note(
@@ -30,6 +30,7 @@ NOTES: Mapping[str, Note] = {
         "seconds: are they in seconds? our columns are frames from 0",
         unless="shares",
     ),
+    **ONE_SCORE,
 }
 
 
@@ -46,6 +47,7 @@ def of_intervals(truth: Batch, predictions: Batch) -> Clues:
             "late": counted(start >= 1.5 * frames, np.isfinite(frames)),
             "shares": counted(ends <= 1.5 * fps, long),
             "seconds": counted(ends <= 1.1 * frames / fps, long),
+            **of_scores(predictions["score"]),
         }
 
 

@@ -194,6 +194,19 @@ class FrameMAP(OfMERL):
             counts={"videos": len(self.state), "images": sum(len(each.labels) for each in self.state.values())},
         )
 
+    def remarks(self) -> list[str]:
+        """That the columns are the classes in another order, the background first."""
+        images = self.state.values()
+        labels = np.concatenate([each.labels for each in images]).astype(np.int64)
+        acting = labels < len(CLASSES)
+        ahead = np.concatenate([_best(each) for each in images]) == (labels + 1) % len(NAMES)
+        if 2 * ahead[acting].sum() <= acting.sum() or not acting.any():
+            return []
+        return [
+            "most images of actions have their highest score one column behind their class's: is the background the "
+            f"first column? the columns are {', '.join(NAMES)}"
+        ]
+
     def _right(self, records: Records[Images]) -> Floats:
         """(V, 2) right and counted images per video."""
         right = [right_at(_best(each), each.labels, self.recipe.lag) for each in records.values()]

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from har_bench.arrays import Floats, Ints
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, listed
 from har_bench.foreign import json_file
 from har_bench.protocol import Batch, Foreign, Protocol, Records, Scores, by_name, of_split
 from har_bench.protocol.clues import Clues
@@ -186,6 +186,19 @@ class TemporalMAP(Protocol):
         """Whether the intervals look like others than frames of their video."""
         return clues.of_intervals(truth, predictions) if len(predictions) else {}
 
+    def remarks(self) -> list[str]:
+        """That detections have labels of no action, and so can hit nothing."""
+        found = self.state.derived(by_label)
+        known = sorted(label for label, each in found.items() if each.positives.sum())
+        others = {label: len(each.owner) for label, each in found.items() if label not in known}
+        if not sum(others.values()):
+            return []
+        every = sum(len(each.owner) for each in found.values())
+        return [
+            f"{sum(others.values()):,} of {every:,} detections have labels that no action has, such as "
+            f"{next(iter(others))[:40]!r}, and can hit none; the actions are {listed(known)}"
+        ]
+
     def metrics_of(self, weights: Floats | None = None) -> dict[str, float]:
         """The metrics when video i of :meth:`units` counts ``weights[i]`` times."""
         areas = average_precisions(self.state.derived(by_label), "envelope", weights)
@@ -242,8 +255,11 @@ class TemporalMAP(Protocol):
 _FORM = "write {'results': {video: [{'label', 'score', 'segment': [start, stop]}]}}"
 
 
+_SUFFIXES = (".json", ".json.gz", ".json.xz")
+
+
 class _Result(msgspec.Struct):
-    label: str
+    label: str | int
     score: float
     segment: tuple[float, float]
 
@@ -252,23 +268,66 @@ class _Results(msgspec.Struct):
     results: dict[str, list[_Result]]
 
 
+class _Videos(msgspec.Struct):
+    """The same before its detections are looked at."""
+
+    results: dict[str, list[msgspec.Raw]]
+
+
 def read_results(path: Path, store: Store) -> Foreign | None:
     """ActivityNet's results as intervals of frames, each video's by its own frame rate; None for another file.
 
     Raises:
         HarBenchError: the file begins as one of them but is damaged, or names a video whose frame rate is unknown.
     """
-    if not path.is_file() or path.suffix != ".json":
+    if not path.is_file() or not path.name.lower().endswith(_SUFFIXES):
         return None
-    file: _Results = json_file.read(path, _Results, what="ActivityNet's json of results", remedy=_FORM)
+    try:
+        file: _Results = json_file.read(path, _Results, what="ActivityNet's json of results", remedy=_FORM)
+    except HarBenchError:
+        _refuse_first_broken(path)
+        raise
     results = file.results
     rates = dict(zip(*(store.sequences[name].to_pylist() for name in ("sequence", "fps")), strict=True))
-    rows: dict[str, list[Any]] = {name: [] for name in ("sequence", "start", "stop", "label", "score")}
+    rows: dict[str, list[Any]] = {field.name: [] for field in _ROWS}
     for video, detections in results.items():
         if rates.get(video, 0.0) is None:
             raise HarBenchError(f"{path}: the store knows no frame rate of {video!r}; write our columns, in frames")
         for each in detections:
             start, stop = (second * (rates.get(video) or 1.0) for second in each.segment)
-            for name, value in zip(rows, (video, start, stop, each.label, each.score), strict=True):
+            for name, value in zip(rows, (video, start, stop, str(each.label), each.score), strict=True):
                 rows[name].append(value)
-    return Foreign(pa.table(rows), "ActivityNet's json of results, seconds as frames")
+    if not rows["sequence"]:
+        raise HarBenchError(f"{path} holds no detection; {_FORM}")
+    return Foreign(pa.table(rows, _ROWS), "ActivityNet's json of results, seconds as frames")
+
+
+_ROWS = pa.schema(
+    [
+        ("sequence", pa.string()),
+        ("start", pa.float64()),
+        ("stop", pa.float64()),
+        ("label", pa.string()),
+        ("score", pa.float64()),
+    ]
+)
+
+
+def _refuse_first_broken(path: Path) -> None:
+    """Name the first detection that is none; nothing where the file as a whole is something else.
+
+    Raises:
+        HarBenchError: there is one.
+    """
+    try:
+        file: _Videos = json_file.read(path, _Videos)
+    except HarBenchError:
+        return
+    for video, detections in file.results.items():
+        for row, each in enumerate(detections):
+            try:
+                msgspec.json.decode(each, type=_Result)
+            except msgspec.DecodeError as error:
+                raise HarBenchError(
+                    f"detection {row} of {video!r} in {path} is none ({json_file.told(error)}); {_FORM}"
+                ) from error

@@ -85,12 +85,12 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="asks the system for the most memory that a process had")
 def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:
-    """Six hundred frames of 640 x 480 would be half a gigabyte."""
+    """Six hundred frames of 384 x 288 would be 200 MB."""
     pytest.importorskip("av")
     peaks = []
     for frames in (60, 660):
         people = [[(10 + number % 100, 20, 30, 60)] for number in range(frames)]
-        clip = film(tmp_path / f"{frames}.mp4", people, size=(640, 480))
+        clip = film(tmp_path / f"{frames}.mp4", people, size=(384, 288))
         words = [sys.executable, "-c", PEAK, str(clip), str(tmp_path / f"{frames}.parquet")]
         done = subprocess.run(
             words, capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}

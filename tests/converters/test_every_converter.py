@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,32 @@ def test_an_archive_is_to_be_unpacked_whether_it_is_given_or_lies_there(
     for raw in (path.parent, path):
         with pytest.raises(HarBenchError, match=rf"{re.escape(archive)}.* unpack"):
             registry.load("converters", name)().discover(raw)
+
+
+@pytest.mark.parametrize("spelled", [str.upper, str.lower])
+@pytest.mark.parametrize("name", NAMES)
+def test_capital_or_small_letters_in_the_names_of_files_lose_nothing(
+    name: str, spelled: Callable[[str], str], tmp_path: Path
+) -> None:
+    registry.load("converters", name).sample(tmp_path / "raw")
+    kept = har_bench.convert(name, tmp_path / "raw", tmp_path / "one", jobs=1, quiet=True)
+    for path in sorted((tmp_path / "raw").rglob("*"), reverse=True):
+        path.rename(path.with_name(spelled(path.name)))
+    found = har_bench.convert(name, tmp_path / "raw", tmp_path / "two", jobs=1, quiet=True)
+    assert found.manifest.rows == kept.manifest.rows
+
+
+TEXTS = (".txt", ".csv", ".pbtxt", ".cal", ".ofs", ".mp", ".skeleton", ".xml")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_texts_that_stayed_compressed_are_the_same_texts(name: str, tmp_path: Path) -> None:
+    registry.load("converters", name).sample(tmp_path / "raw")
+    texts = [path for path in (tmp_path / "raw").rglob("*") if path.suffix in TEXTS]
+    if not texts:
+        pytest.skip("it has no texts")
+    kept = har_bench.convert(name, tmp_path / "raw", tmp_path / "one", jobs=1, quiet=True)
+    for path in texts:
+        path.write_bytes(gzip.compress(path.read_bytes(), 1))
+    found = har_bench.convert(name, tmp_path / "raw", tmp_path / "two", jobs=1, quiet=True)
+    assert found.manifest.rows == kept.manifest.rows

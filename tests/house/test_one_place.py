@@ -21,7 +21,8 @@ PROMISES = (
     "tests/house/test_imports.py",
     "tests/house/test_package.py::test_the_wheel_holds_every_file_and_no_other",
 )
-"""The tests that every converter, protocol and baseline must pass."""
+"""The tests that every converter, protocol and baseline must pass; that clusters score as one process does is the
+engine's promise, kept with ours."""
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_one_of_each_is_found_and_keeps_every_promise(house: Path, tmp_path: Pat
     environment.work = house
     chosen = (
         "-k",
-        "dance or wheel or (still and (describes or device))",
+        "(dance and not cluster) or wheel or (still and (describes or device))",
         "-m",
         "not real",
         "-p",

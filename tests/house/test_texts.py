@@ -103,7 +103,7 @@ def names_for(path: Path, where: str, target: str) -> Iterator[str]:
     )
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if any(role_targets(path))], ids=shown)
+@pytest.mark.parametrize("path", [path for path in MODULES if ROLE.search(path.read_text("utf-8"))], ids=shown)
 def test_every_role_leads_somewhere(path: Path) -> None:
     for where, target in role_targets(path):
         for name in names_for(path, where, target):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import stat
 import subprocess
 import sys
@@ -52,6 +53,15 @@ def loops(tmp_path: Path) -> Path:
     path = tmp_path / "code" / "loops.py"
     path.parent.mkdir()
     path.write_text(LOOPS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Such a module, and its machine code in the folder ``told``; both are for copying, with their times."""
+    path = tmp_path_factory.mktemp("compiled") / "loops.py"
+    path.write_text(LOOPS)
+    assert outcome(path, NUMBA_CACHE_DIR=str(path.parent / "told")) == "6.0 6.0\n"
     return path
 
 
@@ -162,25 +172,28 @@ def flipped(data: bytes) -> bytes:
 @pytest.mark.parametrize("kind", [".nbi", ".nbc"])
 @pytest.mark.parametrize("damage", [cut, emptied, foreign, flipped])
 def test_damaged_machine_code_is_compiled_again(
-    loops: Path, tmp_path: Path, kind: str, damage: Callable[[bytes], bytes]
+    compiled: Path, tmp_path: Path, kind: str, damage: Callable[[bytes], bytes]
 ) -> None:
-    outcome(loops, NUMBA_CACHE_DIR=str(tmp_path / "told"))
-    for path in files(tmp_path / "told"):
-        if path.suffix == kind:
-            path.write_bytes(damage(path.read_bytes()))
-    assert outcome(loops, NUMBA_CACHE_DIR=str(tmp_path / "told")) == "6.0 6.0\n"
+    shutil.copytree(compiled.parent / "told", tmp_path / "told")
+    damaged = [path for path in files(tmp_path / "told") if path.suffix == kind]
+    assert damaged
+    for path in damaged:
+        path.write_bytes(damage(path.read_bytes()))
+    harmed = files(tmp_path / "told")
+    assert outcome(compiled, NUMBA_CACHE_DIR=str(tmp_path / "told")) == "6.0 6.0\n"
     mended = files(tmp_path / "told")
-    assert outcome(loops, NUMBA_CACHE_DIR=str(tmp_path / "told")) == "6.0 6.0\n"
+    assert all(mended[path] != harmed[path] for path in damaged)
+    assert outcome(compiled, NUMBA_CACHE_DIR=str(tmp_path / "told")) == "6.0 6.0\n"
     assert files(tmp_path / "told") == mended
 
 
-def test_code_for_other_types_under_a_name_is_not_run(loops: Path, tmp_path: Path) -> None:
+def test_code_for_other_types_under_a_name_is_not_run(compiled: Path, tmp_path: Path) -> None:
     """As two processes leave it that save at the same time; float32 read as float64 would give some number."""
-    outcome(loops, NUMBA_CACHE_DIR=str(tmp_path / "told"))
+    shutil.copytree(compiled.parent / "told", tmp_path / "told")
     one, other = sorted(
         path for path in files(tmp_path / "told") if "loops.total" in path.name and path.suffix == ".nbc"
     )
     first, second = one.read_bytes(), other.read_bytes()
     one.write_bytes(second)
     other.write_bytes(first)
-    assert outcome(loops, NUMBA_CACHE_DIR=str(tmp_path / "told")) == "6.0 6.0\n"
+    assert outcome(compiled, NUMBA_CACHE_DIR=str(tmp_path / "told")) == "6.0 6.0\n"

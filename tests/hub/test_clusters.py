@@ -27,6 +27,8 @@ pytest.importorskip("distributed")
 SLOW = "tests.hub.test_clusters:Slow"
 SHARDS = int(os.environ.get("HAR_BENCH_CLUSTER_SHARDS", "24"))
 KILLS = int(os.environ.get("HAR_BENCH_CLUSTER_KILLS", "2"))
+WORKERS = 2
+"""At a time: whoever dies is replaced, and the other one goes on meanwhile."""
 
 
 @dataclass
@@ -90,7 +92,7 @@ def test_workers_that_die_and_a_scheduler_that_is_started_again_do_not_change_a_
     raw: Path, reference: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "store"
-    with machines(tmp_path / "machines", 4) as found:
+    with machines(tmp_path / "machines", WORKERS) as found:
 
         def pull_every_plug() -> None:
             journal = out.with_name("store.partial") / "journal.jsonl"
@@ -105,7 +107,7 @@ def test_workers_that_die_and_a_scheduler_that_is_started_again_do_not_change_a_
         plug.join()
         assert not out.exists()
 
-        found.start(4)
+        found.start(WORKERS)
         with unreliable(found) as killed:
             har_bench.convert(SLOW, raw, out, scheduler=found.address, quiet=True)
     print(f"{len(killed)} workers killed")
@@ -122,7 +124,7 @@ def test_scores_are_the_same_whoever_dies_and_wherever_workers_work(
     options = {"protocol": "tests.hub.test_clusters:SlowError", "store": os.path.relpath(reference)}
     har_bench.run("tests.toy:Zero", reference, protocol=options["protocol"], out="zero.parquet")
     expected = har_bench.score(predictions="zero.parquet", **options)
-    with machines(tmp_path / "machines", 4) as found, unreliable(found) as killed:
+    with machines(tmp_path / "machines", WORKERS) as found, unreliable(found) as killed:
         assert har_bench.score(predictions="zero.parquet", scheduler=found.address, **options) == expected
         print(f"{len(killed)} workers killed")
 

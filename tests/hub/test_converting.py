@@ -125,7 +125,7 @@ def finished_shards(partial: Path) -> int:
 
 
 def kill_and_resume(dataset: str, raw: Path, reference: Path, out: Path, *, jobs: int, pause: float) -> None:
-    """SIGKILL a conversion at twelve random moments; what the thirteenth run finishes is the reference.
+    """SIGKILL a conversion at eight random moments; what the ninth run finishes is the reference.
 
     Every other kill waits until the run has finished a shard, so that the machine's load cannot spoil the test.
     """
@@ -133,7 +133,7 @@ def kill_and_resume(dataset: str, raw: Path, reference: Path, out: Path, *, jobs
     partial = out.with_name(f"{out.name}.partial")
     moments = random.Random(jobs)
     reached = set()
-    for kill in range(12):
+    for kill in range(8):
         before = finished_shards(partial)
         run = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
         while kill % 2 and finished_shards(partial) <= max(before, 1) and run.poll() is None:

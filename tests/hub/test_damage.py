@@ -219,3 +219,32 @@ def test_repacking_a_store_without_checksums_validates_it_and_gives_it_some(stor
     with pytest.raises(HarBenchError, match="convert the dataset again"):
         har_bench.convert("toy", tmp_path / "old", tmp_path / "worse", quiet=True)
     assert not list(tmp_path.glob("worse*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "why"),
+    [
+        ("manifest", (1 << 29,), r"claims that 'manifest' has the shape"),
+        ("poses/.starts", (1 << 28,), r"claims that 'poses/\.starts' has the shape"),
+        ("poses/.starts", (1000,), "does not say where the 3 parts of poses begin"),
+    ],
+)
+def test_arrays_that_claim_what_a_file_has_not_are_refused_before_they_are_read(
+    name: str, shape: tuple[int, ...], why: str, stores: Path, tmp_path: Path
+) -> None:
+    shutil.copy(stores / "hdf5" / "arrays.h5", tmp_path)
+    with h5py.File(tmp_path / "arrays.h5", "r+") as file:
+        kind = file[name].dtype
+        del file[name]
+        file.create_dataset(name, shape=shape, dtype=kind, chunks=(512,))
+    with pytest.raises(HarBenchError, match=rf"arrays\.h5 is damaged \(it {why}.*\); convert the dataset again"):
+        values(har_bench.open_store(tmp_path / "arrays.h5"))
+
+
+def test_arrays_that_lie_in_another_file_are_refused(stores: Path, tmp_path: Path) -> None:
+    shutil.copy(stores / "hdf5" / "arrays.h5", tmp_path)
+    with h5py.File(tmp_path / "arrays.h5", "r+") as file:
+        del file["manifest"]
+        file["manifest"] = h5py.ExternalLink(str(stores / "hdf5" / "arrays.h5"), "manifest")
+    with pytest.raises(HarBenchError, match=r"is a link to something else\); convert the dataset again"):
+        har_bench.open_store(tmp_path / "arrays.h5")

@@ -30,6 +30,7 @@ HOW = {
 }
 SHOWN = {"--by": "--by joint --by action", "--by-subject": "--by-subject", "--latex": "--latex"}
 QUIET = {"--quiet": "--quiet"}
+TAUGHT = "martinez {h36m} --protocol h36m/mpjpe --set epochs=1 --set channels=16"
 ON_H36M, ON_MPII = "h36m/mpjpe {h36m} {p3d}", "mpii/pckh {mpii} {p2d}"
 COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "list": ("", {"--kind": "--kind skeletons"}),
@@ -144,7 +145,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "train": (
-        "martinez {h36m} --protocol h36m/mpjpe --set epochs=1 --save {out}/m.safetensors",
+        f"{TAUGHT} --save {{out}}/m.safetensors",
         {
             **QUIET,
             "--save": "--save {out}/other.safetensors",
@@ -241,8 +242,8 @@ OTHER_WORDS = {
     "convert :coco": "coco {coco} {out}/store",
     "export :people": "{tracked} lart {out}/tracklets",
     "export :videos": "{videos} phalp {out}/tracks",
-    "run :martinez": "martinez {h36m} --protocol h36m/mpjpe --set epochs=1",
-    "train :learnt": "martinez {h36m} --protocol h36m/mpjpe --set epochs=1 --save {out}/n.safetensors",
+    "run :martinez": TAUGHT,
+    "train :learnt": f"{TAUGHT} --save {{out}}/n.safetensors",
     "run :weights": "martinez {h36m} --protocol h36m/mpjpe",
     "lift :tracked": "videopose3d {tracked} {out}/j.npy --weights {lifter} --width 1920 --height 1080",
     "lift :videos": "videopose3d {videos} {out}/j.npy --weights {lifter} --width 1920 --height 1080",

@@ -91,6 +91,10 @@ def huge(file: h5py.File, _: Path) -> None:
     file.create_dataset("poses", (1 << 40, 17, 3), "f4", chunks=(1, 17, 3))
 
 
+def tiny_chunks(file: h5py.File, _: Path) -> None:
+    file.create_dataset("poses", (30_000,), "f8", chunks=(1,))
+
+
 def huge_chunk(file: h5py.File, _: Path) -> None:
     file.create_dataset("poses", (10,), "f8", maxshape=(None,), chunks=(20 << 20,))
 
@@ -120,6 +124,7 @@ REFUSED: dict[str, tuple[Callable[[h5py.File, Path], None], str]] = {
     "external storage": (external_storage, r"'a/poses', which lies outside, in another file .*; write the numbers"),
     "a virtual dataset": (virtual, r"'poses', a virtual dataset, .*; write the numbers themselves"),
     "a huge shape": (huge, r"claims that 'poses' has the shape \(1099511627776, 17, 3\), but has 0 bytes of it"),
+    "tiny chunks": (tiny_chunks, r"unfolds into more than"),
     "a huge chunk": (huge_chunk, r"unfolds into more than"),
     "zeros": (zeros, r"unfolds into more than .*; if you trust it, allow it more with HAR_BENCH_UNFOLD_GB"),
     "a bomb in a chunk": (bomb_in_a_chunk, r"has a chunk that unfolds into more than its size"),
@@ -139,7 +144,9 @@ def test_what_is_not_in_the_file_is_refused_when_it_is_opened(name: str, tmp_pat
             reader(path)
 
 
-@pytest.mark.parametrize("name", ["an external link", "external storage", "a virtual dataset", "a huge shape"])
+@pytest.mark.parametrize(
+    "name", ["an external link", "external storage", "a virtual dataset", "a huge shape", "tiny chunks"]
+)
 def test_a_store_is_refused_for_the_same(name: str, tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
@@ -221,3 +228,12 @@ def test_a_heap_with_free_space_of_no_size_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content[: free + 8] + bytes(8) + content[free + 16 :])
     with pytest.raises(HarBenchError, match=r"a\.h5 is damaged \(the heap at byte \d+\); "):
         open_hdf5(path)
+
+
+def test_names_of_one_dataset_count_as_so_many(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "strange.h5", "w", libver="latest") as file:
+        file["x"] = np.arange(3)
+        for number in range(6000):
+            file[f"{number}"] = file["x"]
+    with pytest.raises(HarBenchError, match=r"strange\.h5 unfolds into more than the [\d,]+ bytes"):
+        open_hdf5(tmp_path / "strange.h5")

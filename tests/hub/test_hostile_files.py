@@ -21,7 +21,7 @@ import pytest
 import scipy.io
 from scipy.io.matlab import MatlabFunction, MatlabObject
 
-from tests.hub.readings import read_elsewhere
+from tests.hub.readings import Reading, read_elsewhere
 
 LARGE = 64 << 20
 """What the smallest file may unfold into."""
@@ -130,10 +130,6 @@ JOBLIB: dict[str, bytes] = {
     "tuples in a state": b"\x80\x02" + wrapper()[:-2] + nested(50_000, b"\x85") + b"Nub" + bytes(32) + b".",
     "code in zlib": zlib.compress(CODE["a call"]),
     "code in gzip": gzip.compress(CODE["a call"]),
-    "a bomb of zlib": zlib.compress(bytes(LARGE * 2), 9),
-    "a bomb of gzip": gzip.compress(bytes(LARGE * 2)),
-    "a bomb of bzip2": bz2.compress(bytes(LARGE * 2)),
-    "a bomb of xz": lzma.compress(bytes(LARGE * 2)),
 }
 
 
@@ -164,12 +160,6 @@ NPZ: dict[str, bytes] = {
     "a huge header": archive(**{"a.npy": npy("{" + " " * 200_000 + "}", version=b"\x02\x00")}),
     "nested brackets": archive(**{"a.npy": npy("(" * 9_000 + ")" * 9_000)}),
     "not an array": archive(**{"a.npy": objects([1, 2])}),
-    "a bomb": archive(
-        **{
-            f"{name}.npy": npy("{'descr': '<f8', 'fortran_order': False, 'shape': (4194304,), }", bytes(32 << 20))
-            for name in "abc"
-        }
-    ),
     "a way up": archive(**{"../OWNED.npy": HONEST}),
     "a way up inside": archive(**{"a/../../OWNED.npy": HONEST}),
     "from the root": archive(**{"/tmp/OWNED.npy": HONEST}),  # noqa: S108 - the attack
@@ -212,7 +202,6 @@ MAT: dict[str, bytes] = {
     "huge cells": MAT_HEAD + matrix(1, (1 << 30, 4), b""),
     "a negative shape": MAT_HEAD + matrix(6, (-1, 4), element(9, bytes(8))),
     "nested cells": MAT_HEAD + cells(3_000),
-    "a bomb": MAT_HEAD + element(15, zlib.compress(matrix(6, (1, 1 << 24), element(9, bytes(8 << 24))), 9)),
     "a bomb in a bomb": MAT_HEAD + element(15, zlib.compress(element(15, zlib.compress(bytes(1 << 20))))),
     "a length beyond the file": MAT_HEAD + struct.pack("<2I", 14, 0x7FFFFFF0) + bytes(64),
     "a pickle": CODE["a call"],
@@ -289,38 +278,64 @@ DEEP = b"[" * 100_000 + b"]" * 100_000
 JSON: dict[str, bytes] = {
     "a hundred thousand brackets": DEEP,
     "brackets in a field": b'[{"a": ' + DEEP + b"}]",
-    "blanks in gzip": gzip.compress(b" " * (LARGE * 2)),
-    "numbers in gzip": gzip.compress(b"[" + b"0," * (LARGE // 16) + b"0]"),
-    "lists in xz": lzma.compress(b"[" + b"[]," * (LARGE // 48) + b"[]]"),
     "half a number": b"[{}, 1",
     "quotes without end": b'[NaN, "' + b'\\"' * 500_000,
     "no text": b"\xff" * 100,
 }
 
 PICKLED = CODE | SHAPES | NESTED | COSTS
-CORPUS: list[tuple[str, str, bytes]] = [
-    *(("pickle", name, data) for name, data in PICKLED.items()),
-    *(("joblib", name, data) for name, data in (PICKLED | JOBLIB).items()),
-    *(("npz", f"objects: {name}", in_npz(data)) for name, data in PICKLED.items()),
-    *(("npz", name, data) for name, data in NPZ.items()),
-    *(("torch", name, data) for name, data in PICKLED.items()),
-    *(("mat", name, data) for name, data in MAT.items()),
-    *(("json", name, data) for name, data in JSON.items()),
-    *(("records", name, data) for name, data in JSON.items()),
-]
+
+
+def bombs() -> dict[str, dict[str, bytes]]:
+    """What unfolds into more than memory should hold, by reader and name; packing it takes seconds."""
+    zeros = bytes(LARGE * 2)
+    array = npy("{'descr': '<f8', 'fortran_order': False, 'shape': (4194304,), }", zeros[: 32 << 20])
+    packed = {
+        "blanks in gzip": gzip.compress(b" " * len(zeros)),
+        "numbers in gzip": gzip.compress(b"[" + b"0," * (LARGE // 16) + b"0]"),
+        "lists in xz": lzma.compress(b"[" + b"[]," * (LARGE // 48) + b"[]]"),
+    }
+    return {
+        "joblib": {
+            "a bomb of zlib": zlib.compress(zeros, 9),
+            "a bomb of gzip": gzip.compress(zeros),
+            "a bomb of bzip2": bz2.compress(zeros),
+            "a bomb of xz": lzma.compress(zeros, preset=0),
+        },
+        "npz": {"a bomb": archive(**{f"{name}.npy": array for name in "abc"})},
+        "mat": {"a bomb": MAT_HEAD + element(15, zlib.compress(matrix(6, (1, 1 << 24), element(9, zeros)), 9))},
+        "json": packed,
+        "records": packed,
+    }
+
+
+def corpus() -> list[tuple[str, str, bytes]]:
+    """Readers, names and hostile files."""
+    objects_in = {f"objects: {name}": in_npz(data) for name, data in PICKLED.items()}
+    plain = {
+        "pickle": PICKLED,
+        "joblib": PICKLED | JOBLIB,
+        "npz": objects_in | NPZ,
+        "torch": PICKLED,
+        "mat": MAT,
+        "json": JSON,
+        "records": JSON,
+    }
+    files = [(reader, cases) for kinds in (plain, bombs()) for reader, cases in kinds.items()]
+    return [(reader, name, data) for reader, cases in files for name, data in cases.items()]
 
 
 def test_hostile_files_are_refused_soon_and_nothing_else_happens(tmp_path: Path) -> None:
     folder, nowhere = tmp_path / "files", tmp_path / "nowhere"
     folder.mkdir()
     nowhere.mkdir()
-    files = []
-    for number, (reader, _, data) in enumerate(CORPUS):
+    files, hostile = [], corpus()
+    for number, (reader, _, data) in enumerate(hostile):
         path = folder / f"{number}.bin"
         path.write_bytes(data)
         files.append((reader, path))
     wrong = {}
-    for (reader, name, _), reading in zip(CORPUS, read_elsewhere(files, folder=nowhere, seconds=SECONDS), strict=True):
+    for (reader, name, _), reading in zip(hostile, read_elsewhere(files, folder=nowhere, seconds=SECONDS), strict=True):
         text = reading.text
         sentence = text.startswith(reading.path) and "\n" not in text and "; " in text and len(text.encode()) < 700
         cheap = reading.seconds < SECONDS and reading.megabytes < MEGABYTES
@@ -338,27 +353,44 @@ READERS = (
 )
 
 
-@pytest.mark.parametrize("what", ["a pipe", "a device", "a folder", "an empty file", "nothing", "a link to nothing"])
-def test_what_is_no_file_is_refused_by_every_reader(what: str, tmp_path: Path) -> None:
-    path = tmp_path / "files" / "strange"
-    path.parent.mkdir()
-    make: dict[str, Callable[[], object]] = {
-        "a pipe": lambda: os.mkfifo(path),
-        "a device": lambda: path.symlink_to("/dev/zero"),
-        "a folder": path.mkdir,
-        "an empty file": path.touch,
-        "nothing": lambda: None,
-        "a link to nothing": lambda: path.symlink_to(tmp_path / "absent"),
-    }
-    make[what]()
-    readings = list(read_elsewhere([(reader, path) for reader in READERS], folder=tmp_path, seconds=SECONDS))
-    assert [(each.reader, each.outcome) for each in readings] == [(reader, "refused") for reader in READERS]
-    assert all(each.text.startswith(f"{path} ") and "; " in each.text for each in readings), readings
+STRANGE: dict[str, Callable[[Path], object]] = {
+    "a pipe": os.mkfifo,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "a folder": Path.mkdir,
+    "an empty file": Path.touch,
+    "nothing": lambda path: None,
+    "a link to nothing": lambda path: path.symlink_to(path.with_name("absent")),
+}
+"""What is no file with something in it, and how it is made."""
+
+IN_A_FOLDER = "a pipe in a folder"
+
+
+@pytest.fixture(scope="module")
+def readings(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Reading]:
+    """What came of each of these for every reader, which are loaded once; each is alone in its folder."""
+    given: list[tuple[str, str, Path]] = []
+    for what, make in STRANGE.items():
+        path = tmp_path_factory.mktemp("strange") / "strange"
+        make(path)
+        given += [(what, reader, path) for reader in READERS]
+    os.mkfifo(path := tmp_path_factory.mktemp("strange") / "pipe")
+    given += [(IN_A_FOLDER, reader, path) for reader in ("label", "separations")]
+    files = [(reader, path) for _, reader, path in given]
+    found = read_elsewhere(files, folder=tmp_path_factory.mktemp("nowhere"), seconds=SECONDS)
+    return {(what, reader): reading for (what, reader, _), reading in zip(given, found, strict=True)}
+
+
+@pytest.mark.parametrize("what", STRANGE)
+def test_what_is_no_file_is_refused_by_every_reader(what: str, readings: dict[tuple[str, str], Reading]) -> None:
+    found = [readings[what, reader] for reader in READERS]
+    assert [(each.reader, each.outcome) for each in found] == [(reader, "refused") for reader in READERS]
+    assert all(each.text.startswith(f"{each.path} ") and "; " in each.text for each in found), found
 
 
 @pytest.mark.parametrize("reader", ["label", "separations"])
-def test_a_pipe_in_a_folder_is_refused_and_not_waited_for(reader: str, tmp_path: Path) -> None:
-    os.mkfifo(path := tmp_path / "pipe")
-    (reading,) = read_elsewhere([(reader, path)], folder=tmp_path, seconds=SECONDS)
-    assert reading.outcome == "refused"
-    assert "is a pipe or a device and no file; " in reading.text
+def test_a_pipe_in_a_folder_is_refused_and_not_waited_for(
+    reader: str, readings: dict[tuple[str, str], Reading]
+) -> None:
+    assert readings[IN_A_FOLDER, reader].outcome == "refused"
+    assert "is a pipe or a device and no file; " in readings[IN_A_FOLDER, reader].text

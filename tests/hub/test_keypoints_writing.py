@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from har_bench import HarBenchError
+from har_bench.errors import Malformed
 from har_bench.keypoints import write_joints
 from har_bench.keypoints.bvh import bvh, with_constant_bones
-from har_bench.keypoints.motion import CAMERA, WORLD, Motion, Scene, upright
+from har_bench.keypoints.motion import CAMERA, UPRIGHT, WORLD, Axes, Motion, Scene, turned
 from har_bench.keypoints.writing import remarks, write_scene
 from har_bench.skeletons import skeleton
 
@@ -108,11 +109,25 @@ def test_a_table_of_markers_is_opensim_s(tmp_path: Path) -> None:
     np.testing.assert_allclose(values[:, 2:].reshape(JOINTS.shape), JOINTS * [1, -1, -1], atol=0.0006)
 
 
-def test_axes_turn_upright_from_the_camera_and_from_the_room() -> None:
+def test_axes_turn_upright_from_the_camera_and_from_the_room_and_back() -> None:
     right_down_forward = np.array([[[1, 2, 3]]], np.float32)
     right_forward_up = np.array([[[1, 3, -2]]], np.float32)
-    assert upright(right_down_forward, CAMERA).tolist() == [[[1, -2, -3]]]
-    assert upright(right_forward_up, WORLD).tolist() == [[[1, -2, -3]]]
+    right_up_backward = np.array([[[1, -2, -3]]], np.float32)
+    assert turned(right_down_forward, CAMERA, UPRIGHT).tolist() == right_up_backward.tolist()
+    assert turned(right_forward_up, WORLD, UPRIGHT).tolist() == right_up_backward.tolist()
+    assert turned(right_up_backward, UPRIGHT, WORLD).tolist() == right_forward_up.tolist()
+    assert turned(right_down_forward, CAMERA, CAMERA).dtype == np.float32
+
+
+@pytest.mark.parametrize("axes", [CAMERA, WORLD, UPRIGHT])
+def test_axes_are_told_by_their_words(axes: Axes) -> None:
+    assert Axes.told(axes.words) == axes
+
+
+@pytest.mark.parametrize("words", ["", "x right, y down", "x right, y left, z up", "x right, y down, z north"])
+def test_other_words_are_no_axes(words: str) -> None:
+    with pytest.raises(Malformed, match="which are none such as 'x right, y down, z forward'"):
+        Axes.told(words)
 
 
 class Bvh:

@@ -133,6 +133,10 @@ def broken(folder: Path, name: str) -> Path:
         path.write_bytes(b"P5 60000 60000 255\n")
     elif name == "claims.pgm":
         path.write_bytes(b"P5 6000 6000 255\n")
+    elif name == "scans.jpg":
+        Image.new("L", (8, 8)).save(path, progressive=True)
+        content = path.read_bytes()
+        path.write_bytes(content[:-2] + content[content.rfind(b"\xff\xda") : -2] * 100 + content[-2:])
     elif name == "float.tiff":  # a place that is no whole number: type 11 in the one of 4 or 3
         Image.new("RGB", (4, 3)).save(path)
         content = path.read_bytes()
@@ -152,6 +156,7 @@ def broken(folder: Path, name: str) -> Path:
         ("float.tiff", "is not a whole image that Pillow can read"),
         ("vast.pgm", "has more than the 178 million pixels that are read; make it smaller"),
         ("claims.pgm", "says that its 17 bytes are 6000 x 6000 pixels, more than 12 a byte; save it smaller"),
+        ("scans.jpg", "draws its picture 106 times, in as many scans; save it again"),
         ("empty", "holds no image"),
         ("absent.jpg", "is not there; give an image"),
         ("absent.mp4", "is not there; give an image"),
@@ -160,6 +165,15 @@ def broken(folder: Path, name: str) -> Path:
 def test_what_cannot_be_read_is_one_sentence(name: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(HarBenchError, match=words), open_source(broken(tmp_path / "f", name)) as source:
         list(source.frames())
+
+
+def test_what_follows_a_photograph_is_no_part_of_it(tmp_path: Path) -> None:
+    """Phones append a film, in which the bytes that begin a scan occur by chance."""
+    Image.fromarray(GREY).save(tmp_path / "a.jpg", progressive=True)
+    alone = read_image(tmp_path / "a.jpg")
+    with (tmp_path / "a.jpg").open("ab") as file:
+        file.write(b"\xff\xda\0\2" * 100)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.jpg"), alone)
 
 
 def damaged(folder: Path, share: tuple[float, float]) -> Path:

@@ -70,6 +70,22 @@ def test_what_is_odd_in_a_csv_is_said_with_its_place(name: str, toy: har_bench.S
     assert expected in complaint(path, toy)
 
 
+def test_numbers_with_decimal_commas_and_of_another_machine_are_numbers(toy: har_bench.Store, tmp_path: Path) -> None:
+    table = predictions(toy)
+    plain = har_bench.score(PROTOCOL, toy, table, resamples=0)["error"]
+    values = np.array(table["keypoints_3d"].to_pylist(), np.float64).reshape(table.num_rows, -1)
+    np.save(tmp_path / "p.npy", values.astype(">f8"))
+    names = ["sequence", "frame", "person", *(f"keypoints_3d_{number}" for number in range(values.shape[1]))]
+    keys = zip(*(table[name].to_pylist() for name in names[:3]), strict=True)
+    rows = [
+        [*map(str, key), *(repr(each).replace(".", ",") for each in row)]
+        for key, row in zip(keys, values.tolist(), strict=True)
+    ]
+    (tmp_path / "p.csv").write_text("\n".join(";".join(row) for row in [names, *rows]))
+    for name in ("p.npy", "p.csv"):
+        assert har_bench.score(PROTOCOL, toy, tmp_path / name, resamples=0)["error"] == pytest.approx(plain)
+
+
 def with_column(name: str, values: pa.Array) -> Callable[[pa.Table], pa.Table]:
     return lambda table: table.set_column(table.column_names.index(name), name, values(table.num_rows))
 
@@ -174,8 +190,9 @@ def wide_values(path: Path) -> None:
 
 
 def blanks_in_zstd(path: Path) -> None:
-    """A page of nothing but blanks, packed ten thousandfold."""
-    pq.write_table(pa.table({"sequence": [" " * 900_000_000]}), path, compression="zstd", use_dictionary=False)
+    """A page of nothing but blanks, packed ten thousandfold; statistics, with a copy of them, take time to make."""
+    blanks = pa.table({"sequence": [" " * 600_000_000]})
+    pq.write_table(blanks, path, compression="zstd", use_dictionary=False, write_statistics=False)
 
 
 def many_names(path: Path) -> None:
@@ -259,3 +276,14 @@ def test_a_table_of_nobody_is_sound(dictionary: bool | list[str], compression: s
     path = tmp_path / "nobody.parquet"
     pq.write_table(nobody, path, use_dictionary=dictionary, compression=compression, write_page_checksum=True)
     assert all(column.cost < 64 for column in pages.columns(path, pq.ParquetFile(path).schema))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_arrow_cannot_open_are_told_and_before_the_work(toy: har_bench.Store, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"p\xff.parquet")
+    with pytest.raises(HarBenchError, match="could not be read again, for its name is not UTF-8; name another"):
+        har_bench.run("tests.toy:Zero", toy, protocol=PROTOCOL, out=odd)
+    pq.write_table(predictions(toy), tmp_path / "plain.parquet")
+    (tmp_path / "plain.parquet").rename(odd)
+    with pytest.raises(HarBenchError, match="cannot be read by Arrow, for its name is not UTF-8; rename it"):
+        read_columns(odd)

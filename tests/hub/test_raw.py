@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from har_bench.errors import HarBenchError
-from har_bench.raw import file_name, files, folders, home, homes, nothing_found, refuse_archive, split_word
+from har_bench.raw import (
+    file_name,
+    files,
+    folders,
+    home,
+    homes,
+    in_any_case,
+    nothing_found,
+    refuse_archive,
+    split_word,
+)
 
 
 def write(root: Path, *names: str) -> Path:
@@ -144,3 +154,11 @@ def test_the_name_of_a_file_of_any_system(path: str) -> None:
 )
 def test_a_split_is_a_folder_or_the_last_word(path: str, split: str | None) -> None:
     assert split_word(Path(path), ["train", "val", "test"], ignoring=["merl"]) == split
+
+
+def test_a_path_is_found_in_any_case(tmp_path: Path) -> None:
+    (tmp_path / "LABELS").mkdir()
+    (tmp_path / "LABELS/A.TXT").touch()
+    assert in_any_case(tmp_path, "labels/a.txt").samefile(tmp_path / "LABELS/A.TXT")
+    assert in_any_case(tmp_path, "labels/b.txt").name == "b.txt"
+    assert not in_any_case(tmp_path, "none/b.txt").exists()

@@ -19,6 +19,7 @@ from har_bench.drawing.poses import LEFT, RIGHT
 from har_bench.drawing.scenes import render
 from har_bench.keypoints import write_joints
 from har_bench.keypoints.bvh import with_constant_bones
+from har_bench.keypoints.motion import CAMERA, WORLD, Axes, turned
 from har_bench.media import video
 from har_bench.media.pose_files import Sight, part_of, pose_schema, writer
 from har_bench.media.poses import Poses
@@ -295,11 +296,13 @@ def test_a_stranger_s_name_runs_nothing() -> None:
     assert "</script><b>" not in named
 
 
+@pytest.mark.parametrize("axes", [CAMERA, WORLD])
 @pytest.mark.parametrize("ending", [".npy", ".parquet", ".json", ".csv", ".trc", ".bvh"])
-def test_what_lift_writes_is_shown(tmp_path: Path, ending: str) -> None:
+def test_what_lift_writes_is_shown(tmp_path: Path, ending: str, axes: Axes) -> None:
+    """People stand upright, whichever axes the file says; an array says none, and has the camera's."""
     joints = np.random.default_rng(0).normal(0, 300, (4, 17, 3)).astype(np.float32)
     path = tmp_path / f"joints{ending}"
-    write_joints(path, joints, "h36m17", fps=25)
+    write_joints(path, joints if ending == ".npy" else turned(joints, CAMERA, axes), "h36m17", fps=25, axes=axes)
     page = show(path, None, tmp_path / "out.html").read_text()
     content = json.loads(re.search(r'id="content">(.*?)</script>', page)[1])
     assert content["frames"] == [0, 1, 2, 3]
@@ -307,8 +310,8 @@ def test_what_lift_writes_is_shown(tmp_path: Path, ending: str) -> None:
     assert space["shape"] == [4, 1, 17, 3]
     assert space["joints"] == list(skeleton("h36m17").joints)
     if ending != ".bvh":  # which keeps the lengths of bones
-        turned = (joints - joints[:, :1]) @ view_of(None, 2).turn.T
-        assert np.abs(unpacked(space)[:, 0] - turned).max() <= 0.51
+        seen = (joints - joints[:, :1]) @ view_of(None, 2).turn.T
+        assert np.abs(unpacked(space)[:, 0] - seen).max() <= 0.51
     with Image.open(show(path, None, tmp_path / "out.gif", span=(1, 3))) as opened:
         assert opened.n_frames == 2
 

@@ -112,6 +112,13 @@ def test_a_width_that_no_screen_has_is_not_believed(columns: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such redirection")
+def test_a_time_that_is_no_number_is_left_out_of_account(home: Path) -> None:
+    """NumPy's f2py, which SciPy imports, would fail over it."""
+    environment = os.environ | {"SOURCE_DATE_EPOCH": "yesterday"}
+    done = subprocess.run([*COMMAND, "list", "protocols"], capture_output=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-", "2>/dev/full"])
 def test_a_conversion_needs_nobody_who_listens(closed: str, home: Path, tmp_path: Path) -> None:
     words = ("convert", "mpii", "raw", tmp_path / "store", "--jobs", "1")

@@ -62,22 +62,51 @@ def test_a_header_of_eight_names_is_passed_over(tmp_path: Path) -> None:
     assert with_header.values.to_pylist() == without.values.to_pylist()
 
 
+@pytest.mark.parametrize("form", ["utf-16", "quoted", "tabs", "decimal commas", "packed"])
+def test_what_a_spreadsheet_makes_of_a_csv_is_no_content(form: str, tmp_path: Path) -> None:
+    header = "\ufeffvideo id,timestamp,x1,y1,x2,y2,action id,score"
+    text = "\r\n".join([header, *(row.replace(",12,", ",12.0,") for row in FOUND)])
+    path = tmp_path / "found.csv"
+    if form == "quoted":
+        text = "\n".join(",".join(f'"{cell}"' for cell in row.split(",")) for row in FOUND)
+    elif form == "tabs":
+        text = text.replace(",", "\t")
+    elif form == "decimal commas":
+        text = text.replace(",", ";").replace(".", ",")
+    content = text.encode("utf-16" if form == "utf-16" else "utf-8")
+    path.write_bytes(gzip.compress(content) if form == "packed" else content)
+    given, plain = read_detections(path), read_detections(written(tmp_path / "plain.csv", FOUND))
+    assert given is not None
+    assert plain is not None
+    assert given.values.to_pylist() == plain.values.to_pylist()
+
+
 def test_other_files_are_not_taken_for_detections(tmp_path: Path) -> None:
-    for name, rows in {
-        "ours.csv": ["sequence,timestamp,label,score", "v,902,1,0.5"],
-        "truth.csv": ["v,0902,0.1,0.1,0.5,0.5,1"],
-    }.items():
-        assert read_detections(written(tmp_path / name, rows)) is None
+    assert read_detections(written(tmp_path / "ours.csv", ["sequence,timestamp,label,score", "v,902,1,0.5"])) is None
     assert read_detections(tmp_path) is None
     for content in (b"\x1f\x8b\x08" + bytes(range(200)), b""):
         (tmp_path / "noise.csv.gz").write_bytes(content)
         assert read_detections(tmp_path / "noise.csv.gz") is None
 
 
-@pytest.mark.parametrize("row", ["v,0902,0.1,0.1,0.5,0.5,1", "v,0902,0.1,x,0.5,0.5,1,0.5", "v,0902,0.1,0.1,0.5,0.5,,1"])
-def test_a_broken_row_is_named(row: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("row", ["v,0902,0.1,0.1,0.5,0.5,1", "v,0902,0.1,0.1,0.5,0.5,1,7,0.5"])
+def test_rows_of_other_columns_are_told_which_there_have_to_be(row: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "truth.csv", [row])
+    with pytest.raises(HarBenchError, match=r"truth.csv has [79] columns a row, where .* 8 columns .*; write these"):
+        read_detections(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("v,0902,0.1,0.1,0.5,0.5,1", "; write it again"),
+        ("v,0902,0.1,x,0.5,0.5,1,0.5", "has 'x' as y1; give a number"),
+        ("v,0902,0.1,0.1,0.5,0.5,stand,1", "has 'stand' as action; give a number"),
+    ],
+)
+def test_a_broken_row_is_named(row: str, message: str, tmp_path: Path) -> None:
     path = written(tmp_path / "found.csv", [*FOUND, row])
-    with pytest.raises(HarBenchError, match=r"found.csv begins as AVA detections .*; write it again"):
+    with pytest.raises(HarBenchError, match=rf"found.csv begins as AVA detections .*{message}"):
         read_detections(path)
 
 

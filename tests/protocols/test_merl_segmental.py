@@ -339,14 +339,14 @@ def flat(value: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], 
 FLAT = [(model, path, golden) for model, values in GOLDEN.items() for path, golden in flat(values)]
 
 
-@pytest.mark.real
-@pytest.mark.parametrize(("model", "path", "golden"), FLAT)
-def test_numbers_of_the_files(model: str, path: tuple[str, ...], golden: Any) -> None:
+@cache
+def numbers_of(model: str) -> dict[str, Any]:
+    """Ours of a file, where the goldens have theirs."""
     pieces, background = arrays(model), GOLDEN[model]["bg_class"]
     predicted, truth, scores = map(np.concatenate, pieces)
     each = [numbers(mine, true, background) for mine, true in zip(*pieces[:2], strict=True)]
     whole = numbers(predicted, truth, background)
-    ours: dict[str, Any] = {
+    return {
         "n_videos": len(pieces[0]),
         "frames": len(predicted),
         "n_classes": scores.shape[1],
@@ -359,6 +359,12 @@ def test_numbers_of_the_files(model: str, path: tuple[str, ...], golden: Any) ->
         "bg_class": background,
         "swapped_back": numbers(truth, predicted, background) | {"mAP": maps(truth, predicted, scores)},
     }
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("model", "path", "golden"), FLAT)
+def test_numbers_of_the_files(model: str, path: tuple[str, ...], golden: Any) -> None:
+    ours: Any = numbers_of(model)
     for key in path:
         ours = ours[key]
     assert ours == pytest.approx(golden, abs=1e-9, rel=0)

@@ -223,7 +223,7 @@ def test_nobody_annotated_is_an_error_with_the_categories_that_there_are(tmp_pat
         (annotations(person()), [{**found(), "score": None}], "record 0 of .* has no score; give every detection"),
         (annotations(person()), [{k: v for k, v in found().items() if k != "score"}], "score"),
         (annotations(person()), [{k: v for k, v in found().items() if k != "category_id"}], "category_id"),
-        (annotations(person()), [found(keypoints=[1, 2, 2] * 16)], r"\(16, 2\)"),
+        (annotations(person()), [found(keypoints=[1, 2, 2] * 16)], "16 joints of 2 numbers"),
         (annotations(person()), [found(), found(keypoints=[1, 2, 2] * 16)], "record 1 .* 48 numbers"),
         (annotations(person()), [found(keypoints=[1, 2])], "2 numbers"),
         (annotations(person()), [found(keypoints=None)], "0 numbers"),
@@ -280,8 +280,11 @@ def test_the_canonical_name_holds_the_sigmas() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"image_id": "173"}, "record 1 of .*p.json has a text, '173', as image_id; write it as a number"),
+        ({"image_id": "173"}, "record 1 of .*p.json has a text, '173', as image_id; write it as a number, without"),
+        ({"image_id": "val/b.jpg"}, r"a text, 'val/b.jpg', as image_id; write it as a number \(here 7\), without"),
         ({"score": "0.5"}, "record 1 of .*p.json has a text, '0.5', as score; write it as a number"),
+        ({"keypoints": [[1, 2], [3, 4]]}, r"record 1 of .*p.json has keypoints that are no list .*length 3.*; mend it"),
+        ({"keypoints": ["1", 2, 1]}, r"record 1 .*at \[0\] stands a text, and not a number\); mend it"),
         ({"score": None}, "record 1 of .*p.json has no score; give every detection image_id, category_id, keypoints"),
         ({"category_id": True}, "has a bool, 'True', as category_id"),
     ],
@@ -291,7 +294,37 @@ def test_what_is_no_number_in_a_detection_is_named(change: dict[str, Any], messa
     path = tmp_path / "p.json"
     path.write_text(json.dumps([right, right | change]))
     with pytest.raises(HarBenchError, match=message):
-        coco_files.read_results(path)
+        coco_files.read_results(path, images={"b.jpg": 7})
+
+
+@pytest.mark.parametrize("form", ["wrapped", "UTF-16", "nested"])
+def test_results_in_other_forms_are_the_same_detections(form: str, tmp_path: Path) -> None:
+    right = {"image_id": 7, "category_id": 1, "score": 0.5, "keypoints": [1, 2, 1, 3, 4, 0.5]}
+    changed = right | {"keypoints": [[1, 2, 1], [3, 4, 0.5]]} if form == "nested" else right
+    text = json.dumps({"annotations": [right, changed]} if form == "wrapped" else [right, changed])
+    path = tmp_path / "p.json"
+    path.write_bytes(text.encode("utf-16" if form == "UTF-16" else "utf-8"))
+    assert coco_files.is_results(path)
+    found = coco_files.read_results(path)
+    assert found.image_id.tolist() == [7, 7]
+    assert found.score.tolist() == [0.5, 0.5]
+    assert found.keypoints.tolist() == [[[1, 2], [3, 4]]] * 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"images": []}', r"""p.json begins with '{"images": \[\]}'; write a list of"""),
+        (b'[{"bbox": [1, 2, 3, 4]}]', "p.json has no 'keypoints' in its first record; write a list of"),
+        (b"PK\x03\x04" + bytes(80), "p.json is an archive; unpack it and give the file of predictions"),
+    ],
+)
+def test_a_json_that_is_no_results_file_is_told_what_it_is(content: bytes, message: str, tmp_path: Path) -> None:
+    truth, _ = written(tmp_path, annotations(person()), [found()])
+    convert("coco", truth, tmp_path / "store")
+    (tmp_path / "p.json").write_bytes(content)
+    with pytest.raises(HarBenchError, match=message):
+        score(OKS(), tmp_path / "store", tmp_path / "p.json")
 
 
 def test_every_recipe_says_what_it_equals() -> None:

@@ -85,6 +85,14 @@ def test_every_form_of_the_same_predictions_scores_the_same(
         "bare.csv": csv_of(None, None, names, spelled_numbers(scores)),
         "words.csv": csv_of("video", "label", names, labels),
         "ours.csv": csv_of("sequence", "label", names, spelled_numbers(scores)),
+        "spreadsheet.csv": csv_of("Name", "Label", names, spelled_numbers(scores)).decode().encode("utf-16"),
+        "semicolons.csv": csv_of("name", "label", names, spelled_numbers(scores)).replace(b",", b";"),
+        "points.csv": csv_of("name", "label", names, map(float, spelled_numbers(scores))),
+        "labels.json": json.dumps(dict(zip(names, spelled_numbers(scores), strict=True))).encode(),
+        "labels.pkl": pickle.dumps(dict(zip(names, map(str, spelled_numbers(scores)), strict=True))),
+        "labelled.json": json.dumps(
+            [{"video": name, "label": label} for name, label in zip(names, spelled_numbers(scores), strict=True)]
+        ).encode(),
     }
     np.save(tmp_path / "array.npy", scores)
     (tmp_path / "array.txt").write_text("\n".join(names))
@@ -93,10 +101,11 @@ def test_every_form_of_the_same_predictions_scores_the_same(
     splits = {"train": ["trained on"], "val": names[::-1]}  # their order is that of the annotations
     files["ordered_ann.pkl"] = pickle.dumps({"split": splits, "annotations": clips})
     np.savez(tmp_path / "each.npz", **dict(zip(names, scores, strict=True)))
-    np.savez(tmp_path / "both.npz", names=np.array(names), scores=scores)
+    np.savez(tmp_path / "both.npz", names=np.array(names), scores=scores.astype(">f8"))
+    np.savez(tmp_path / "bytes.npz", name=np.array(names, "S"), labels=spelled_numbers(scores))
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    for name in [*(name for name in files if "_ann" not in name), "array.npy", "each.npz", "both.npz"]:
+    for name in [*(name for name in files if "_ann" not in name), "array.npy", "each.npz", "both.npz", "bytes.npz"]:
         found = har_bench.score(kind(), store, tmp_path / name, resamples=0)
         assert found["top-1"] == pytest.approx(expected), name
 
@@ -141,8 +150,8 @@ def test_numbered_pickles_are_in_ctrgcns_order(stores: dict[str, Store], tmp_pat
     [
         (
             "a.pkl",
-            pickle.dumps({"S001C001P001R001A001": "text"}),
-            r"a\.pkl: S001C001P001R001A001 has a str .*; give its scores",
+            pickle.dumps({"S001C001P001R001A001": {}}),
+            r"a\.pkl: S001C001P001R001A001 has a dict .*; give its scores",
         ),
         ("a.pkl", pickle.dumps({"a": np.zeros(3), "b": np.zeros(4)}), "3 and of 4 classes"),
         ("a.pkl", pickle.dumps({}), "holds a dict and no scores"),
@@ -157,7 +166,7 @@ def test_numbered_pickles_are_in_ctrgcns_order(stores: dict[str, Store], tmp_pat
         ("a.npy", b"nothing", r"\.npy.*; write it again with numpy\.save"),
         ("a.csv", b"name,label\n0001,3\n0002\n", "row 2 of the data has 1 cells"),
         ("a.csv.gz", gzip.compress(b"name,label\n0001,3\n", mtime=0)[:-9], "cut off"),
-        ("a.csv", b"\xff\xfe", "not readable as csv"),
+        ("a.csv", b"name,label\n\xff,1\n", "not readable as csv"),
         ("a.bin", b"?", "no predictions file that ntu60/xsub knows"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from functools import cache
 from pathlib import Path
@@ -174,6 +175,41 @@ def test_other_json_is_named(merl_sample: Path, tmp_path: Path) -> None:
     path.write_text("[]")
     with pytest.raises(HarBenchError, match=r"r\.json is not ActivityNet's json of results"):
         har_bench.score(TemporalMAP(), merl_sample, path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"score": "0.5"},
+            r"detection 1 of '33_1' in .*r\.json is none \(at score stands a text, and not a number\); write",
+        ),
+        ({"segment": {"start": 1}}, r"detection 1 of '33_1' .*at segment stands an object"),
+        ({"segment": [1, float("nan")]}, "holds NaN in line 1"),
+    ],
+)
+def test_a_broken_detection_is_named(change: dict[str, Any], message: str, merl_sample: Path, tmp_path: Path) -> None:
+    right = {"label": "ReachToShelf", "score": 0.5, "segment": [1, 2]}
+    path = write_results(tmp_path / "r.json", {"33_1": [right, right | change]})
+    with pytest.raises(HarBenchError, match=message):
+        har_bench.score(TemporalMAP(), merl_sample, path)
+    with pytest.raises(HarBenchError, match=r"r\.json holds no detection; write"):
+        har_bench.score(TemporalMAP(), merl_sample, write_results(path, {"33_1": []}))
+
+
+def test_what_can_hit_nothing_is_said(merl_sample: Path, tmp_path: Path) -> None:
+    """Labels that no action has, and videos that are not scored."""
+    one = {"label": 1, "score": 0.5, "segment": [100, 101]}
+    packed = tmp_path / "r.json.gz"
+    packed.write_bytes(gzip.compress(write_results(tmp_path / "r.json", {"33_1": [one]}).read_bytes()))
+    (note,) = har_bench.score(TemporalMAP(), merl_sample, packed).notes
+    assert note.startswith(
+        "1 of 1 detections have labels that no action has, such as '1', and can hit none; the actions"
+    )
+    assert "ReachToShelf" in note
+    training = write_results(tmp_path / "r.json", {"1_1": [one]})
+    (note,) = har_bench.score(TemporalMAP(), merl_sample, training).notes
+    assert note.startswith("no prediction is of any of the 1 sequences scored, all are of 1 others, such as '1_1'")
 
 
 # ---------------------------------------------------------------------------------------------- the tools' digits

@@ -311,6 +311,26 @@ def test_a_tensor_that_is_none_is_told(tmp_path: Path) -> None:
             weighing.load(path)
 
 
+@pytest.mark.parametrize("how", ["layers", "tensors", "links", "links of Keras 3"])
+def test_a_tensor_that_is_named_again_and_again_is_paid_for_every_time(how: str, tmp_path: Path) -> None:
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        home = file.create_group("layers/dense/vars" if how == "links of Keras 3" else "dense")
+        home.create_dataset("0", (1 << 20,), np.float32, chunks=(1 << 16,), compression="gzip")
+        if how == "links of Keras 3":
+            home.attrs["name"] = "dense"
+            for number in range(1, 100):
+                home[f"{number}"] = home["0"]
+        else:
+            home.attrs["weight_names"] = [b"0"] * (100 if how == "tensors" else 1)
+            names = [f"dense{number}" for number in range(100)] if how == "links" else ["dense"] * 100
+            for name in set(names) - {"dense"}:
+                file[name] = home
+            file.attrs["layer_names"] = np.array(names, "S")
+    with pytest.raises(HarBenchError, match=r"weights\.h5 unfolds into more than the [\d,]+ bytes"):
+        weighing.load(path)
+
+
 def test_layers_that_only_a_longer_network_has_are_left_out(tmp_path: Path) -> None:
     """Keras keeps what feeds the next block; the last block of a network has none."""
     model = drawn(SPNET)

@@ -71,7 +71,7 @@ def test_a_recipe_lowers_its_loss_and_resumes_exactly(
     drawn: Callable[[str], Drawn], recipe: str, tmp_path: Path
 ) -> None:
     """Killed while its last checkpoint was written, it goes on from the one before it: same curves, same weights."""
-    options = {"steps": 3, "epochs": 4, "augment": False, "lr": RATES.get(recipe), "checkpoints": str(tmp_path)}
+    options = {"steps": 2, "epochs": 3, "augment": False, "lr": RATES.get(recipe), "checkpoints": str(tmp_path)}
     model, stores = learner(drawn, recipe, **options)
     model.train(stores, None)
     terms = [name for name in model.history[0] if name not in ("epoch", "lr")]

@@ -26,7 +26,7 @@ def test_a_folder_of_something_else_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "<a/>", "<a><mapping><tr/></mapping></a>", "not xml", "<a><w0>[1 2]</w0></a>"])
 def test_another_metadata_xml_is_named(own: Path, content: str) -> None:
     (own / "metadata.xml").write_text(content)
-    with pytest.raises(HarBenchError, match=r"metadata.xml is not"):
+    with pytest.raises(HarBenchError, match=r"metadata.xml is (not|empty)"):
         Human36M().discover(own)
 
 

@@ -19,6 +19,9 @@ from har_bench.errors import HarBenchError
 from har_bench.samples import walking_person
 from tests.humaneva_data import FUZZ, tables, write_mat, write_pickled
 
+ROUNDS = FUZZ // 2
+"""Files of each of nine kinds: each of them is read with its whole tree."""
+
 # ---- damaged input
 
 
@@ -37,7 +40,7 @@ def test_a_damaged_cal_costs_its_camera(own: Path, text: str) -> None:
     after = tables(own, key)[key]
     (reject,) = after.rejects
     assert (reject.source, reject.locator, reject.action) == ("S1/Calibration_Data/BW2.cal", "BW2", "dropped")
-    assert reject.reason.startswith("BW2.cal holds")
+    assert reject.reason.startswith("BW2.cal holds" if text else "BW2.cal is empty")
     kept = [row for row in before.sequences.to_pylist() if row["camera"] != "BW2"]
     assert after.sequences.to_pylist() == kept
 
@@ -133,7 +136,7 @@ def test_mutated_files_are_read_or_named(small: dict[str, tuple[Path, str]], for
     rng = np.random.default_rng(17)
     read, messages = 0, []
     try:
-        for _ in range(FUZZ):
+        for _ in range(ROUNDS):
             path.write_bytes(mutations(honest, rng))
             try:
                 messages += [reject.reason for shard in tables(root).values() for reject in shard.rejects]
@@ -142,5 +145,5 @@ def test_mutated_files_are_read_or_named(small: dict[str, tuple[Path, str]], for
                 messages.append(str(error))
     finally:
         path.write_bytes(honest)
-    assert read + len(messages) >= FUZZ
+    assert read + len(messages) >= ROUNDS
     assert messages

@@ -246,6 +246,14 @@ def test_probabilities_and_not_logits_are_averaged_over_clips_whatever_else_is_i
     np.testing.assert_allclose(model.probabilities([2 * clip, clip])[1], alone, atol=1e-6)
 
 
+def test_a_network_that_gives_no_numbers_is_blamed_and_not_the_scores() -> None:
+    model = fused(("joint",), [Sure(1)])
+    with pytest.raises(
+        HarBenchError, match=r"scores of TemporalConvolutions are no numbers, .*; lower the learning rate"
+    ):
+        model.probabilities([np.full((1, 30, 13, 3), np.inf, np.float32)])
+
+
 def test_mirror_images_are_predicted_too_where_that_is_asked_for() -> None:
     class Left(torch.nn.Module):
         def forward(self, clips: Any) -> Any:

@@ -26,6 +26,8 @@ class FullError(HarBenchError):
 NO_ROOM = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 """No room on the disk, or none for this user."""
 
+_NOT_EMPTY = {errno.ENOTEMPTY, errno.EEXIST}
+
 _NO_WRITING = {errno.EFBIG, errno.EROFS}
 """No file so large, no writing at all."""
 
@@ -188,7 +190,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside ``path``, an absent or empty folder, that takes its place when the block ends well.
 
     Raises:
-        HarBenchError: the disk is full, or a file in the folder cannot be written.
+        HarBenchError: the disk is full, a file in the folder cannot be written, or somebody else filled ``path``
+            meanwhile.
     """
     path = destination_folder(path)
     temporary = _temporary(path)
@@ -203,6 +206,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
             written = sum(each.stat().st_size for each in temporary.rglob("*") if each.is_file())
             shutil.rmtree(temporary, ignore_errors=True)
             raise full(path, written) from error
+        if error.errno in _NOT_EMPTY and path.exists():
+            made = f"{path} was made by another command meanwhile"
+            raise HarBenchError(f"{made}; use what it holds, or name another folder") from error
         raise HarBenchError(f"{path} cannot be written ({error.strerror}); name a folder somewhere else") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -16,6 +16,7 @@ from har_bench import registry, remote
 from har_bench.baseline import Baseline
 from har_bench.devices import forget_peak_memory, peak_memory_mb
 from har_bench.errors import HarBenchError
+from har_bench.files import is_utf8
 from har_bench.options import declared, read
 from har_bench.protocol import Protocol, make_protocol
 from har_bench.results import Reading, Result, Row
@@ -106,6 +107,8 @@ def run(
     machine.quiet = quiet
     saved = None if save is None else remote.destination(save)
     written = None if out is None else remote.destination(out, ".parquet")
+    if written is not None and not is_utf8(written):
+        raise HarBenchError(f"{written} could not be read again, for its name is not UTF-8; name another file")
     speed: dict[str, float] = {}
     if weights is not None:
         idle = [name for name in settings or {} if name in getattr(machine, "training", ())]

@@ -164,6 +164,8 @@ def _of_object(value: Mapping[str, Any]) -> Rows | None:
     for name in ("frames", "predictions", "results", "data", "landmarks", "pose_landmarks"):
         if isinstance(value.get(name), list | Mapping):
             inner = value[name]
+            if name == "frames" and isinstance(inner, list) and all(isinstance(each, Mapping) for each in inner):
+                return _of_named_frames(inner)
             return _of_list(inner) if isinstance(inner, list) else _of_object(inner)
     if "people" in value:
         return Rows("OpenPose's json of one frame", [(0, person) for person in value["people"]], images=[0])

@@ -48,6 +48,12 @@ def persons_of(people: People) -> tuple[list[Person], list[str]]:
     else:
         numbers = link(people)
         there = np.unique(numbers[numbers > 0])
+        twice = int((numbers == 0).sum())
+        if twice and len(np.unique(people.frame)) == 1:  # else a detector found some of them twice
+            notes.append(
+                f"all {len(people):,} detections are of one frame, and {twice:,} of them lie on a better one and are "
+                "left out; if they are of several frames, the file has to say of which, as image_id or frame_id"
+            )
     found = [_person(people, np.flatnonzero(numbers == number), int(number)) for number in there]
     return sorted(found, key=lambda person: (-len(person.frames), -person.score, person.number)), notes
 

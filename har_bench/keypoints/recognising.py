@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 
 from har_bench.arrays import Ints
 from har_bench.errors import HarBenchError, completing, unknown
-from har_bench.foreign import opening
+from har_bench.foreign import compressed, opening, texts
 from har_bench.keypoints.motion import CAMERA
 from har_bench.keypoints.people import People
 from har_bench.schema import texts_of
@@ -50,7 +49,7 @@ def kind_of(path: Path) -> Kind:
     if not path.exists():
         raise HarBenchError(f"{path} does not exist; give a file or folder of 2D keypoints")
     with completing(path, "give a file of 2D keypoints"), opening.opened(path) as file:
-        head = file.read(64).removeprefix(codecs.BOM_UTF8)
+        head = file.read(64)
     if not head:
         raise HarBenchError(f"{path} is empty; was it written completely?")
     if _is_medium(path, head):
@@ -58,7 +57,16 @@ def kind_of(path: Path) -> Kind:
             f"{path} is an image or a video, and not keypoints; run a 2D pose detector on it (`har-bench pose` is "
             "one), and give what that writes"
         )
-    return "json" if head.lstrip()[:1] in (b"[", b"{") else _MAGIC.get(head[:4], "columns")
+    return "json" if _begins_as_json(path, head) else _MAGIC.get(head[:4], "columns")
+
+
+def _begins_as_json(path: Path, head: bytes) -> bool:
+    """Whether a text, in any Unicode and packed or not, begins a list or an object."""
+    try:
+        head = texts.utf8(compressed.beginning(path, len(head) // 2 * 2) or head, str(path))
+    except HarBenchError:  # cut in the middle of a letter, or damaged: another's to name
+        return False
+    return head.lstrip()[:1] in (b"[", b"{")
 
 
 def are_media(files: Iterable[Path]) -> bool:

@@ -89,6 +89,7 @@ class ByRow:
         predictions: hold the rows to align with it.
         problems: everything found so far.
         layout: the layout that the predicted joints were taken for, once some were seen.
+        gaps: how many of the rows of the last part had no usable prediction, and count as errors.
     """
 
     way: Way
@@ -96,6 +97,7 @@ class ByRow:
     predictions: Predictions
     problems: Problems = field(default_factory=Problems)
     layout: str = ""
+    gaps: int = 0
 
     @property
     def protocol(self) -> Protocol:
@@ -129,7 +131,7 @@ class ByRow:
         self.problems.merge(found)
         if not pieces or found.rows.keys() - {"missing"}:
             return None
-        sequences, edges = chosen.take(used), np.asarray(starts)
+        sequences, edges, self.gaps = chosen.take(used), np.asarray(starts), 0
         predicted = {name: self._predicted(name, pieces, sequences, edges) for name in self.protocol.prediction_columns}
         if self.problems.rows:
             return None
@@ -183,6 +185,7 @@ class ByRow:
             name = sequences["sequence"][int(np.searchsorted(starts, row, "right")) - 1].as_py()
             self.problems.add("non-finite", int(broken.sum()), f"a {column} of {name}")
         elif gaps.any() or broken.any():
+            self.gaps = int((gaps | broken).sum())
             values = values.astype(np.promote_types(values.dtype, np.float32), copy=True)
             values[gaps] = self.protocol.missing
             values[~np.isfinite(values).all(axis=-1)] = self.protocol.missing

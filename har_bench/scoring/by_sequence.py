@@ -34,12 +34,14 @@ class BySequence:
         store: holds the ground truth.
         predictions: hold the predicted rows.
         problems: everything found so far.
+        gaps: how many sequences of the last part had no prediction, and count as errors.
     """
 
     way: Way
     store: Store
     predictions: Predictions
     problems: Problems = field(default_factory=Problems)
+    gaps: int = 0
 
     @property
     def protocol(self) -> Protocol:
@@ -56,6 +58,7 @@ class BySequence:
         pieces = [self._piece(name) for name in names]
         starts = np.cumsum([0, *(_length(piece) for piece in pieces)])
         present = [piece for piece in pieces if _length(piece)]
+        self.gaps = len(pieces) - len(present) if self.protocol.complete else 0
         columns = {name: self._column(name, present) for name in self._columns(present)}
         if self.way.missing == "error" and self.protocol.finite:
             self._refuse_broken(columns, names, starts)

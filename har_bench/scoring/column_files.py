@@ -110,6 +110,8 @@ def read_columns(path: Path) -> Predictions | None:
     kind, reader = readers[path.suffix.lower()]
     with _named(path, kind):
         opening.size_of(path)
+        if reader is _parquet and not files.is_utf8(path):
+            raise Malformed("cannot be read by Arrow, for its name is not UTF-8", "rename it")
         return reader(path)
 
 

@@ -65,6 +65,7 @@ class Pieces(Mapping[str, Columns]):
 
     def __init__(self, names: Sequence[str], edges: Ints, arrays: Columns) -> None:
         """Sequence ``names[at]`` has the rows from ``edges[at]`` to ``edges[at + 1]``."""
+        self.scattered = False  # whether rows of other sequences stood between those of one
         self._places = {name: at for at, name in enumerate(names)}
         self._edges, self._arrays = edges, arrays
 
@@ -88,11 +89,13 @@ def by_sequence(rows: pa.Table) -> Pieces:
     """
     check_names(rows.column_names)
     names, codes = sequences(rows["sequence"])
-    if (np.diff(codes) < 0).any():
+    scattered = bool((np.diff(codes) < 0).any())
+    if scattered:
         order = np.argsort(codes, kind="stable")
         rows, codes = rows.take(order), codes[order]
-    arrays = as_arrays(rows)
-    return Pieces(names, np.searchsorted(codes, np.arange(len(names) + 1)), arrays)
+    pieces = Pieces(names, np.searchsorted(codes, np.arange(len(names) + 1)), as_arrays(rows))
+    pieces.scattered = scattered
+    return pieces
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -225,14 +228,14 @@ def whole(name: str, values: Anything) -> Anything:
     Raises:
         HarBenchError: a value is none; the first one is shown.
     """
-    what = f"column {name!r} of the predictions"
+    what, remedy = f"column {name!r} of the predictions", f"give whole numbers{', from 0' * (name == 'frame')}"
     if values.ndim != 1 or values.dtype.kind not in "fiu":
         first = next(iter(values.flat), None)
-        raise HarBenchError(f"{what} holds {str(first)[:30]!r}; give whole numbers, frames from 0")
+        raise HarBenchError(f"{what} holds {str(first)[:30]!r}; {remedy}")
     if values.dtype.kind == "f":
         wrong = ~np.isfinite(values) | (np.floor(values) != values) | (np.abs(values, dtype=np.float64) >= 2**53)
         if wrong.any():
-            raise HarBenchError(f"{what} holds {values[wrong][0]}; give whole numbers, frames from 0")
+            raise HarBenchError(f"{what} holds {values[wrong][0]}; {remedy}")
     if name == "frame" and len(values):
         least, most = int(values.min()), int(values.max())
         if least < 0 or most >= 2**31:

@@ -30,6 +30,10 @@ from har_bench.store import Store, open_store
 
 SEED = 20180615
 
+GAPS = clues.Note(
+    "{hits} of {of} predictions that are asked for are missing or not finite, and count as errors", least=0
+)
+
 
 def score(
     protocol: str | Protocol,
@@ -122,7 +126,8 @@ def _result(pairs: Pairs, resamples: int, model: str) -> Result:
         notes=[
             *_all_elsewhere(pairs, others),
             *given.notes,
-            *clues.notes(chosen.notes, pairs.clues),
+            *_scattered(pairs),
+            *clues.notes({"gaps": GAPS, **chosen.notes}, pairs.clues),
             *chosen.remarks(),
         ],
     )
@@ -135,6 +140,18 @@ def _all_elsewhere(pairs: Pairs, others: set[str]) -> list[str]:
     return [
         f"no prediction is of any of the {pairs.selected.num_rows:,} sequences scored, all are of {len(others):,} "
         f"others, such as {min(others)!r}: is the split the right one?"
+    ]
+
+
+def _scattered(pairs: Pairs) -> list[str]:
+    """That rows without frame numbers are taken in an order that nothing vouches for."""
+    given = pairs.predictions
+    rows = given.of(next(iter(given.names()), "")) or {}
+    if not (isinstance(pairs.engine, ByRow) and given.scattered) or "frame" in rows:
+        return []
+    return [
+        "the rows of a sequence do not stand together and have no column 'frame': they were taken for its frames in "
+        "the order of the file"
     ]
 
 
@@ -185,7 +202,9 @@ def _score_part(pairs: Pairs, part: int) -> None:
             if file in str(error):
                 raise
             raise HarBenchError(f"{file}: {error}") from error
-        pairs.clues = clues.merged(pairs.clues, pairs.way.protocol.clues(*batches))
+        asked = len(batches[1]) if isinstance(pairs.engine, ByRow) else len(batches[0].sequences)
+        gaps = {"gaps": clues.Clue(pairs.engine.gaps, asked)}
+        pairs.clues = clues.merged(pairs.clues, {**pairs.way.protocol.clues(*batches), **gaps})
 
 
 def _intervals(protocol: Protocol, resamples: int) -> dict[str, Interval]:

@@ -29,6 +29,11 @@ class Predictions:
         self.taken_for = taken_for
         self.fingerprint = digest
 
+    @property
+    def scattered(self) -> bool:
+        """Whether rows of other sequences stood between those of one."""
+        return bool(getattr(self._pieces, "scattered", False))
+
     def names(self) -> Iterable[str]:
         """The sequences that have rows."""
         return self._pieces.keys()

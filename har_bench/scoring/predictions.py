@@ -158,7 +158,11 @@ def _from_file(path: Path, protocol: Protocol, store: Store) -> Predictions:
         return opened
     if path.suffix == ".npy":
         what = f"the array of {path}"
-        return _array(numbers(npy.load(path), what), protocol, store, fingerprint.of_path(path), what)
+        array = npy.load(path)
+        if not array.ndim:
+            kind = type(array.item()).__name__
+            raise HarBenchError(f"{what} holds a {kind}; write one array of numbers, or our columns as .parquet")
+        return _array(numbers(array, what), protocol, store, fingerprint.of_path(path), what)
     found = read_columns(path)
     if found is None:
         raise HarBenchError(

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import torch
 
-from har_bench.errors import HarBenchError, HarBenchWarning, completing
+from har_bench.errors import HarBenchError, HarBenchWarning, Malformed
 from har_bench.files import UNFINISHED, whole
 from har_bench.foreign import opening
+from har_bench.training.curves import CURVES, PICTURE
 
 LATEST, BEFORE, BEST = "latest.ckpt", "before.ckpt", "best.ckpt"
 
@@ -67,10 +68,10 @@ def newest(folder: Path) -> Path | None:
     except OSError as error:
         raise HarBenchError(f"{folder} cannot hold checkpoints ({error.strerror}); name another folder") from error
     latest, before = folder / LATEST, folder / BEFORE
+    for path in (folder / each for each in (LATEST, BEFORE, BEST, CURVES, PICTURE)):
+        if path.exists():
+            _require_file(path)
     there = [path for path in (latest, before) if path.exists()]
-    for path in there:
-        with completing(path, "delete it, and the training begins again"):
-            opening.require_file(path)
     damages = {path: damage for path in there if (damage := _damage(path))}
     sound = [path for path in there if path not in damages]
     if not sound and damages:
@@ -81,6 +82,14 @@ def newest(folder: Path) -> Path | None:
         told = f"{latest} was damaged ({damages[latest]}) and is removed; the training goes on from the one before it"
         warnings.warn(told, HarBenchWarning, stacklevel=3)
     return sound[0] if sound else None
+
+
+def _require_file(path: Path) -> None:
+    """What a training writes replaces no folder; to be said before the first epoch."""
+    try:
+        opening.require_file(path)
+    except Malformed as wrong:
+        raise HarBenchError(f"{path} {wrong}; move it away, or name another folder for checkpoints") from wrong
 
 
 def _damage(path: Path) -> str:

@@ -37,7 +37,7 @@ def read_poses(path: Path, dataset: type[Converter], example: str) -> Foreign | 
         return None
     archive = open_npz(path)
     nested = next((name for name in ("positions_3d", "predictions") if name in archive), None)
-    named = _nested(path, dataset, archive[nested]) if nested else _flat(path, dataset, example, archive)
+    named = _nested(path, dataset, nested, archive[nested]) if nested else _flat(path, dataset, example, archive)
     arrays = {sequence: _checked(path, sequence, poses) for sequence, poses in named}
     if not arrays:
         raise HarBenchError(f"{path} holds no poses; name its arrays like {example!r}")
@@ -51,15 +51,23 @@ def _flat(
     for name in archive:
         joined = name.replace("|", "/")
         if joined.count("/") != parts_of:
-            raise HarBenchError(f"{path}: the array {name!r} is not named like {example!r}")
+            raise HarBenchError(
+                f"{path}: the array {name!r} is not named like {example!r}; name an array for each sequence so, or "
+                "write the poses of all scored rows as one .npy"
+            )
         subject, action, camera = joined.rsplit("/", 2)
         yield f"{subject}/{dataset.respelled(action)}/{camera}", archive[name]
 
 
-def _nested(path: Path, dataset: type[Converter], held: npt.NDArray[Any]) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+def _nested(
+    path: Path, dataset: type[Converter], name: str, held: npt.NDArray[Any]
+) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     subjects = held.item() if held.shape == () else None
     if not isinstance(subjects, Mapping):
-        raise HarBenchError(f"{path}: positions_3d is not a dictionary of subjects")
+        raise HarBenchError(
+            f"{path}: {name} is not a dictionary of subjects, but an array of the shape {held.shape}; write "
+            "{subject: {action: [cameras' arrays]}}, or the poses of all scored rows as one .npy"
+        )
     for subject, actions in subjects.items():
         if not isinstance(actions, Mapping):
             raise HarBenchError(f"{path}: positions_3d[{subject!r}] is not a dictionary of actions")
@@ -92,6 +100,9 @@ def _checked(path: Path, sequence: str, poses: npt.NDArray[Any]) -> npt.NDArray[
     if poses.ndim != 3 or poses.shape[-1] != 3:
         raise HarBenchError(f"{path}: {sequence} has the shape {poses.shape}; give poses (n, J, 3)")
     if poses.size and np.nanmax(np.abs(poses)) > FARTHEST_M:
-        raise HarBenchError(f"{path}: {sequence} reaches {np.nanmax(np.abs(poses)):.0f}; this format is in metres")
+        raise HarBenchError(
+            f"{path}: {sequence} reaches {np.nanmax(np.abs(poses)):.0f}, and this format is in metres; divide by 1000 "
+            "if these are millimetres"
+        )
     millimetres: npt.NDArray[Any] = poses * poses.dtype.type(METRE)
     return millimetres

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from har_bench import HarBenchError
-from har_bench.files import destination, destination_folder, relative, whole, write_whole
+from har_bench.files import destination, destination_folder, relative, whole, whole_folder, write_whole
 
 
 class PowerCut(Exception):  # noqa: N818 - it is none of ours
@@ -105,3 +105,18 @@ def test_a_raw_file_is_named_from_the_raw_root_on(tmp_path: Path) -> None:
     assert relative(tmp_path, path) == "deep/f.mat"
     (tmp_path / "other").mkdir()
     assert relative(path, path) == relative(tmp_path / "other", path) == "f.mat"
+
+
+def test_of_two_who_fill_one_folder_the_second_leaves_it_alone_and_says_so(tmp_path: Path) -> None:
+    place = tmp_path / "site"
+
+    def write(text: str) -> None:
+        with whole_folder(place) as growing:
+            (growing / "index.html").write_text(text)
+            if text == "mine":
+                write("theirs")
+
+    with pytest.raises(HarBenchError, match="site was made by another command meanwhile; use what it holds, or name"):
+        write("mine")
+    assert (place / "index.html").read_text() == "theirs"
+    assert list(tmp_path.iterdir()) == [place]

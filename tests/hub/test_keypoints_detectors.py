@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -266,6 +267,15 @@ def test_every_detector_s_file_gives_the_track_of_the_person_seen_most(write: Wr
     assert len(track.notes) == 1
     assert track.notes[0].startswith("2 persons (")
     assert ": 9)" in track.notes[0]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_json_is_read_in_any_unicode_packed_or_not(encoding: str, packed: bool, tmp_path: Path) -> None:
+    path = coco_flat(tmp_path)
+    content = path.read_text().encode(encoding)
+    path.write_bytes(gzip.compress(content) if packed else content)
+    np.testing.assert_allclose(open_track(path, size=SIZE).points[SEEN], ONE[SEEN], atol=0.01)
 
 
 @pytest.mark.parametrize("ids", [False, True])

@@ -133,6 +133,16 @@ def test_a_person_found_twice_in_a_frame_is_one(tmp_path: Path) -> None:
     np.testing.assert_allclose(track.points, one, rtol=1e-5)
 
 
+def test_frames_that_no_detection_names_are_said_to_be_one(tmp_path: Path) -> None:
+    rows = [{"keypoints": flat(pose)} for pose in walk(30)]
+    alone = open_track(written(tmp_path / "x.json", rows), size=SIZE)
+    assert len(alone.points) == 1
+    assert any(note.startswith("all 30 detections are of one frame, and ") for note in alone.notes)
+    (tmp_path / "y.json").write_text(json.dumps({"frames": rows}))
+    listed = open_track(tmp_path / "y.json", size=SIZE)
+    assert (len(listed.points), listed.notes) == (30, ())
+
+
 def test_only_persons_count(tmp_path: Path) -> None:
     one, dog = walk(20), walk(20, at=500, seed=2)
     rows = results({1: one}, ids=False)

@@ -276,3 +276,14 @@ def test_a_table_of_nobody_is_sound(dictionary: bool | list[str], compression: s
     path = tmp_path / "nobody.parquet"
     pq.write_table(nobody, path, use_dictionary=dictionary, compression=compression, write_page_checksum=True)
     assert all(column.cost < 64 for column in pages.columns(path, pq.ParquetFile(path).schema))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_arrow_cannot_open_are_told_and_before_the_work(toy: har_bench.Store, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"p\xff.parquet")
+    with pytest.raises(HarBenchError, match="could not be read again, for its name is not UTF-8; name another"):
+        har_bench.run("tests.toy:Zero", toy, protocol=PROTOCOL, out=odd)
+    pq.write_table(predictions(toy), tmp_path / "plain.parquet")
+    (tmp_path / "plain.parquet").rename(odd)
+    with pytest.raises(HarBenchError, match="cannot be read by Arrow, for its name is not UTF-8; rename it"):
+        read_columns(odd)

@@ -171,6 +171,19 @@ def test_missing_rows_count_as_errors_when_asked(store: Store, arrays: dict[str,
     roots = [np.linalg.norm(store.sequence(name).keypoints_3d[:, 0], axis=-1) for name in list(arrays)[1:]]
     assert counted["error"] == pytest.approx((30 * 5 + np.concatenate(roots).sum()) / 49, rel=1e-6)
     assert counted.options == {"missing": "count-as-error"}
+    (note,) = counted.notes
+    assert note.startswith("19 of 49 predictions that are asked for are missing")
+
+
+def test_rows_without_frames_that_do_not_stand_together_are_said(store: Store, arrays: dict[str, Any]) -> None:
+    """Their number may be right, and nothing in the file says so."""
+    sequences = [name for name, points in arrays.items() for _ in points]
+    together = pa.table({"sequence": sequences, "keypoints_3d": vector(np.concatenate(list(arrays.values())))})
+    turned = together.take(np.arange(len(sequences))[::-1])
+    mixed = together.take(np.argsort([row % 2 for row in range(len(sequences))], kind="stable"))
+    said = [har_bench.score(PROTOCOL, store, rows, resamples=0).notes for rows in (together, turned, mixed)]
+    assert [len(notes) for notes in said] == [0, 0, 1]
+    assert said[2][0].endswith("they were taken for its frames in the order of the file")
 
 
 def test_a_frame_with_several_persons_needs_the_person(tmp_path: Path) -> None:

@@ -262,6 +262,13 @@ def test_what_a_killed_training_left_is_removed_and_damage_everywhere_is_said(tm
         train(model(), batches, losses, dataclasses.replace(PLAN, folder=tmp_path / CURVES))
 
 
+@pytest.mark.parametrize("name", [LATEST, BEFORE, BEST, CURVES, PICTURE])
+def test_a_folder_where_a_training_writes_is_told_before_the_first_epoch(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(HarBenchError, match=rf"{name} is a folder; move it away, or name another folder for"):
+        train(model(), lambda share: pytest.fail("it began"), losses, dataclasses.replace(PLAN, folder=tmp_path))
+
+
 def test_gpus_are_taken_from_the_chosen_one_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert devices_of(torch.device("cuda"), 2) == [0, 1]

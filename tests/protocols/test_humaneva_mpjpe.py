@@ -271,7 +271,7 @@ def test_npz_in_metres(write: Any, tmp_path: Path) -> None:
     [
         ({"S1|Box 1 chunk2|C1": np.zeros((1, 15, 3))}, "not named like 'Validate/S1|Walking 1 chunk0|C1'"),
         ({"Validate/S1|Box 1 chunk2|C1": np.zeros((1, 15, 2))}, "has the shape (1, 15, 2)"),
-        ({"Validate/S1|Box 1 chunk2|C1": np.full((1, 15, 3), 900.0)}, "reaches 900; this format is in metres"),
+        ({"Validate/S1|Box 1 chunk2|C1": np.full((1, 15, 3), 900.0)}, "in metres; divide by 1000"),
         ({}, "holds no poses"),
     ],
 )

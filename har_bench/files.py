@@ -92,8 +92,10 @@ def refuse_suffix(place: str | Path, *suffixes: str) -> None:
 
 def relative(raw: Path, path: Path) -> str:
     """A raw file's path under the raw root, as manifests print it."""
-    base = raw if raw.is_dir() else raw.parent
-    return printable(path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name)
+    try:
+        return printable(path.relative_to(raw if raw.is_dir() else raw.parent).as_posix())
+    except ValueError:  # it is somewhere else
+        return printable(path.name)
 
 
 def printable(text: str) -> str:

@@ -29,6 +29,7 @@ _WORD = re.compile("[a-z]+")
 _ZIPPED = (".npz", ".pt", ".pth", ".bin", ".ckpt", ".xlsx")  # zip files by design
 _LISTED = 20_000  # entries that a description looks at
 _NAMED = 3
+_ELSEWHERE = frozenset("\\:\0")  # letters that lead away on some system
 
 
 def folders(raw: Path, depth: int = DEPTH, *, avoid: Callable[[str], object] | None = None) -> Iterator[Path]:
@@ -199,7 +200,7 @@ def stays_inside(path: str) -> bool:
     [True, False, False, False, False, False]
     """
     parts = path.split("/")
-    return bool(path.strip()) and not set(path) & set("\\:\0") and ".." not in parts and not path.startswith("/")
+    return bool(path.strip()) and _ELSEWHERE.isdisjoint(path) and ".." not in parts and not path.startswith("/")
 
 
 def split_word(path: Path, words: Collection[str], ignoring: Collection[str] = ()) -> str | None:

@@ -119,6 +119,8 @@ def executor(jobs: int, scheduler: str | None = None) -> Iterator[tuple[Executor
             cluster = Cluster(client, scheduler)
             yield cluster, cluster.width()
         return
+    if jobs < 0:
+        raise HarBenchError(f"{jobs} processes cannot be; give how many, or 0 for one per processor")
     jobs = jobs or os.cpu_count() or 1
     if jobs == 1:
         yield InProcess(), 1

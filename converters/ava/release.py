@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from har_bench.converter import Reject, Tables, nothing_kept
 from har_bench.errors import HarBenchError, unknown
@@ -237,15 +238,14 @@ def _actions(release: Release) -> tuple[dict[int, str], frozenset[int]]:
 
 def _segments(found: Annotations, file: File, names: dict[int, str], evaluated: frozenset[int]) -> pa.Table:
     frame = np.rint((found.timestamp - BEGINNING[file.of]) * FPS).astype(np.int32)
-    ids = np.array(sorted(names), np.int32)
-    of_action = np.searchsorted(ids, found.action)
+    of_action = pc.index_in(pa.array(found.action), pa.array(list(names), pa.int32()))
     return table(
         {
             "sequence": found.video,
             "person": found.person,
             "start": frame,
             "stop": frame + 1,
-            "label": pa.array([names[id_] for id_ in ids.tolist()], pa.string()).take(pa.array(of_action)),
+            "label": pa.array(list(names.values()), pa.string()).take(of_action),
             "split": pa.repeat(file.full_split, len(frame)),
             "timestamp": found.timestamp,
             "bbox_normalised": found.box,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,7 +96,8 @@ class Human36M(Converter):
         metadata = h36m_metadata.read(path) if path else h36m_metadata.packaged()
         # sequences are called subject/name/camera, and a blank sorts before the slash
         found.sort(key=lambda each: f"{each.subject}/{h36m_metadata.canonical(each.name)}/")
-        shards = [_shard(raw, recording, metadata, path) for recording in found]
+        calibrated = cache(metadata.camera)
+        shards = [_shard(raw, recording, metadata, path, calibrated) for recording in found]
         for one, other in pairwise(shards):
             if one.key == other.key:
                 raise HarBenchError(
@@ -164,7 +166,13 @@ def _metadata_path(raw: Path) -> Path | None:
     return next((path for path in beside if path.is_file()), None) or next(below, None)
 
 
-def _shard(raw: Path, recording: Recording, metadata: Metadata, metadata_path: Path | None) -> Shard:
+def _shard(
+    raw: Path,
+    recording: Recording,
+    metadata: Metadata,
+    metadata_path: Path | None,
+    calibrated: Callable[[str, str], Camera],
+) -> Shard:
     subject = recording.subject
     take = metadata.take(subject, recording.name)
     cameras = [camera for camera in metadata.cameras if take and (recording.world or camera in recording.mono)]
@@ -176,7 +184,7 @@ def _shard(raw: Path, recording: Recording, metadata: Metadata, metadata_path: P
             raw=raw,
             recording=recording,
             take=take if cameras else None,
-            cameras={camera: metadata.camera(subject, camera) for camera in cameras},
+            cameras={camera: calibrated(subject, camera) for camera in cameras},
             sizes=dict(zip(metadata.cameras, metadata.sizes.get(subject, ()), strict=False)),
             splits=metadata.splits(subject),
         ),

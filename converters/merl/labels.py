@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from har_bench.arrays import Ints
 from har_bench.converter import Reject, nothing_kept
@@ -26,6 +27,7 @@ BACKGROUND = 5
 _LAST = 1 << 24  # frames; the videos have about 3,600
 _LINE = re.compile(r"""["']?([0-9]{1,3}_[0-9]{1,3})_crop[/\\]thumb-([0-9]{1,6})_2\.jpg["']?[\s,;]+["']?([0-5])["']?""")
 _LINES = re.compile(f"^{_LINE.pattern}$", re.MULTILINE)
+_Row = tuple[str, str, str]
 
 
 class Instances(NamedTuple):
@@ -115,20 +117,11 @@ def read_scored(path: Path, source: str, rejects: list[Reject]) -> dict[str, Sco
     Raises:
         HarBenchError: it has lines, and none is a frame and its class.
     """
-    written = [
-        (number, line) for number, line in enumerate(map(str.strip, lines(compressed.read(path), str(path))), 1) if line
-    ]
-    if written and not any(letter.isdigit() for letter in written[0][1]):  # a header
-        del written[0]
-    given = _LINES.findall("\n".join(line for _, line in written))
-    numbers = np.arange(1, len(given) + 1)
-    if len(given) < len(written):
-        matches = [_LINE.fullmatch(line) for _, line in written]
-        given = [match.groups() for match in matches if match]
-        numbers = np.array([row for row, match in enumerate(matches, start=1) if match], np.int64)
-        odd = [number for (number, _), match in zip(written, matches, strict=True) if not match]
-        wrong = [Reject(source, f"line {number}", "it is not a frame and its class", "dropped") for number in odd]
-        if not given:
+    found = lines(compressed.read(path), str(path))
+    given, numbers = _LINES.findall("\n".join(found)), np.arange(1, len(found) + 1)
+    if len(given) < len(found):
+        given, numbers, wrong = _one_by_one(found, source)
+        if wrong and not given:
             raise nothing_kept(path, "lines 1_1_crop/thumb-004_2.jpg 5", wrong)
         rejects += wrong
     scored = {}
@@ -141,7 +134,21 @@ def read_scored(path: Path, source: str, rejects: list[Reject]) -> dict[str, Sco
     return scored
 
 
-def _by_video(given: list[tuple[str, str, str]], numbers: Ints) -> Iterator[tuple[str, tuple[Ints, Ints, Ints]]]:
+def _one_by_one(found: list[str], source: str) -> tuple[list[_Row], Ints, list[Reject]]:
+    """The rows of a list that has a header, blank lines or odd ones; their numbers among these; and the odd ones."""
+    written = [(number, line) for number, line in enumerate(map(str.strip, found), 1) if line]
+    if written and not any(letter.isdigit() for letter in written[0][1]):  # a header
+        del written[0]
+    matches = [_LINE.fullmatch(line) for _, line in written]
+    odd = [number for (number, _), match in zip(written, matches, strict=True) if not match]
+    return (
+        [(match[1], match[2], match[3]) for match in matches if match],
+        np.array([row for row, match in enumerate(matches, start=1) if match], np.int64),
+        [Reject(source, f"line {number}", "it is not a frame and its class", "dropped") for number in odd],
+    )
+
+
+def _by_video(given: list[_Row], numbers: Ints) -> Iterator[tuple[str, tuple[Ints, Ints, Ints]]]:
     """Each video with the rows of its frames, their numbers and their classes.
 
     Args:
@@ -150,11 +157,10 @@ def _by_video(given: list[tuple[str, str, str]], numbers: Ints) -> Iterator[tupl
     """
     if not given:
         return
-    videos = [video for video, _, _ in given]
-    places = {video: place for place, video in enumerate(dict.fromkeys(videos))}
-    owner = np.fromiter(map(places.__getitem__, videos), np.int64, len(given))
-    thumbs = np.array([int(thumb) for _, thumb, _ in given], np.int64)
-    labels = np.array([int(label) for _, _, label in given], np.int64)
-    order = np.argsort(owner, kind="stable")
-    for video, rows in zip(places, np.split(order, np.bincount(owner).cumsum()[:-1]), strict=True):
+    videos = pa.array([video for video, _, _ in given]).dictionary_encode()
+    thumbs = pa.array([thumb for _, thumb, _ in given]).cast(pa.int64()).to_numpy()
+    labels = pa.array([label for _, _, label in given]).cast(pa.int64()).to_numpy()
+    owner = videos.indices.to_numpy()
+    runs = np.split(np.argsort(owner, kind="stable"), np.bincount(owner).cumsum()[:-1])
+    for video, rows in zip(videos.dictionary.to_pylist(), runs, strict=True):
         yield video, (numbers[rows], thumbs[rows], labels[rows])

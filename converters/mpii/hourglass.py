@@ -7,7 +7,9 @@ validation image who are not on Tompson's list. ``joint_others`` and its kin rep
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -29,8 +31,7 @@ _OF_IMAGE = {"annolist_index": "annolist_index", "img_width": "width", "img_heig
 Index = Annotated[float, msgspec.Meta(ge=1, lt=1 << 31, multiple_of=1)]
 Point = tuple[float, float]
 T = TypeVar("T")
-_Values = list[tuple[float, float, float]]
-_Joints = Annotated[_Values, msgspec.Meta(min_length=16, max_length=16)]
+_Joints = Annotated[list[tuple[float, float, float]], msgspec.Meta(min_length=16, max_length=16)]
 
 
 class _Usual(msgspec.Struct, gc=False):
@@ -89,7 +90,7 @@ def read_hourglass(path: Path, source: str) -> Annotations:
     """
     log = RejectLog(source)
     people: list[dict[str, Any]] = []
-    values: list[_Values] = []
+    values = array("d")
     images: dict[str, dict[str, Any]] = {}
     seen: set[tuple[str, float]] = set()
     for at, record in records(path, log, _Usual):
@@ -107,7 +108,7 @@ def read_hourglass(path: Path, source: str) -> Annotations:
             value = record.optional(field, Index)
             image[column] = image.get(column) or (None if value is None else int(value))
         people.append(_person(record, image["row"], int(person)))
-        values.append(joints)
+        values.extend(joints)
         for field, reason in record.flaws:
             log.repaired(f"{where}.{field}", reason)
     log.refuse_nothing(path, "persons", len(people))
@@ -115,11 +116,11 @@ def read_hourglass(path: Path, source: str) -> Annotations:
         column: [image[column] for image in images.values()] for column in _OF_IMAGE.values()
     }
     named: dict[str, list[Any]] = {"name": list(images), "train": [True] * len(images)}
-    given = np.array(values, np.float64).reshape(-1, 16, 3)
+    given = np.array(values).reshape(-1, 16, 3)
     return Annotations("hourglass", named | columns, person_columns(people, given[..., :2], _flags(given)), log)
 
 
-def _numbered(record: Record) -> tuple[float, _Values]:
+def _numbered(record: Record) -> tuple[float, list[float]]:
     """A person's number and joints."""
     return record.needed("people_index", Index), _joints(record)
 
@@ -135,12 +136,13 @@ def _person(record: Record, image: int, person: int) -> dict[str, Any]:
     }
 
 
-def _joints(record: Record) -> _Values:
-    """16 times x, y and visibility."""
-    values: _Values = record.needed("joint_self", _Joints)
-    odd = [flag for _, _, flag in values if flag not in (0, 1)]
+def _joints(record: Record) -> list[float]:
+    """16 times x, y and visibility, one after the other."""
+    values = [*chain.from_iterable(record.needed("joint_self", _Joints))]
+    flags = values[2::3]
+    odd = len(flags) - flags.count(0) - flags.count(1)
     if odd:
-        reason = f"{len(odd)} visibilities are neither 0 nor 1; these joints count as unlabelled"
+        reason = f"{odd} visibilities are neither 0 nor 1; these joints count as unlabelled"
         record.flaws.append(("joint_self", reason))
     return values
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -145,9 +145,10 @@ class PennAction(Converter):
         rejects: list[Reject] = []
         read = (read_label(path, path.relative_to(job.raw).as_posix(), rejects) for path in job.paths)
         labels = [label for label in read if label is not None]
-        return Tables(
-            sequences=_sequences(labels, job.frames), poses=_poses(labels) if labels else None, rejects=rejects
-        )
+        if not labels:
+            return Tables(_sequences(labels, [], job.frames), rejects=rejects)
+        frames = _Frames(*(np.concatenate([getattr(label, name) for label in labels]) for name in _Frames._fields))
+        return Tables(_sequences(labels, defects(labels, frames), job.frames), _poses(labels, frames), rejects=rejects)
 
     def check(self, store: Store) -> list[Check]:
         """The published counts; the first one names the label files that are missing."""
@@ -174,7 +175,17 @@ def _labels(folder: Path) -> list[Path]:
     return [path for path in files(inside, 0) if _NAME.fullmatch(path.name)] if inside.is_dir() else []
 
 
-def _sequences(labels: list[Label], frames: str | None) -> pa.Table:
+class _Frames(NamedTuple):
+    """The frames of several labels, one after the other: attributes of :class:`Label`."""
+
+    box: Floats
+    joints: Floats
+    visible: Bools
+    numbers: Floats
+
+
+def _sequences(labels: list[Label], found: list[list[str]], frames: str | None) -> pa.Table:
+    """A row of each label, with the codes of its defects."""
     sizes = [label.size or (None, None) for label in labels]
     return table(
         {
@@ -187,15 +198,15 @@ def _sequences(labels: list[Label], frames: str | None) -> pa.Table:
             "splits": [label.splits for label in labels],
             "readme_action": [README_NAMES[label.action] if label.action else None for label in labels],
             "pose": [label.pose for label in labels],
-            "defects": defects(labels) if labels else [],
+            "defects": found,
         },
         SEQUENCES,
     )
 
 
-def _poses(labels: list[Label]) -> pa.Table:
+def _poses(labels: list[Label], frames: _Frames) -> pa.Table:
     lengths = [len(label.joints) for label in labels]
-    box, joints, visible, numbers = _together(labels, "box", "joints", "visible", "numbers")
+    box, joints, visible, numbers = frames
     torso = torsos(numbers)
     bbox = np.concatenate([box[:, :2], box[:, 2:] - box[:, :2]], axis=1)
     return table(
@@ -205,9 +216,7 @@ def _poses(labels: list[Label]) -> pa.Table:
             "person": np.zeros(len(box), np.int64),
             "bbox": vector(bbox.astype(np.float32), mask=_any(~(bbox[:, 2:] > 0))),
             "keypoints": joints,
-            "visibility": np.select(
-                [visible, np.isfinite(joints).all(axis=-1)], [np.uint8(2), np.uint8(1)], np.uint8(0)
-            ),
+            "visibility": np.isfinite(joints[..., 0]).astype(np.uint8) + visible,  # whatever is visible has a place
             "box": vector(box, mask=_any(np.isnan(box))),
             **{name: pa.array(torso[:, place], from_pandas=True) for place, name in enumerate(TORSOS)},
         },
@@ -220,37 +229,32 @@ def _any(flags: Bools) -> Bools:
     return np.asarray(flags.any(axis=1))
 
 
-def _together(labels: list[Label], *names: str) -> tuple[Any, ...]:
-    """The frames of all labels in one array for each name."""
-    return tuple(np.concatenate([getattr(label, name) for label in labels]) for name in names)
-
-
-def defects(labels: list[Label]) -> list[list[str]]:
+def defects(labels: list[Label], frames: _Frames) -> list[list[str]]:
     """The codes of :data:`DEFECTS` that hold for each label."""
     lengths = np.array([len(label.joints) for label in labels])
     firsts = lengths.cumsum() - lengths
-    box, joints, visible = _together(labels, "box", "joints", "visible")
-    edge = np.repeat([label.size or (np.inf, np.inf) for label in labels], lengths, axis=0)[:, None] - 1
+    box, joints, visible, _ = frames
+    edge = np.repeat([label.size or (np.inf, np.inf) for label in labels], lengths, axis=0) - 1
     x1, y1, x2, y2 = box.T
-    low, high = box[:, None, :2], box[:, None, 2:]
+    low, high = box[:, :2], box[:, 2:]
     seen = np.where(visible[..., None], joints, np.nan)
     # comparisons with NaN, of an unseen joint or an absent box, are false
-    frames = {
+    by_frame = {
         "box-degenerate": (x2 <= x1) | (y2 <= y1),
         "box-outside": _any_outside(box.reshape(-1, 2, 2), 0, edge),
         "no-joints": ~_any(visible),
         "joint-outside-box": _any_outside(seen, low - 1, high + 1),
         "joint-outside-picture": _any_outside(seen, 0, edge),
     }
-    found: dict[str, Bools] = {code: np.logical_or.reduceat(flags, firsts) for code, flags in frames.items()}
+    found: dict[str, Bools] = {code: np.logical_or.reduceat(flags, firsts) for code, flags in by_frame.items()}
     found["box-missing"] = np.array([label.box_rows for label in labels]) < lengths
     found["joint-never-visible"] = np.asarray(~np.logical_or.reduceat(visible, firsts).all(axis=1))
     return [[code for code in DEFECTS if found[code][place]] for place in range(len(labels))]
 
 
 def _any_outside(points: Floats, low: Floats | int, high: Floats) -> Bools:
-    """(T,) whether any of (T, N, 2) points lies beyond the bounds."""
-    return _any(((points < low) | (points > high)).reshape(len(points), -1))
+    """(T,) whether any of (T, N, 2) points lies beyond the bounds (T, 2); NaN does not."""
+    return _any((np.fmin.reduce(points, axis=1) < low) | (np.fmax.reduce(points, axis=1) > high))
 
 
 def _counts(sequences: pa.Table, poses: pa.Table) -> dict[str, int]:

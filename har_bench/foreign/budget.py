@@ -63,10 +63,22 @@ class Budget:
         """
         self.left -= cost
         if self.left < 0:
-            raise Malformed(
-                f"unfolds into more than the {self.allowed:,} bytes that a file of {self.size:,} bytes may become",
-                f"if you trust it, allow it more with {TRUST}=8 (gigabytes)",
-            )
+            raise self._exceeded()
+
+    def require(self, cost: int) -> None:
+        """Look whether there is a whole allowance for something that is counted apart.
+
+        Raises:
+            Malformed: as :meth:`charge`.
+        """
+        if cost > self.allowed:
+            raise self._exceeded()
+
+    def _exceeded(self) -> Malformed:
+        return Malformed(
+            f"unfolds into more than the {self.allowed:,} bytes that a file of {self.size:,} bytes may become",
+            f"if you trust it, allow it more with {TRUST}=8 (gigabytes)",
+        )
 
     def again(self) -> Budget:
         """A whole allowance of the same file, for what is counted apart."""

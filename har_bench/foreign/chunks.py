@@ -89,7 +89,7 @@ def _filters(creation: Any) -> list[int]:
 
 def _unfiltered(creation: Any, info: Any, raw: bytes, size: int, budget: Budget) -> bytes:
     """A chunk's references, of ``size`` bytes; HDF5 filters no texts but with what packs whole bytes."""
-    budget.again().charge(size)
+    budget.require(size)
     for number, name in reversed(list(enumerate(_filters(creation)))):
         if info.filter_mask >> number & 1:
             continue
@@ -133,7 +133,7 @@ def unfolds_evenly(dataset: h5py.h5d.DatasetID, path: Path, budget: Budget) -> N
     if creation.get_layout() != h5py.h5d.CHUNKED:
         return
     size = math.prod(creation.get_chunk()) * dataset.get_type().get_size()
-    budget.again().charge(size)
+    budget.require(size)
     filters = _filters(creation)
     densest = max((_DENSEST.get(name, 1) for name in filters), default=0)
     for info in _stored(dataset) if filters else ():
@@ -146,7 +146,7 @@ def unfolds_evenly(dataset: h5py.h5d.DatasetID, path: Path, budget: Budget) -> N
 def _unfold_one(filters: list[int], info: Any, path: Path, size: int, budget: Budget) -> None:
     """Unfold a chunk as far as its size, to see whether that is all of it."""
     if _LZF in filters:
-        budget.again().charge(info.size * _DENSEST[_LZF])
+        budget.require(info.size * _DENSEST[_LZF])
     if _DEFLATE in filters and not info.filter_mask >> filters.index(_DEFLATE) & 1:
         with opening.opened(path) as stream:
             stream.seek(info.byte_offset)

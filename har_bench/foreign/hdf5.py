@@ -173,7 +173,7 @@ def _inspect(file: h5py.File, path: Path, budget: Budget, *, whole: bool) -> Non
             if size > budget.allowed + _DENSEST * stored:
                 raise Malformed(f"claims that {name[:60]!r} has the shape {shape}, but has {stored} bytes of it")
             pieces = chunks.count(dataset)
-            budget.again().charge(_CHUNK_HELD * pieces)
+            budget.require(_CHUNK_HELD * pieces)
             if whole:
                 budget.charge(_CHUNK_FOUND * pieces)
                 budget.charge(size + chunks.held_text(dataset, path, budget))

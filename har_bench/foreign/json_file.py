@@ -36,6 +36,9 @@ BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MemoryError)
 
 _NO_NUMBER = re.compile(rb"[:,\[]\s*-?(NaN|Infinity)\b")
 _REMEDY = "write or download it again"
+_LONG, _PIECE = 1 << 22, 1 << 18
+"""Bytes of a text that is counted by NumPy, so many of them at once."""
+
 _VALUE, _CONTAINER, _RECORD = 32, 80, 72
 """Bytes that a value becomes, a list or an object besides its values, and a record that is not decoded yet."""
 
@@ -74,7 +77,18 @@ def charge_values(content: bytes, budget: Budget) -> None:
     Raises:
         Malformed: there are more than a file of its size may hold.
     """
-    budget.charge(_VALUE * content.count(b",") + _CONTAINER * (content.count(b"[") + content.count(b"{")))
+    budget.charge(_VALUE * _count(content, b",") + _CONTAINER * (_count(content, b"[") + _count(content, b"{")))
+
+
+def _count(content: bytes, letter: bytes) -> int:
+    """How often a letter occurs: NumPy counts four times as fast, where a text is long enough to load it for."""
+    if len(content) < _LONG:
+        return content.count(letter)
+    import numpy as np
+
+    letters = np.frombuffer(content, np.uint8)
+    pieces = (letters[start : start + _PIECE] for start in range(0, len(letters), _PIECE))
+    return int(sum(np.count_nonzero(piece == ord(letter)) for piece in pieces))
 
 
 def read(
@@ -119,11 +133,18 @@ def records(path: Path, *, what: str = "a json list of objects", remedy: str = _
     """
     with completing(path, remedy):
         content, budget = _weighed(path)
-        content = texts.plain_json(content, str(path))
-        if _RECORD * content.count(b",") > budget.left:
-            decode(content, list[_Object], what=what)  # they are fewer, as most commas stand in them
-        found: list[msgspec.Raw] = decode(content, list[msgspec.Raw], what=what)
-        return found
+        crowded = _RECORD * _count(content, b",") > budget.left
+        try:
+            return _members(content, what, crowded=crowded)
+        except Malformed:  # which NaN and Infinity are, too
+            return _members(texts.plain_json(content, str(path)), what, crowded=crowded)
+
+
+def _members(content: bytes, what: str, *, crowded: bool) -> list[msgspec.Raw]:
+    if crowded:
+        decode(content, list[_Object], what=what)  # they are fewer, as most commas stand in them
+    found: list[msgspec.Raw] = decode(content, list[msgspec.Raw], what=what)
+    return found
 
 
 def decode(content: bytes, kind: type[T] | Any = Any, *, what: str = "json", not_finite: NotFinite | None = None) -> T:

@@ -6,7 +6,6 @@ all of them are as they should be.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -39,12 +38,11 @@ class Record:
         """
         self.flaws: list[tuple[str, str]] = []
         self._json = json
-        self._usual: msgspec.Struct | None = None
-        self._known: tuple[str, ...] = ()
-        if usual is not None:
-            with suppress(msgspec.DecodeError):
-                self._usual, self._known = msgspec.json.decode(json, type=usual), usual.__struct_fields__
-        if self._usual is None:
+        try:
+            self._known = msgspec.structs.asdict(msgspec.json.decode(json, type=usual)) if usual else {}
+        except msgspec.DecodeError:
+            self._known = {}
+        if not self._known:
             self.fields  # noqa: B018 - whatever is no object, is none now
 
     @cached_property
@@ -59,7 +57,7 @@ class Record:
             MalformedError: it is not there, or something else.
         """
         if name in self._known:
-            return getattr(self._usual, name)
+            return self._known[name]
         if name not in self.fields:
             raise MalformedError(f"it has no {name}")
         try:
@@ -70,7 +68,7 @@ class Record:
     def optional(self, name: str, kind: Any) -> Any:
         """A field as ``kind``; None where it is absent, null, or something else, which is a flaw."""
         if name in self._known:
-            return getattr(self._usual, name)
+            return self._known[name]
         raw = bytes(self.fields.get(name, b"null"))
         try:
             return None if raw == b"null" else msgspec.json.decode(raw, type=kind)

@@ -41,6 +41,7 @@ _DEPTH = 64
 _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15
 _TAGS = {order: struct.Struct(f"{order}2I") for order in "<>"}
+_WORDS = {order: np.dtype(f"{order}u4") for order in "<>"}
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _PIECE = 1 << 20
 _OK, _CUT, _MALFORMED, _FOREIGN, _DEEP, _COSTLY = range(6)
@@ -205,7 +206,7 @@ def _unpacked(packed: bytes, order: str, budget: Budget, position: int, *, begin
         if beginning:
             return body
         size += 8
-        budget.again().charge(size)
+        budget.require(size)
         if len(body) >= size:
             return body[: max(size, _BEGINNING)]
         whole = bytearray(body)
@@ -233,7 +234,7 @@ def _name(body: _Body, order: str) -> str:
 
 def _inspect(body: _Body, order: str, budget: Budget) -> None:
     """Walk a variable's tree, and let only plain values of bounded cost and depth through."""
-    verdict, word, cost = _walk(_words(body, order), _NUMERIC_TYPES, _TEXT_TYPES, _DEPTH, budget.left)
+    verdict, word, cost = _walk(_words(body, order), budget.left)
     if verdict in (_OK, _COSTLY):
         budget.charge(int(cost))
         return
@@ -246,7 +247,7 @@ def _inspect(body: _Body, order: str, budget: Budget) -> None:
 
 def _words(body: _Body, order: str) -> npt.NDArray[np.uint32]:
     """The element as 32-bit words; every tag of the format begins on one."""
-    return np.frombuffer(body, f"{order}u4", len(body) // 4).astype(np.uint32, copy=False)
+    return np.frombuffer(body, _WORDS[order], len(body) // 4).astype(np.uint32, copy=False)
 
 
 @kernel
@@ -266,13 +267,7 @@ def _element(words: npt.NDArray[np.uint32], position: int) -> tuple[Any, Any, An
 
 
 @kernel
-def _walk(  # noqa: C901
-    words: npt.NDArray[np.uint32],
-    numeric: npt.NDArray[np.bool_],
-    text: npt.NDArray[np.bool_],
-    depth: int,
-    limit: int,
-) -> tuple[int, int, float]:
+def _walk(words: npt.NDArray[np.uint32], limit: int) -> tuple[int, int, float]:  # noqa: C901
     """Walk a matrix element as SciPy will: a verdict, the word at which it was reached, and what SciPy makes [bytes].
 
     One function, for it takes the steps of SciPy's reader in their order, and each check stands before the step that
@@ -280,12 +275,9 @@ def _walk(  # noqa: C901
 
     Args:
         words: the element.
-        numeric: which types of elements are numbers.
-        text: which are text.
-        depth: how deep cells and structs may be nested.
         limit: what SciPy may make of the element [bytes].
     """
-    waiting = np.zeros(depth, np.int64)
+    waiting = np.zeros(_DEPTH, np.int64)
     waiting[0] = 1
     level = position = 0
     cost = 0.0
@@ -327,7 +319,7 @@ def _walk(  # noqa: C901
         if kind >= 4:  # text, or numbers with perhaps an imaginary part
             for _ in range(2 if kind > 4 and flags & 0x0800 else 1):
                 stored = words[position] & 0xFFFF if position < len(words) else 0
-                if stored >= len(numeric) or not (text[stored] if kind == 4 else numeric[stored]):
+                if stored >= len(_NUMERIC_TYPES) or not (_TEXT_TYPES if kind == 4 else _NUMERIC_TYPES)[stored]:
                     return _MALFORMED, position, cost
                 size, start, position = _element(words, position)
                 if position < 0:
@@ -350,7 +342,7 @@ def _walk(  # noqa: C901
             words
         ) - position:
             return _CUT, position, cost
-        if level + 1 == depth:
+        if level + 1 == _DEPTH:
             return _DEEP, position, cost
         level += 1
         waiting[level] = np.int64(count) * fields

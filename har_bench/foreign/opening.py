@@ -31,7 +31,7 @@ def size_of(path: Path) -> int:
         raise _unreadable(error) from error
     _refuse_what_is_no_file(status.st_mode)
     if not status.st_size:
-        raise Malformed("is empty", "was it written or downloaded completely?")
+        raise _empty()
     return status.st_size
 
 
@@ -68,12 +68,11 @@ def content(path: Path) -> bytes:
     Raises:
         Malformed: as :func:`size_of`.
     """
-    size_of(path)
     with opened(path) as stream:
-        try:
-            return stream.read()
-        except (OSError, MemoryError) as error:
-            raise _unreadable(error) from error
+        found = _bytes(stream)
+    if not found:
+        raise _empty()
+    return found
 
 
 def read(path: Path, remedy: str = "download it again") -> bytes:
@@ -82,8 +81,16 @@ def read(path: Path, remedy: str = "download it again") -> bytes:
     Raises:
         HarBenchError: nothing is there, or something else than a file, or it may not be read.
     """
-    with completing(path, remedy):
-        return content(path) if not path.is_file() or path.stat().st_size else b""
+    with completing(path, remedy), opened(path) as stream:
+        return _bytes(stream)
+
+
+def _bytes(stream: BufferedReader) -> bytes:
+    """All of a file; nothing where its size is 0, as that of the system's own files that do not come to an end."""
+    try:
+        return stream.read() if os.fstat(stream.fileno()).st_size else b""
+    except (OSError, MemoryError) as error:
+        raise _unreadable(error) from error
 
 
 @contextmanager
@@ -111,6 +118,10 @@ def _refuse_what_is_no_file(mode: int) -> None:
         raise Malformed("is a folder", "name a file")
     if not stat.S_ISREG(mode):
         raise Malformed("is a pipe or a device and no file", "write what comes out of it to a file first")
+
+
+def _empty() -> Malformed:
+    return Malformed("is empty", "was it written or downloaded completely?")
 
 
 def _unreadable(error: Exception) -> Malformed:

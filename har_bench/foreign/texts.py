@@ -23,7 +23,6 @@ _MARKS = (  # UTF-32's little-endian mark begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_LINE_END = re.compile(r"\r\n|\n|\r")
 _SAMPLE = 64
 
 
@@ -86,7 +85,8 @@ def lines(data: bytes, name: str) -> list[str]:
     >>> lines(b"\xef\xbb\xbfa,1\r\n\r\nb,2", "a.csv")
     ['a,1', '', 'b,2']
     """
-    found = _LINE_END.split(utf8(data, name).decode("utf-8", "surrogateescape"))
+    text = utf8(data, name).decode("utf-8", "surrogateescape")
+    found = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return found if found[-1] else found[:-1]
 
 

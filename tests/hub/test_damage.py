@@ -9,9 +9,11 @@ import itertools
 import os
 import random
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import msgspec
@@ -21,6 +23,7 @@ import pytest
 import har_bench
 from har_bench import HarBenchError, Store
 from har_bench.errors import HarBenchWarning
+from har_bench.schema import one_array
 from har_bench.storing import manifest
 from tests.toy import write_raw
 
@@ -239,6 +242,25 @@ def test_arrays_that_claim_what_a_file_has_not_are_refused_before_they_are_read(
         file.create_dataset(name, shape=shape, dtype=kind, chunks=(512,))
     with pytest.raises(HarBenchError, match=rf"arrays\.h5 is damaged \(it {why}.*\); convert the dataset again"):
         values(har_bench.open_store(tmp_path / "arrays.h5"))
+
+
+def test_ctrl_c_is_heard_where_hdf5_is_not_at_work(
+    stores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception in what HDF5 calls would end the process."""
+    heard: list[int] = []
+
+    def pressed(values: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        heard.append(len(values))
+        return one_array(values)
+
+    monkeypatch.setattr("har_bench.storing.hdf5_writer.one_array", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        har_bench.convert("toy", stores / "parquet", tmp_path / "store", format="hdf5", quiet=True)
+    assert len(heard) > 1  # every column of a part, and no further part
+    assert len(set(heard)) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_arrays_that_lie_in_another_file_are_refused(stores: Path, tmp_path: Path) -> None:

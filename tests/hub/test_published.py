@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import subprocess
@@ -198,6 +199,22 @@ def test_damaged_absent_and_exchanged_files_are_one_sentence(small: dict[str, Pu
     ]
     fetch("one", wheel(tmp_path / "tiny.whl"))
     assert content(small["one"]) == SMALL["one"]
+
+
+@pytest.mark.parametrize("what", ["unfolds into more than", "it has more than 3 members"])
+def test_an_archive_that_is_made_to_harm_is_refused(
+    what: str, small: dict[str, Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tiny.tgz"
+    if what.startswith("unfolds"):
+        path.write_bytes(gzip.compress(bytes(80 << 20), 1))
+    else:
+        monkeypatch.setattr("har_bench.published.sources._MEMBERS", 3)
+        with tarfile.open(path, "w:gz") as archive:
+            for number in range(4):
+                archive.addfile(tarfile.TarInfo(f"{number}"))
+    with pytest.raises(HarBenchError, match=rf"tiny\.tgz is no archive that can be read \({what}.*; fetch it again"):
+        fetch("one", path)
 
 
 def test_an_unknown_name_has_a_suggestion(small: dict[str, Published]) -> None:

@@ -181,3 +181,22 @@ def test_a_library_that_is_not_installed_is_named() -> None:
     fsspec.register_implementation("far", "nowhere.at.All", clobber=True, errtxt="Install far")
     with pytest.raises(HarBenchError, match=r"far://a/b needs another library .*har-bench\[remote\]"):
         remote.fetch("far://a/b")
+
+
+def test_what_a_bucket_holds_that_no_folder_does(bucket: str, raw: Path, tmp_path: Path) -> None:
+    """Consoles make empty files that stand for folders; a file and a folder may have one name, of any length."""
+    place = f"{bucket}/{tmp_path.name}"
+    put(raw, place)
+    files, path = fsspec.core.url_to_fs(place)
+    home, _, key = path.partition("/")
+    for name in ("", "more/"):
+        files.call_s3("put_object", Bucket=home, Key=f"{key}/{name}", Body=b"")
+    assert remote.files_at(place) == [f"{place}/{each.name}" for each in sorted(raw.iterdir())]
+    assert har_bench.convert(TOY, place, tmp_path / "store", jobs=1, quiet=True).sequences.num_rows == 2 * len(FRAMES)
+    files.pipe_file(f"{path}/{'x' * 300}", b"")
+    with pytest.raises(HarBenchError, match="x has a name that is too long for a file here; rename it there"):
+        remote.fetch(place)
+    for name in ("a", "a/b"):
+        files.pipe_file(f"{path}/{name}", b"")
+    with pytest.raises(HarBenchError, match="a is both a file and a folder there, which cannot be here; rename one"):
+        remote.fetch(place)

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from har_bench.arrays import Bools, Floats, Ints
 
-EACH = 64
+EACH = 24
 """At most so many rows of a sequence are looked at, evenly spread."""
 
 ALIKE = 0.8

@@ -118,8 +118,13 @@ def alike(predicted: Floats, truth: Floats, there: Bools) -> tuple[Bools, Floats
 
 def closer(changed: Floats, predicted: Floats, truth: Floats, there: Bools) -> Bools:
     """(N,) whether changed predictions (N, J, D) are much closer to the truth than the predictions themselves."""
-    distances = [np.where(there, lengths(points - truth), 0.0).sum(axis=1) for points in (changed, predicted)]
-    return cast(Bools, there.any(axis=1) & (distances[0] < HALF * distances[1]))
+    return nearer(lengths(changed - truth), lengths(predicted - truth), there)
+
+
+def nearer(changed: Floats, distances: Floats, there: Bools) -> Bools:
+    """(N,) :func:`closer` of joints' distances (N, J) from the truth, which many may be compared with."""
+    first, second = (np.where(there, each, 0.0).sum(axis=1) for each in (changed, distances))
+    return cast(Bools, there.any(axis=1) & (first < HALF * second))
 
 
 def lengths(vectors: Floats) -> Floats:

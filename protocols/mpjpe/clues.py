@@ -17,6 +17,7 @@ from har_bench.protocol.clues import (
     counted,
     in_pieces,
     lengths,
+    nearer,
     reordered,
     sampled,
     seen,
@@ -106,14 +107,15 @@ def _of_poses(predicted: Floats, truth: Floats, swap: Ints) -> Clues:
         found["root"] = counted(closer(mine, given, true, there), whole)
         found["absolute"] = counted(np.linalg.norm(given[:, 0], axis=-1) > 2 * radius, whole & (radius > 0))
         sized = mine * np.where(np.isfinite(ratio), ratio, 1.0)[:, None, None]
-    turned = {axes: _turned(sized, axes) for axes in AXES}
-    best = np.argmin([lengths(points - true).sum(axis=1) for points in turned.values()], axis=0)
+    distances = lengths(sized - true)
+    turned = {axes: lengths(_turned(sized, axes) - true) for axes in AXES}
+    best = np.argmin([each.sum(axis=1) for each in turned.values()], axis=0)
     explained = np.zeros(len(given), bool)
-    for place, (axes, points) in enumerate(turned.items()):
-        shown = (best == place) & closer(points, sized, true, there)
+    for place, (axes, each) in enumerate(turned.items()):
+        shown = (best == place) & nearer(each, distances, there)
         explained |= shown
         found[axes] = counted(shown, whole)
-    mirrored = closer(sized[:, swap], sized, true, there)
+    mirrored = nearer(lengths(sized[:, swap] - true), distances, there)
     found["left and right"] = counted(mirrored, whole)
     middles = (points - points.mean(axis=1, keepdims=True) for points in (sized, true))  # the root may be another joint
     found["order"] = counted(reordered(*middles) & ~mirrored & ~explained, whole)

@@ -60,14 +60,31 @@ def _shown(name: str) -> bool:
     return not name.startswith(".") and name != "__MACOSX"
 
 
-def files(raw: Path, depth: int = DEPTH, *, avoid: Callable[[str], object] | None = None) -> Iterator[Path]:
-    """The files of :func:`folders`, the nearest first and by name; ``raw`` itself where it is a file."""
+def files(
+    raw: Path,
+    depth: int = DEPTH,
+    *,
+    avoid: Callable[[str], object] | None = None,
+    also: Callable[[str], object] | None = None,
+) -> Iterator[Path]:
+    """The files of :func:`folders`, the nearest first and by name; ``raw`` itself where it is a file.
+
+    Args:
+        raw: as of :func:`folders`.
+        depth: as of :func:`folders`.
+        avoid: as of :func:`folders`.
+        also: tells by its name a folder that stands in the place of a file; it is given too, for it cannot be read.
+    """
     if raw.is_file():
         yield raw
     for folder in folders(raw, depth, avoid=avoid):
         try:
             with os.scandir(folder) as entries:  # tens of thousands of files: no stat of each
-                names = sorted(entry.name for entry in entries if not entry.is_dir() and _shown(entry.name))
+                names = sorted(
+                    each.name
+                    for each in entries
+                    if _shown(each.name) and (not each.is_dir() or (also and also(each.name)))
+                )
         except OSError:
             continue
         yield from (folder / name for name in names)

@@ -174,7 +174,10 @@ def _unheard() -> Iterator[None]:
 
 @contextmanager
 def heard_later() -> Iterator[None]:
-    """Ctrl-C is heard at the end of the block: a worker that has half begun is nobody's, and complains of its end."""
+    """Ctrl-C is heard at the end of the block, which is one that must not be left half done.
+
+    A worker that has half begun is nobody's, and complains of its end; HDF5 ends the process.
+    """
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or (
         threading.current_thread() is not threading.main_thread()
     ):

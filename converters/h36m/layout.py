@@ -75,10 +75,9 @@ def _recordings(kinds: list[tuple[Path, str]], form: Form) -> Iterator[Recording
     subjects: dict[str, _Kept] = {}
     for folder, kind in kinds:
         subject = _subject(folder)
-        for path in files(folder, 0) if subject else ():
-            if path.suffix.lower() == f".{form}" and not path.stem.upper().startswith(
-                "_ALL"
-            ):  # the range-of-motion take
+        for path in files(folder, 0, also=lambda name: name.lower().endswith(f".{form}")) if subject else ():
+            is_range_of_motion = path.stem.upper().startswith("_ALL")
+            if path.suffix.lower() == f".{form}" and not is_range_of_motion:
                 _keep(subjects.setdefault(subject, _Kept({}, {}, {})), kind, path)
     for subject, kept in subjects.items():
         for name in {**kept.world, **kept.mono}:
@@ -107,9 +106,8 @@ def _keep(kept: _Kept, kind: str, path: Path) -> None:
         name, _, key = path.stem.rpartition(".")
         if not name:
             return
-        place = (kept.mono if kind == "D3_Positions_mono" else kept.pixels).setdefault(
-            spelled(name.replace("_", " ")), {}
-        )
+        cameras = kept.mono if kind == "D3_Positions_mono" else kept.pixels
+        place = cameras.setdefault(spelled(name.replace("_", " ")), {})
     if place.setdefault(key, path) != path:
         raise HarBenchError(f"{place[key]} and {path} hold the same sequence; remove one of them")
 

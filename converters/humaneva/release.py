@@ -217,7 +217,7 @@ def _present(recording: Recording, path: Path | None, name: str) -> Path:
 def _capture(folder: Path, stem: str) -> Path | None:
     """A ``.c3d`` file, else its ``.mat`` twin."""
     candidates = (in_any_case(folder, f"Mocap_Data/{stem}{suffix}") for suffix in (".c3d", ".mat"))
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if path.exists()), None)
 
 
 def _read_capture(path: Path) -> Trajectories:
@@ -226,11 +226,16 @@ def _read_capture(path: Path) -> Trajectories:
 
 def _measures(folder: Path) -> Path | None:
     """``S1.mp``, or whatever the only ``.mp`` file is called."""
-    found = [path for path in files(in_any_case(folder, "Mocap_Data"), 0) if path.suffix.lower() == ".mp"]
+    inside = files(in_any_case(folder, "Mocap_Data"), 0, also=_is_measures)
+    found = [path for path in inside if _is_measures(path.name)]
     named = [path for path in found if path.stem.upper() == folder.name.upper()]
     return next(iter(named or found), None)
 
 
+def _is_measures(name: str) -> bool:
+    return name.lower().endswith(".mp")
+
+
 def _by_camera(folder: Path, pattern: str) -> dict[str, Path]:
     paths = {camera: in_any_case(folder, pattern.format(camera)) for camera in CAMERAS}
-    return {camera: path for camera, path in paths.items() if path.is_file()}
+    return {camera: path for camera, path in paths.items() if path.exists()}

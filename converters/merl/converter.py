@@ -207,7 +207,8 @@ class MERL(Converter):
 def _labels(folder: Path) -> list[Path]:
     """The label files of a folder that holds :data:`LABELS`, or is it."""
     named = in_any_case(folder, LABELS)
-    return [path for path in files(named if named.is_dir() else folder, 0) if _NAME.fullmatch(path.name)]
+    inside = files(named if named.is_dir() else folder, 0, also=_NAME.fullmatch)
+    return [path for path in inside if _NAME.fullmatch(path.name)]
 
 
 def _clip_files(raw: Path, found: Path) -> list[Path]:

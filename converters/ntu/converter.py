@@ -68,7 +68,7 @@ class _NTU(Converter):
         raw = raw.absolute()
         refuse_archive(raw)
         base = raw if raw.is_dir() else raw.parent
-        for present in (_near(raw), files(raw, avoid=is_sequence_folder)):
+        for present in (_near(raw), files(raw, avoid=is_sequence_folder, also=of_skeleton_file)):
             listed = list(present)
             shards = self._shards(listed, base) or ntu_archives.discover(listed, base, self.classes)
             if shards:
@@ -189,10 +189,10 @@ class NTU120(_NTU):
 
 def _near(raw: Path) -> Iterator[Path]:
     """The files where they usually are: in the folder, in folders in it, and in nturgb* folders in those."""
-    yield from files(raw, 1, avoid=is_sequence_folder)
+    yield from files(raw, 1, avoid=is_sequence_folder, also=of_skeleton_file)
     for folder in folders(raw, 2, avoid=is_sequence_folder):
         if folder.parent.parent == raw and folder.name.lower().startswith("nturgb"):
-            yield from files(folder, 0)
+            yield from files(folder, 0, also=of_skeleton_file)
 
 
 def _read(path: Path) -> SkeletonFile:

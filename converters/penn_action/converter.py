@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from har_bench.arrays import Bools, Floats
 from har_bench.converter import Check, Converter, Reject, Shard, Tables, without
-from har_bench.raw import home, in_any_case, nothing_found, refuse_archive
+from har_bench.raw import files, home, in_any_case, nothing_found, refuse_archive
 from har_bench.schema import column, poses_schema, sequences_schema, table, to_numpy, vector
 
 from .labels import JOINTS, README_NAMES, TORSOS, Label, read_label, torsos
@@ -172,8 +172,7 @@ class PennAction(Converter):
 def _labels(folder: Path) -> list[Path]:
     """The label files under the folder that holds ``labels``, or is it, in the order of their names."""
     inside = folder if folder.name.lower() == "labels" else in_any_case(folder, "labels")
-    # with folders of such names, which are rejects: they cannot be read
-    return sorted(path for path in inside.iterdir() if _NAME.fullmatch(path.name)) if inside.is_dir() else []
+    return [path for path in files(inside, 0, also=_NAME.fullmatch) if _NAME.fullmatch(path.name)]
 
 
 class _Frames(NamedTuple):

@@ -92,3 +92,25 @@ def test_texts_that_stayed_compressed_are_the_same_texts(name: str, tmp_path: Pa
         path.write_bytes(gzip.compress(path.read_bytes(), 1))
     found = har_bench.convert(name, tmp_path / "raw", tmp_path / "two", jobs=1, quiet=True)
     assert found.manifest.rows == kept.manifest.rows
+
+
+PLACES = {
+    "humaneva": ["*.cal", "S*.mp", "Static.c3d", "*.ofs"],
+    "merl": ["*_label.mat"],
+    "ntu60": ["*.skeleton"],
+    "penn_action": ["*.mat"],
+}
+"""One file of many, each of which is a record or more."""
+
+
+@pytest.mark.parametrize(("name", "pattern"), [(name, each) for name, places in PLACES.items() for each in places])
+def test_a_folder_in_the_place_of_a_file_is_a_reject_and_not_passed_over(
+    name: str, pattern: str, tmp_path: Path
+) -> None:
+    registry.load("converters", name).sample(tmp_path / "raw")
+    place = max((tmp_path / "raw").rglob(pattern))
+    place.unlink()
+    place.mkdir()
+    store = har_bench.convert(name, tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
+    source = place.relative_to(tmp_path / "raw").as_posix()
+    assert source in {row["source"] for row in store.table("rejects").to_pylist()}

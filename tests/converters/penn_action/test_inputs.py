@@ -131,12 +131,3 @@ def test_one_label_of_all_is_named_with_its_file(tmp_path: Path) -> None:
     path.write_bytes(b"no mat file at all")
     with pytest.raises(HarBenchError, match=r"0001\.mat"):
         convert(tmp_path / "raw", tmp_path)
-
-
-def test_a_folder_that_is_called_like_a_label_file_is_a_reject(tmp_path: Path) -> None:
-    PennAction.sample(tmp_path / "raw")
-    place = tmp_path / "raw" / "labels" / "0003.mat"
-    place.unlink()
-    place.mkdir()
-    store = har_bench.convert("penn_action", tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
-    assert [row["source"] for row in store.table("rejects").to_pylist()].count("labels/0003.mat") == 1

@@ -36,6 +36,8 @@ KEPT = {-3: 32 << 20, -1: 256 << 20}
 """Up to which size a worker takes an array from memory that it has had already (M_MMAP_THRESHOLD), and how much of that
 it keeps (M_TRIM_THRESHOLD) [bytes]. Else the system clears the same memory anew for every array of every shard."""
 
+SAFE_PATH = "PYTHONSAFEPATH"
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -155,8 +157,24 @@ def prepare(*modules: str) -> None:
         from multiprocessing import forkserver  # which other systems have not
 
         forkserver.set_forkserver_preload(["pandas", *modules])
-        with _unheard():
+        with _unheard(), _nothing_from_here():
             forkserver.ensure_running()
+
+
+@contextmanager
+def _nothing_from_here() -> Iterator[None]:
+    """A Python that begins inside takes no modules from the current folder, where a clone of us may lie, or anything.
+
+    Workers get their parent's path of modules later, and its environment.
+    """
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[SAFE_PATH]
+        if before is not None:
+            os.environ[SAFE_PATH] = before
 
 
 @contextmanager

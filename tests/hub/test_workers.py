@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from har_bench import HarBenchError, workers
+import har_bench
+from har_bench import HarBenchError, registry, workers
 from har_bench.converting.engine import make_converter, needed_by_workers
 
 LOADED = """
@@ -54,6 +55,18 @@ def test_workers_begin_with_what_was_prepared(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(LOADED)
     done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[True, True, True]"
+
+
+def test_nothing_that_lies_in_the_folder_is_taken_for_a_module(tmp_path: Path) -> None:
+    """A clone of us lies in the folder, and files that are called like modules of Python and of others."""
+    (tmp_path / "har_bench").mkdir()
+    for name in ("pandas", "selectors", "random"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('not me')\n")
+    registry.load("converters", "h36m").sample(tmp_path / "raw")
+    words = [str(Path(sys.executable).with_name("har-bench")), "convert", "h36m", "raw", "store", "--jobs", "2"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert har_bench.open_store(tmp_path / "store").manifest.rows["sequences"] == 48
 
 
 def test_what_is_loaded_for_workers_is_what_the_converter_needs(

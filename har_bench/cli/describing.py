@@ -117,8 +117,8 @@ def _unless_empty(default: Any) -> str:
 
 
 def _first_line(thing: Any) -> str:
-    """The first line of a docstring."""
-    return (inspect.getdoc(thing) or "").partition("\n")[0]
+    """The first line of a docstring, without the marks of its code."""
+    return (inspect.getdoc(thing) or "").partition("\n")[0].replace("``", "")
 
 
 def _of_baseline(name: str, baseline: Any) -> str:

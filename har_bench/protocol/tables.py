@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -40,14 +41,40 @@ FEW = 128
 """Of so many groups a matrix tells the members; of a group for each sequence it would grow with their square."""
 
 
+@dataclass(frozen=True)
+class Members:
+    """Which rows belong together.
+
+    Attributes:
+        groups: (G,) the distinct values of the rows, sorted.
+        index: (S,) the group of each row.
+    """
+
+    groups: list[str]
+    index: Ints
+
+    @classmethod
+    def of(cls, values: Iterable[str]) -> Members:
+        """The rows that have the same value."""
+        groups, index = np.unique(np.array(list(values), str), return_inverse=True)
+        return cls(groups.tolist(), index)
+
+    def sums(self, rows: npt.ArrayLike) -> Floats:
+        """(G, K) sums of (S, K) rows."""
+        given, numbers = np.asarray(rows, np.float64), np.arange(len(self.groups))
+        if len(numbers) <= FEW:  # sums in the order of a matrix product, which the results that are out there have
+            belongs = (self.index == numbers[:, None]).astype(np.float64)
+            found: Floats = np.matmul(belongs, given)
+        else:
+            order = np.argsort(self.index, kind="stable")
+            found = np.add.reduceat(given[order], np.searchsorted(self.index[order], numbers))
+        return found
+
+
 def grouped(values: Iterable[str], rows: npt.ArrayLike) -> tuple[list[str], Floats]:
     """The distinct values, sorted, and the (G, K) sums of their (S, K) rows."""
-    groups, index = np.unique(np.array(list(values), str), return_inverse=True)
-    given = np.asarray(rows, np.float64)
-    if len(groups) <= FEW:  # sums in the order of a matrix product, which the results that are out there have
-        return groups.tolist(), np.matmul((index == np.arange(len(groups))[:, None]).astype(np.float64), given)
-    order = np.argsort(index, kind="stable")
-    return groups.tolist(), np.add.reduceat(given[order], np.searchsorted(index[order], np.arange(len(groups))))
+    members = Members.of(values)
+    return members.groups, members.sums(rows)
 
 
 def places(names: Sequence[str], wanted: Iterable[str]) -> Ints:

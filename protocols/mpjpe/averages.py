@@ -16,7 +16,7 @@ from har_bench.errors import HarBenchError, unknown
 from har_bench.protocol import Batch, Options, Protocol, Records, Scores, of_split, option
 from har_bench.protocol.clues import Clues
 from har_bench.protocol.declarations import Curve, Facts, Groups, Metric, Recipe, Table
-from har_bench.protocol.tables import cell, grouped
+from har_bench.protocol.tables import Members, cell, grouped
 from har_bench.results import Row
 from har_bench.skeletons import skeleton
 
@@ -92,6 +92,11 @@ class Scored(NamedTuple):
 def sums_of(records: Records[Scored]) -> Floats:
     """(S, K) the sequences' sums."""
     return np.stack([record.sums for record in records.values()]) if records else np.zeros((0, 0))
+
+
+def actions_of(records: Records[Scored]) -> Members:
+    """Which sequences have the same action."""
+    return Members.of(record.labels[0] for record in records.values())
 
 
 class PoseAverages(Protocol):
@@ -241,7 +246,7 @@ class PoseAverages(Protocol):
             sums = sums * weights[:, None]
         if not (self.recipe.average == "action" if by_action is None else by_action):
             return means(sums.sum(axis=0, keepdims=True)).reshape(-1)
-        _, totals = grouped([record.labels[0] for record in self.state.values()], sums)
+        totals = self.state.derived(actions_of).sums(sums)
         return mean_of(means(totals[totals[:, 0] > 0]))
 
     def by_action(self) -> list[Row]:

@@ -144,9 +144,9 @@ def _files(raw: Path) -> Iterator[File]:
     """Every file of AVA: in a folder and the folders in it, and in the folders that lead there."""
     root = _root(raw)
     above = (folder for folder in root.parents if folder.is_relative_to(raw))
-    inside = [path for folder in above for path in files(folder, 0)]
-    for path in (*inside, *files(root, 1)):
-        found = _file(path)
+    inside = [path for folder in above for path in files(folder, 0, also=_file)]
+    for path in (*inside, *files(root, 1, also=_file)):
+        found = _file(path.name, path.parent)
         if found is not None:
             yield found
 
@@ -156,7 +156,7 @@ def _root(raw: Path) -> Path:
     for kinds in (("annotations",), LISTS):
 
         def holds(folder: Path, kinds: tuple[str, ...] = kinds) -> bool:
-            return any(found.kind in kinds for path in files(folder, 0) if (found := _file(path)))
+            return any(found.kind in kinds for path in files(folder, 0) if (found := _file(path.name, folder)))
 
         if raw.is_file() or any(holds(folder) for folder in folders(raw, 1)):
             return raw
@@ -166,11 +166,12 @@ def _root(raw: Path) -> Path:
     return raw
 
 
-def _file(path: Path) -> File | None:
+def _file(name: str, folder: Path = Path()) -> File | None:
+    """What a file of a folder is by its name; None where it is none of AVA's."""
     for kind, pattern in _FILES.items():
-        matched = pattern.fullmatch(path.name)
+        matched = pattern.fullmatch(name)
         if matched:
-            return File(kind, path, **{name: text.lower() for name, text in matched.groupdict().items()})
+            return File(kind, folder / name, **{name: text.lower() for name, text in matched.groupdict().items()})
     return None
 
 

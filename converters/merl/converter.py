@@ -147,7 +147,7 @@ class MERL(Converter):
         refuse_archive(raw)
         found = home(raw, _labels, "MERL Shopping") or raw
         homes = (in_any_case(folder, FRAMES.as_posix()) for folder in (found, found.parent, raw))
-        lists = [path for path in homes if path.is_file()]
+        lists = [path for path in homes if path.exists()]
         job = _Job(
             raw=raw,
             labels=tuple(_labels(found)),

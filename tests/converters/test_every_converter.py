@@ -114,3 +114,17 @@ def test_a_folder_in_the_place_of_a_file_is_a_reject_and_not_passed_over(
     store = har_bench.convert(name, tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)
     source = place.relative_to(tmp_path / "raw").as_posix()
     assert source in {row["source"] for row in store.table("rejects").to_pylist()}
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [("ava", "ava_included_timestamps_*"), ("ava", "ava_val_excluded_timestamps_*"), ("merl", "frame_names.txt")],
+)
+def test_a_folder_in_the_place_of_a_list_is_no_missing_list(name: str, pattern: str, tmp_path: Path) -> None:
+    """Without it other frames would be scored, and nothing would be said."""
+    registry.load("converters", name).sample(tmp_path / "raw")
+    (place,) = (tmp_path / "raw").rglob(pattern)
+    place.unlink()
+    place.mkdir()
+    with pytest.raises(HarBenchError, match=f"{place.name} is a folder; name a file"):
+        har_bench.convert(name, tmp_path / "raw", tmp_path / "store", jobs=1, quiet=True)

@@ -76,6 +76,8 @@ def score(
         HarBenchError: wrong store for the protocol, a device that it cannot use, or rows that do not fit; all kinds
             are named before any score; or numbers that break an identity (:mod:`har_bench.protocol.identities`).
     """
+    if resamples < 0:
+        raise HarBenchError(f"{resamples} resamples cannot be; give how many, or 0 for no confidence intervals")
     chosen = make_protocol(protocol, recipe, options)
     if device:
         chosen.use(device)

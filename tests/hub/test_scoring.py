@@ -311,11 +311,13 @@ def test_a_list_in_a_cell_of_csv_is_said(store: Store, tmp_path: Path) -> None:
             "no way to take missing predictions is called 'ignore'; there are error, count-as-error",
         ),
         ({"jobs": -2}, "-2 processes cannot be; give how many"),
+        ({"resamples": -1}, "-1 resamples cannot be; give how many, or 0"),
     ],
 )
 def test_arguments_of_other_kinds_are_said(arguments: dict[str, Any], words: str, store: Store) -> None:
-    given = {"protocol": PROTOCOL, "store": store, "predictions": np.zeros((49, 17, 3))} | arguments
+    usual = {"protocol": PROTOCOL, "store": store, "predictions": np.zeros((49, 17, 3)), "resamples": 0}
+    given = usual | arguments
     if "options" in arguments:
         given["protocol"] = "mpii/pckh"
     with pytest.raises(HarBenchError, match=re.escape(words)):
-        har_bench.score(**given, resamples=0)
+        har_bench.score(**given)

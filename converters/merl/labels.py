@@ -115,7 +115,7 @@ def read_scored(path: Path, source: str, rejects: list[Reject]) -> dict[str, Sco
         rejects: gets what is wrong with it; a video whose rows are not one run of consecutive frames is left out.
 
     Raises:
-        HarBenchError: it has lines, and none is a frame and its class.
+        HarBenchError: no line of it is a frame and its class.
     """
     found = lines(compressed.read(path), str(path))
     given, numbers = _LINES.findall("\n".join(found)), np.arange(1, len(found) + 1)
@@ -124,6 +124,8 @@ def read_scored(path: Path, source: str, rejects: list[Reject]) -> dict[str, Sco
         if wrong and not given:
             raise nothing_kept(path, "lines 1_1_crop/thumb-004_2.jpg 5", wrong)
         rejects += wrong
+    if not given:
+        raise HarBenchError(f"{path} lists no frame; download it again")
     scored = {}
     for video, (rows, thumbs, labels) in _by_video(given, numbers):
         if (np.diff(rows) == 1).all() and (np.diff(thumbs) == 1).all():

@@ -258,6 +258,14 @@ def test_a_list_of_frames_of_which_no_line_can_be_used_is_refused(raw: Path, tmp
         read(own)
 
 
+@pytest.mark.parametrize("text", ["frame class\n", "\n\n", "frame\tclass\n \n"])
+def test_a_list_without_frames_is_refused(text: str, raw: Path, tmp_path: Path) -> None:
+    own = shutil.copytree(raw, tmp_path / "raw")
+    (own / "Results" / "frame_names.txt").write_text(text)
+    with pytest.raises(HarBenchError, match=r"frame_names\.txt lists no frame; download it again"):
+        read(own)
+
+
 # ---- mutated files
 
 
